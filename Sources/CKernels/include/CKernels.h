@@ -1,0 +1,1 @@
+int lz_placeholder(void);

@@ -1,0 +1,20 @@
+/// A reservation that was refused.
+public enum MemoryError: Error, CustomStringConvertible, Sendable {
+  /// `table` is what was already held when `bytes` more were asked for.
+  case overBudget(purpose: String, bytes: Int, category: MemoryCategory, budget: Int, table: MemoryTable)
+  /// The system had no memory of this size to give.
+  case exhausted(purpose: String, bytes: Int)
+
+  public var description: String {
+    switch self {
+    case .overBudget(let purpose, let bytes, let category, let budget, let table):
+      return """
+        \(purpose) needs \(ByteSize.formatted(bytes)) of \(category.rawValue), and the memory budget of \
+        \(ByteSize.formatted(budget)) does not allow it; raise --memory-budget or make the run smaller. Held so far:
+        \(table.formatted(budget: budget))
+        """
+    case .exhausted(let purpose, let bytes):
+      return "the system has no \(ByteSize.formatted(bytes)) of memory left for \(purpose); make the run smaller"
+    }
+  }
+}
