@@ -1,1 +1,118 @@
-int lz_placeholder(void);
+// The population step: many perturbed copies of one LSTM advance together, token by token, as the columns of one matrix.
+//
+// Shape letters: V vocabulary, H hidden size, L layers, P pairs, K tokens of a chunk.
+//
+// A tile is 16 pairs = 32 columns: row i of any state is 32 floats, first the 16 "+" columns, then the 16 "−" columns of
+// the same pairs. Both columns of a pair read the same tokens.
+//
+// Gate rows are unit-major: row 4·u + g holds gate g (i, f, g, o) of unit u. Units are padded to a multiple of 3, so a
+// block of 12 gate rows is three whole units; readout rows are padded to a multiple of 12.
+//
+// Signs are 16-bit words: bit p is set where the direction of pair p of the tile is −1.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LZ_LANES 16   // pairs of a tile
+#define LZ_COLUMNS 32 // columns of a tile
+#define LZ_BLOCK 12   // packed rows of a block: three units × four gates
+#define LZ_UNITS 3
+#define LZ_MAX_LAYERS 16
+
+typedef struct {
+  int32_t vocabulary, hidden, layers;
+  int32_t dense;          // 0: rank-one directions a·bᵀ; 1: a full-rank sign for every weight
+  int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
+} lz_shape;
+
+// Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
+typedef struct {
+  lz_shape shape;
+  ptrdiff_t units;          // H rounded up to 3
+  ptrdiff_t blocks;         // gate blocks: units / 3
+  ptrdiff_t gates;          // gate rows, 4 · units
+  ptrdiff_t gate_stride;    // row of the token table: gates rounded up to 16
+  ptrdiff_t readout_blocks; // ⌈V / 12⌉
+  ptrdiff_t inputs[LZ_MAX_LAYERS]; // columns of the layer's matrix: H for the first, 2H (input, own state) above
+
+  // packed weights (float)
+  ptrdiff_t w_table;                     // [V][gate_stride], the first layer's bias added in
+  ptrdiff_t w_kernel[LZ_MAX_LAYERS];     // [blocks][inputs][12]
+  ptrdiff_t w_bias[LZ_MAX_LAYERS];       // [gates]; unused for the first layer
+  ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: −1e30)
+  ptrdiff_t weights;                     // floats in all
+
+  // signs of one tile (uint16_t)
+  ptrdiff_t s_table_row, s_table_column;               // rank-one: [V], [gate_stride]; dense: –, [V][gate_stride]
+  ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
+  ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [inputs]; dense: [blocks][inputs][12]
+  ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
+  ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows]
+  ptrdiff_t signs;                                     // words in all, a multiple of 32
+
+  ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then c [units][32]
+  ptrdiff_t scratch;      // floats of one thread's scratch
+  ptrdiff_t delta_stride; // row of the exact readout's p − y: V rounded up to 16
+  ptrdiff_t input_stride; // row of the exact readout's h with a 1 behind it: H + 1 rounded up to 16
+} lz_layout;
+
+lz_layout lz_layout_make(lz_shape shape);
+
+typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } lz_instructions;
+
+// 1 if this processor can run them.
+int lz_supported(lz_instructions instructions);
+
+// One tile over one chunk of K tokens.
+typedef struct {
+  const float *weights;      // packed
+  const uint16_t *signs;     // of this tile
+  float epsilon;
+  float *state;              // in and out
+  const uint32_t *const *tokens; // [16] for each pair the K + 1 tokens that it reads (inputs 0..<K, targets 1...K)
+  int64_t count;             // K
+  double *loss;              // [32] the losses of the columns in nats, added to
+  uint16_t *seen;            // [V] bit p is set once pair p has read the token
+  int32_t valid;             // pairs of this tile that are real; the lanes beyond are padding
+  float *delta;              // exact readout: rows (t · row_step + pair) of delta_stride floats
+  float *input;              // likewise, of input_stride floats
+  ptrdiff_t row_step;        // rows between one token and the next: pairs of the whole population
+} lz_chunk;
+
+void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, float *scratch);
+
+// One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
+// state [L][2][units]. `losses`, if not null, receives each token's own loss.
+void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
+                     const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch);
+ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
+
+// ±coefficient for each of `tiles`·16 pairs and each of `rows` rows: out [rows][tiles·16]. Words of tile t start at
+// words + t·tile_stride. With `seen` (same strides by tile: seen_stride), pairs whose bit is not set get 0.
+// `coefficients` null: ±1.
+void lz_expand_signs(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t rows,
+                     const float *coefficients, const uint16_t *seen, ptrdiff_t seen_stride, float *out);
+
+// out[i] = Σ_pairs ±coefficient for `count` words of each tile (full-rank directions and biases).
+// Tables of 2·256·tiles floats are built in `scratch`. `seen_words` null, or [tiles] words: pairs not set are left out.
+ptrdiff_t lz_sum_signs_scratch(ptrdiff_t tiles);
+void lz_sum_signs_prepare(const float *coefficients, ptrdiff_t tiles, float *scratch);
+void lz_sum_signs(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t count,
+                  const float *prepared, float *out);
+
+// Optimizers over `count` parameters; see Estimator/Optimizer.swift for the formulas.
+typedef struct {
+  float rate, momentum, beta2, epsilon, correction1, correction2, decay;
+} lz_optimizer;
+void lz_sgd(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count, const float *gradient,
+            float *velocity, float *parameters);
+void lz_adam(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count, const float *gradient,
+             float *mean, float *square, float *parameters);
+
+// Runs `rounds` rounds of independent fused multiply-adds in registers and returns the floating point operations
+// done: the machine's peak is that over the time it took.
+double lz_fma_rounds(lz_instructions instructions, int64_t rounds);
+
+#endif

@@ -1,0 +1,12 @@
+// The kernels for AVX2 with FMA.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define VL 8
+#define RB 4
+#define NAME(f) lz_##f##_avx2
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "population.h"
+#include "sequence.h"
+#include "optimizer.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,12 @@
+// The kernels for AVX-512: 32 registers hold 12 rows × 32 columns.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define VL 16
+#define RB 12
+#define NAME(f) lz_##f##_avx512
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))), apply_to = function)
+#include "population.h"
+#include "sequence.h"
+#include "optimizer.h"
+#pragma clang attribute pop
+#endif

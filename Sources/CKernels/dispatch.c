@@ -1,0 +1,79 @@
+// Which kernels run: the widest that the processor has, or the one asked for.
+#include "CKernels.h"
+
+#define DECLARE(suffix)                                                                                              \
+  void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
+  void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
+                                float *, float *);                                                                   \
+  void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
+  void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
+  double lz_fma_rounds_##suffix(int64_t);
+DECLARE(portable)
+#if defined(__x86_64__)
+DECLARE(avx2)
+DECLARE(avx512)
+#define SELECT(which, call)                                                                                          \
+  switch (which) {                                                                                                   \
+  case LZ_AVX512: return call(avx512);                                                                               \
+  case LZ_AVX2: return call(avx2);                                                                                   \
+  default: return call(portable);                                                                                    \
+  }
+#else
+#define SELECT(which, call) (void)(which); return call(portable);
+#endif
+
+void lz_run_chunk_reference(const lz_layout *, const lz_chunk *);
+void lz_run_sequence_reference(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *, float *);
+
+int lz_supported(lz_instructions instructions) {
+  switch (instructions) {
+  case LZ_REFERENCE:
+  case LZ_PORTABLE: return 1;
+#if defined(__x86_64__)
+  case LZ_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  case LZ_AVX512:
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#endif
+  default: return 0;
+  }
+}
+
+void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, float *scratch) {
+  if (which == LZ_REFERENCE) return lz_run_chunk_reference(layout, chunk);
+  #define CALL(suffix) lz_run_chunk_##suffix(layout, chunk, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
+  return l->gate_stride + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
+}
+
+void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, float *state,
+                     const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch) {
+  if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses);
+  #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_sgd(lz_instructions which, const lz_optimizer *o, ptrdiff_t count, const float *gradient, float *velocity,
+            float *parameters) {
+  #define CALL(suffix) lz_sgd_##suffix(o, count, gradient, velocity, parameters)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_adam(lz_instructions which, const lz_optimizer *o, ptrdiff_t count, const float *gradient, float *mean,
+             float *square, float *parameters) {
+  #define CALL(suffix) lz_adam_##suffix(o, count, gradient, mean, square, parameters)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+double lz_fma_rounds(lz_instructions which, int64_t rounds) {
+  #define CALL(suffix) lz_fma_rounds_##suffix(rounds)
+  SELECT(which, CALL)
+  #undef CALL
+}

@@ -1,0 +1,8 @@
+// The kernels for any processor: vectors of four, which are SSE2 on x86-64 and NEON on arm64.
+#define VL 4
+#define RB 4
+#define NAME(f) lz_##f##_portable
+#include "population.h"
+#include "sequence.h"
+#include "optimizer.h"
+

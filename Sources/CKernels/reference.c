@@ -1,0 +1,153 @@
+// What the fast kernels compute, one column at a time, in double, as the definition reads. For tests.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "CKernels.h"
+
+typedef struct {
+  const lz_layout *l;
+  const lz_chunk *ch;
+  int pair;      // bit of the sign words
+  double shift;  // +ε, −ε or 0
+} column;
+
+static double sign(const column *c, ptrdiff_t word) {
+  return (c->ch->signs[word] >> c->pair) & 1 ? -1.0 : 1.0;
+}
+
+// The weight in block order [row / 12][k][12].
+static ptrdiff_t packed(ptrdiff_t row, ptrdiff_t k, ptrdiff_t inputs) {
+  return (row / LZ_BLOCK * inputs + k) * LZ_BLOCK + row % LZ_BLOCK;
+}
+
+static double kernel_weight(const column *c, const float *weights, int layer, ptrdiff_t row, ptrdiff_t k) {
+  const lz_layout *l = c->l;
+  const ptrdiff_t at = packed(row, k, l->inputs[layer]);
+  double w = weights[l->w_kernel[layer] + at];
+  if (c->shift == 0) return w;
+  return w + c->shift * (l->shape.dense ? sign(c, l->s_kernel_column[layer] + at)
+                                        : sign(c, l->s_kernel_row[layer] + row) * sign(c, l->s_kernel_column[layer] + k));
+}
+
+static double readout_weight(const column *c, const float *weights, ptrdiff_t row, ptrdiff_t k) {
+  const lz_layout *l = c->l;
+  const ptrdiff_t at = packed(row, k, l->shape.hidden);
+  double w = weights[l->w_readout + at];
+  if (c->shift == 0 || l->shape.exact_readout) return w;
+  return w + c->shift * (l->shape.dense ? sign(c, l->s_readout_column + at)
+                                        : sign(c, l->s_readout_row + row) * sign(c, l->s_readout_column + k));
+}
+
+static double gate_start(const column *c, const float *weights, int layer, ptrdiff_t row, uint32_t token) {
+  const lz_layout *l = c->l;
+  double w = layer == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->w_bias[layer] + row];
+  if (c->shift == 0) return w;
+  w += c->shift * sign(c, l->s_bias[layer] + row);
+  if (layer == 0)
+    w += c->shift * (l->shape.dense ? sign(c, l->s_table_column + token * l->gate_stride + row)
+                                    : sign(c, l->s_table_row + token) * sign(c, l->s_table_column + row));
+  return w;
+}
+
+static double logistic(double x) { return 1 / (1 + exp(-x)); }
+
+// Advances h and c ([L][units], double) by one token; logits [V].
+static void advance(const column *c, const float *weights, double *h, double *cell, uint32_t token, double *logits) {
+  const lz_layout *l = c->l;
+  const ptrdiff_t H = l->shape.hidden;
+  double *next = malloc(sizeof(double) * (size_t)H);
+  for (int layer = 0; layer < l->shape.layers; layer++) {
+    double *own = h + layer * l->units, *state = cell + layer * l->units;
+    const double *below = own - l->units;
+    for (ptrdiff_t u = 0; u < H; u++) {
+      double gates[4];
+      for (int g = 0; g < 4; g++) {
+        const ptrdiff_t row = 4 * u + g;
+        gates[g] = gate_start(c, weights, layer, row, token);
+        for (ptrdiff_t k = 0; k < l->inputs[layer]; k++)
+          gates[g] += kernel_weight(c, weights, layer, row, k) * (layer == 0 ? own[k] : k < H ? below[k] : own[k - H]);
+      }
+      state[u] = logistic(gates[1]) * state[u] + logistic(gates[0]) * tanh(gates[2]);
+      next[u] = logistic(gates[3]) * tanh(state[u]);
+    }
+    memcpy(own, next, sizeof(double) * (size_t)H);
+  }
+  free(next);
+  const double *top = h + (l->shape.layers - 1) * l->units;
+  for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
+    double logit = weights[l->w_readout_bias + v];
+    if (c->shift != 0 && !l->shape.exact_readout) logit += c->shift * sign(c, l->s_readout_bias + v);
+    for (ptrdiff_t k = 0; k < H; k++) logit += readout_weight(c, weights, v, k) * top[k];
+    logits[v] = logit;
+  }
+}
+
+// Turns logits into probabilities and returns −log p(target).
+static double softmax(double *logits, ptrdiff_t count, uint32_t target) {
+  double top = logits[0], sum = 0;
+  for (ptrdiff_t v = 1; v < count; v++) top = fmax(top, logits[v]);
+  for (ptrdiff_t v = 0; v < count; v++) sum += exp(logits[v] - top);
+  const double normalizer = top + log(sum), loss = normalizer - logits[target];
+  for (ptrdiff_t v = 0; v < count; v++) logits[v] = exp(logits[v] - normalizer);
+  return loss;
+}
+
+void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
+  const ptrdiff_t n = l->shape.layers * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
+  double *h = malloc(sizeof(double) * (size_t)(2 * n + V)), *cell = h + n, *logits = cell + n;
+  if (l->shape.exact_readout)
+    for (int64_t t = 0; t < ch->count; t++) {
+      memset(ch->delta + t * ch->row_step * l->delta_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->delta_stride));
+      memset(ch->input + t * ch->row_step * l->input_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->input_stride));
+    }
+  for (int col = 0; col < LZ_COLUMNS; col++) {
+    const int pair = col % LZ_LANES;
+    const column c = {l, ch, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon};
+    for (int layer = 0; layer < l->shape.layers; layer++)
+      for (ptrdiff_t u = 0; u < l->units; u++) {
+        h[layer * l->units + u] = ch->state[(layer * 2 * l->units + u) * LZ_COLUMNS + col];
+        cell[layer * l->units + u] = ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col];
+      }
+    for (int64_t t = 0; t < ch->count; t++) {
+      const uint32_t token = ch->tokens[pair][t], target = ch->tokens[pair][t + 1];
+      ch->seen[token] |= (uint16_t)(1u << pair);
+      advance(&c, ch->weights, h, cell, token, logits);
+      ch->loss[col] += softmax(logits, V, target);
+      if (!l->shape.exact_readout || pair >= ch->valid) continue;
+      float *delta = ch->delta + (t * ch->row_step + pair) * l->delta_stride;
+      float *input = ch->input + (t * ch->row_step + pair) * l->input_stride;
+      for (ptrdiff_t v = 0; v < V; v++) delta[v] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
+      for (ptrdiff_t k = 0; k < H; k++) input[k] += (float)(0.5 * h[(l->shape.layers - 1) * l->units + k]);
+      input[H] = 1;
+    }
+    for (int layer = 0; layer < l->shape.layers; layer++)
+      for (ptrdiff_t u = 0; u < H; u++) {
+        ch->state[(layer * 2 * l->units + u) * LZ_COLUMNS + col] = (float)h[layer * l->units + u];
+        ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col] = (float)cell[layer * l->units + u];
+      }
+  }
+  free(h);
+}
+
+void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
+                               int64_t count, double *loss, float *losses) {
+  const ptrdiff_t n = l->shape.layers * l->units;
+  double *h = malloc(sizeof(double) * (size_t)(2 * n + l->shape.vocabulary)), *cell = h + n, *logits = cell + n;
+  for (ptrdiff_t i = 0; i < n; i++) {
+    h[i] = state[i / l->units * 2 * l->units + i % l->units];
+    cell[i] = state[(i / l->units * 2 + 1) * l->units + i % l->units];
+  }
+  const column c = {.l = l};
+  for (int64_t t = 0; t < count; t++) {
+    advance(&c, weights, h, cell, tokens[t], logits);
+    const double own = softmax(logits, l->shape.vocabulary, tokens[t + 1]);
+    *loss += own;
+    if (losses) losses[t] = (float)own;
+  }
+  for (ptrdiff_t i = 0; i < n; i++) {
+    state[i / l->units * 2 * l->units + i % l->units] = (float)h[i];
+    state[(i / l->units * 2 + 1) * l->units + i % l->units] = (float)cell[i];
+  }
+  free(h);
+}
