@@ -1,0 +1,147 @@
+import ArgumentParser
+
+/// A number of tokens, steps or columns as a person writes it: `1000000`, `1_000_000`, `1M`, `2.5k`.
+///
+/// With `transform: TokenCount.parse` an option says why it refused a value; as a plain
+/// `ExpressibleByArgument` it can only say that it did.
+struct TokenCount: ExpressibleByArgument, Hashable, Sendable {
+  let value: Int
+
+  init(_ value: Int) {
+    self.value = value
+  }
+
+  init?(argument: String) {
+    guard let parsed = try? Self.parse(argument) else { return nil }
+    self = parsed
+  }
+
+  /// - Throws: `ValidationError` with the reason.
+  static func parse(_ text: String) throws -> TokenCount {
+    let (number, suffix) = try QuantityText.split(text)
+    let zeros: Int
+    switch suffix {
+    case "": zeros = 0
+    case "k", "K": zeros = 3
+    case "M", "m": zeros = 6
+    case "G", "g": zeros = 9
+    case "B", "b": throw ValidationError("write \(number)G for billions.")
+    case "Ki", "Mi", "Gi", "KiB", "MiB", "GiB":
+      throw ValidationError("a count is not a size in bytes; it takes k, M or G (powers of ten).")
+    default:
+      throw ValidationError("a count is a whole number, or a number with k, M or G (powers of ten).")
+    }
+    return TokenCount(try QuantityText.value(of: number, powerOfTen: zeros, factor: 1))
+  }
+
+  var defaultValueDescription: String { formatted }
+
+  /// The shortest exact form: 1000000 is `1M`, 1500 is `1500`.
+  var formatted: String {
+    for (suffix, unit) in [("G", 1_000_000_000), ("M", 1_000_000), ("k", 1000)]
+    where value >= unit && value % unit == 0 {
+      return "\(value / unit)\(suffix)"
+    }
+    return "\(value)"
+  }
+}
+
+/// A size in bytes as a person writes it: `1073741824`, `512MiB`, `1.5 GiB`.
+///
+/// `512M` and `512MB` are refused: half of the world reads powers of 1000 there and the other half of 1024.
+struct ByteSizeArgument: ExpressibleByArgument, Hashable, Sendable {
+  let bytes: Int
+
+  init(_ bytes: Int) {
+    self.bytes = bytes
+  }
+
+  init?(argument: String) {
+    guard let parsed = try? Self.parse(argument) else { return nil }
+    self = parsed
+  }
+
+  /// - Throws: `ValidationError` with the reason.
+  static func parse(_ text: String) throws -> ByteSizeArgument {
+    let (number, suffix) = try QuantityText.split(text)
+    let shift: Int
+    switch suffix.lowercased() {
+    case "", "b": shift = 0
+    case "ki", "kib": shift = 10
+    case "mi", "mib": shift = 20
+    case "gi", "gib": shift = 30
+    case "ti", "tib": shift = 40
+    case "k", "kb", "m", "mb", "g", "gb", "t", "tb":
+      let unit = suffix.prefix(1).uppercased() + "iB"
+      throw ValidationError(
+        "\(suffix) may mean powers of 1000 or of 1024; write \(number)\(unit) or plain bytes.")
+    default:
+      throw ValidationError("a size is a number of bytes, or one with B, KiB, MiB, GiB or TiB behind it.")
+    }
+    return ByteSizeArgument(try QuantityText.value(of: number, powerOfTen: 0, factor: 1 << shift))
+  }
+
+  var defaultValueDescription: String {
+    for (suffix, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
+    where bytes >= 1 << shift && bytes & (1 << shift - 1) == 0 {
+      return "\(bytes >> shift)\(suffix)"
+    }
+    return "\(bytes)B"
+  }
+}
+
+/// What counts and sizes have in common: an exact decimal number with a suffix.
+private enum QuantityText {
+  /// `"1_000.5 MiB"` → `("1000.5", "MiB")`
+  static func split(_ text: String) throws -> (number: String, suffix: String) {
+    let bytes = Array(text.utf8)
+    let end = bytes.firstIndex { !belongsToNumber($0) } ?? bytes.count
+    var number = String(decoding: bytes[..<end], as: UTF8.self)
+    var suffix = String(decoding: bytes[end...], as: UTF8.self)
+    if number.isEmpty, suffix.hasPrefix("-") { throw ValidationError("it must not be negative.") }
+    if number.hasPrefix("_") || number.hasSuffix("_") || number.contains("__") {
+      throw ValidationError("'_' separates digits: 1_000_000.")
+    }
+    number.removeAll { $0 == "_" }
+    if suffix.hasPrefix(" ") { suffix.removeFirst() }
+    return (number, suffix)
+  }
+
+  /// number × 10^powerOfTen × factor, exactly: no floating point, and no fraction may be left.
+  static func value(of number: String, powerOfTen: Int, factor: Int) throws -> Int {
+    let parts = number.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    guard parts.count <= 2, let whole = parts.first, !whole.isEmpty, parts.last?.isEmpty == false else {
+      throw ValidationError("it must start with a number.")
+    }
+    var fraction = parts.count == 2 ? Array(parts[1]) : []
+    while fraction.last == UInt8(ascii: "0") { fraction.removeLast() }
+    var value = 0
+    for digit in Array(whole) + fraction {
+      value = try product(value, 10)
+      value = try sum(value, Int(digit - UInt8(ascii: "0")))
+    }
+    for _ in 0..<powerOfTen { value = try product(value, 10) }
+    value = try product(value, factor)
+    for _ in fraction {
+      guard value % 10 == 0 else { throw ValidationError("it is not a whole number.") }
+      value /= 10
+    }
+    return value
+  }
+
+  private static func product(_ a: Int, _ b: Int) throws -> Int {
+    let (value, overflow) = a.multipliedReportingOverflow(by: b)
+    if overflow { throw ValidationError("it is too large.") }
+    return value
+  }
+
+  private static func sum(_ a: Int, _ b: Int) throws -> Int {
+    let (value, overflow) = a.addingReportingOverflow(b)
+    if overflow { throw ValidationError("it is too large.") }
+    return value
+  }
+
+  private static func belongsToNumber(_ byte: UInt8) -> Bool {
+    byte >= 0x30 && byte <= 0x39 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+  }
+}

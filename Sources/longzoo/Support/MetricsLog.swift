@@ -1,0 +1,83 @@
+import Foundation
+
+/// One line of `metrics.jsonl`. What was not measured is nil, and null in the file; so is NaN.
+struct MetricsRecord: Equatable {
+  var step: Int
+  /// Stream tokens consumed so far.
+  var tokens: Int
+  /// Nats a token.
+  var trainLoss: Double?
+  /// Nats a token.
+  var valLoss: Double?
+  var learningRate: Double?
+  var tokensPerSecond: Double?
+  /// Bytes resident now.
+  var residentBytes: Int?
+  /// Seconds since the run began, over all its resumptions.
+  var wallSeconds: Double?
+
+  /// The line, without its newline.
+  var json: String {
+    """
+    {"step":\(step),"tokens":\(tokens),"train/loss":\(JSONText.number(trainLoss)),\
+    "val/loss":\(JSONText.number(valLoss)),"lr":\(JSONText.number(learningRate)),\
+    "tok_per_s":\(JSONText.number(tokensPerSecond)),"rss_bytes":\(JSONText.number(residentBytes)),\
+    "wall_s":\(JSONText.number(wallSeconds))}
+    """
+  }
+}
+
+/// The append-only log of a run.
+final class MetricsLog {
+  private let file: FileSink
+
+  /// Opens `path` for appending, and makes it if there is none.
+  /// - Throws: exit code 74.
+  init(path: String) throws(RunFailure) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw .system("write", path, errno: errno) }
+    file = FileSink(descriptor: descriptor, path: path)
+  }
+
+  deinit {
+    close(file.descriptor)
+  }
+
+  /// Adds one line with one write, so that readers see whole lines.
+  /// - Throws: exit code 74.
+  func append(_ record: MetricsRecord) throws(RunFailure) {
+    try file.write(record.json + "\n")
+  }
+
+  /// Drops the lines behind `step`, atomically, for a run that resumes there; -1 empties the log.
+  ///
+  /// What is no record goes as well: a killed run may leave a torn last line. No file is no error.
+  /// - Throws: exit code 74.
+  static func truncate(_ path: String, toStep step: Int) throws {
+    guard let old = fopen(path, "re") else {
+      if errno == ENOENT { return }
+      throw RunFailure.system("read", path, errno: errno)
+    }
+    defer { fclose(old) }
+    try AtomicFile.write(to: path) { file in
+      var line: UnsafeMutablePointer<CChar>?
+      var capacity = 0
+      defer { free(line) }
+      while true {
+        let count = getline(&line, &capacity, old)
+        guard count > 0, let line else { break }
+        let bytes = UnsafeRawBufferPointer(start: line, count: count)
+        let text = bytes.last == 0x0a ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes
+        guard let recorded = Self.step(of: text), recorded <= step else { continue }
+        try file.write(text)
+        try file.write("\n")
+      }
+      if ferror(old) != 0 { throw RunFailure.system("read", path, errno: errno) }
+    }
+  }
+
+  private static func step(of line: UnsafeRawBufferPointer) -> Int? {
+    let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+    return object?["step"] as? Int
+  }
+}

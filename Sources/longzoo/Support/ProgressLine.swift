@@ -1,0 +1,142 @@
+import Foundation
+
+/// How far a run is, on standard error, with tqdm's habits: `n/total [elapsed<left, rate] loss …`.
+///
+/// On a terminal one line is rewritten at most ten times a second and cut at the width; elsewhere whole lines
+/// come at a slower pace. There are no colors, so NO_COLOR has nothing to turn off. A standard error that is
+/// closed, full or stopped loses lines and never holds up the run.
+final class ProgressLine {
+  /// Where the lines go and how: what tests replace.
+  struct Output {
+    var descriptor: Int32 = 2
+    var isTerminal: Bool
+    /// Seconds on a clock that only goes forward.
+    var now: () -> Double
+
+    static func standardError() -> Output {
+      let plain = ProcessInfo.processInfo.environment["TERM"] == "dumb"
+      return Output(isTerminal: isatty(2) == 1 && !plain, now: ProgressLine.monotonicSeconds)
+    }
+  }
+
+  private let total: Int?
+  private let unit: String
+  private let initial: Int
+  private let quiet: Bool
+  private let output: Output
+  private let start: Double
+  private var last = -Double.infinity
+  private var isShown = false
+
+  /// - Parameter total: nil for a pipe, whose end nobody knows.
+  /// - Parameter initial: what a resumed run had done before; it does not count for the rate.
+  init(
+    total: Int?, unit: String = "tok", initial: Int = 0, quiet: Bool = false,
+    output: Output = .standardError()
+  ) {
+    self.total = total
+    self.unit = unit
+    self.initial = initial
+    self.quiet = quiet
+    self.output = output
+    self.start = output.now()
+  }
+
+  /// Shows `count` if it is time to; `note` (such as `loss 2.31`) is made only then.
+  func update(_ count: Int, note: @autoclosure () -> String = "") {
+    guard !quiet else { return }
+    let now = output.now()
+    guard now - last >= interval(at: now) else { return }
+    show(count, note(), now)
+  }
+
+  /// Shows `count` in any case and ends the line.
+  func finish(_ count: Int, note: String = "") {
+    guard !quiet else { return }
+    show(count, note, output.now())
+    if output.isTerminal { emit("\n") }
+    isShown = false
+  }
+
+  /// A line of its own above the progress: an evaluation, a saved checkpoint, a warning. `--quiet` hides it.
+  func message(_ text: String) {
+    guard !quiet else { return }
+    emit((isShown ? "\r\u{1B}[K" : "") + text + "\n")
+    isShown = false
+    if output.isTerminal { last = -.infinity }
+  }
+
+  /// Text for `count` at `now`; open to tests.
+  func line(_ count: Int, note: String, elapsed: Double) -> String {
+    let rate = elapsed > 0 ? Double(count - initial) / elapsed : 0
+    var text = ""
+    var left = ""
+    if let total {
+      let percent = total > 0 ? min(100, Int(Double(count) / Double(total) * 100)) : 100
+      text = "\(percent)% \(Self.scaled(Double(count)))/\(Self.scaled(Double(total)))"
+      left = "<" + (rate > 0 ? Self.clock(Double(max(total - count, 0)) / rate) : "?")
+    } else {
+      text = Self.scaled(Double(count))
+    }
+    let speed = rate > 0 ? Self.scaled(rate) : "?"
+    text += " [\(Self.clock(elapsed))\(left), \(speed) \(unit)/s]"
+    return note.isEmpty ? text : text + " " + note
+  }
+
+  /// Ten times a second on a terminal. In a log every 5 s at first, then ever less often, at least once a minute.
+  private func interval(at now: Double) -> Double {
+    output.isTerminal ? 0.1 : max(5, min(60, (now - start) / 10))
+  }
+
+  private func show(_ count: Int, _ note: String, _ now: Double) {
+    last = now
+    let text = line(count, note: note, elapsed: now - start)
+    if output.isTerminal {
+      emit("\r" + text.prefix(max(width() - 1, 20)) + "\u{1B}[K")
+      isShown = true
+    } else {
+      emit(text + "\n")
+    }
+  }
+
+  private func width() -> Int {
+    var size = winsize()
+    guard ioctl(output.descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  /// One write, and only where it does not block: a pipe that nobody reads must not stop the training.
+  private func emit(_ text: String) {
+    var poller = pollfd(fd: output.descriptor, events: Int16(POLLOUT), revents: 0)
+    guard poll(&poller, 1, 0) == 1, poller.revents & Int16(POLLOUT) != 0 else { return }
+    let bytes = Array(text.utf8.prefix(4096))
+    _ = write(output.descriptor, bytes, bytes.count)
+  }
+}
+
+extension ProgressLine {
+  /// `1234567` → `1.23M`
+  static func scaled(_ value: Double) -> String {
+    for (suffix, unit) in [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)] where value >= unit * 0.9995 {
+      let scaled = value / unit
+      let digits = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0
+      return String(format: "%.\(digits)f", scaled) + suffix
+    }
+    return String(format: value == value.rounded() ? "%.0f" : "%.1f", value)
+  }
+
+  /// Seconds as `mm:ss`, or `h:mm:ss` from an hour on.
+  static func clock(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds < 1e9 else { return "?" }
+    let whole = Int(max(seconds, 0))
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+    return hours > 0
+      ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%02d:%02d", minutes, rest)
+  }
+
+  static func monotonicSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+
+/// The folder that a run writes in, locked for as long as this object lives.
+final class RunFolder {
+  let path: String
+  private let lock: Int32
+
+  var checkpointPath: String { Self.file(Self.checkpointName, in: path) }
+  var modelPath: String { Self.file(Self.modelName, in: path) }
+  var metricsPath: String { Self.file("metrics.jsonl", in: path) }
+  var configPath: String { Self.file("config.json", in: path) }
+
+  private static let checkpointName = "checkpoint.safetensors"
+  private static let modelName = "model.safetensors"
+
+  /// Makes the folder if there is none, proves that files can be made in it, takes the lock, and clears away the
+  /// temporaries of runs that were killed.
+  /// - Throws: exit code 74, in one sentence, before any work is done.
+  init(path: String) throws(RunFailure) {
+    self.path = path
+    try Self.create(path)
+    let lockPath = Self.file(".lock", in: path)
+    // Opening for writing is the test of writability: permission bits say nothing to root or on a read-only disk.
+    lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard lock >= 0 else { throw .system("write in the folder", path, errno: errno) }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 || Self.cannotLock(errno) else {
+      let owner = Self.owner(lock)
+      close(lock)
+      throw .inputOutput("\(path) is in use by another run\(owner); give this one an --out-dir of its own")
+    }
+    ftruncate(lock, 0)
+    let number = "\(getpid())\n"
+    _ = pwrite(lock, number, number.utf8.count, 0)
+    AtomicFile.removeStaleTemporaries(in: path)
+  }
+
+  deinit {
+    close(lock)
+  }
+
+  /// The weights that `argument` names: a safetensors file, or a run folder with a model or a checkpoint in it.
+  /// - Throws: exit code 66.
+  static func weights(_ argument: String) throws(RunFailure) -> String {
+    try resolve(argument, among: [modelName, checkpointName])
+  }
+
+  /// The checkpoint that `argument` names: a safetensors file, or a run folder with a checkpoint in it.
+  /// - Throws: exit code 66.
+  static func checkpoint(_ argument: String) throws(RunFailure) -> String {
+    try resolve(argument, among: [checkpointName])
+  }
+
+  private static func resolve(_ argument: String, among names: [String]) throws(RunFailure) -> String {
+    var status = stat()
+    guard stat(argument, &status) == 0 else {
+      throw .missingInput("cannot open \(argument): \(RunFailure.reason(errno))")
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else { return argument }
+    for name in names where access(file(name, in: argument), F_OK) == 0 { return file(name, in: argument) }
+    throw .missingInput("the folder \(argument) has no \(names.joined(separator: " and no "))")
+  }
+
+  /// `mkdir -p`
+  private static func create(_ path: String) throws(RunFailure) {
+    guard !path.isEmpty else { throw .inputOutput("--out-dir is empty; name a folder") }
+    var status = stat()
+    if stat(path, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFDIR else {
+        throw .inputOutput("\(path) is a file, not a folder; name another --out-dir")
+      }
+      return
+    }
+    let parent = (path as NSString).deletingLastPathComponent
+    if !parent.isEmpty, parent != path { try create(parent) }
+    // EEXIST: another process was faster.
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw .system("make the folder", path, errno: errno)
+    }
+  }
+
+  /// Some network file systems have no locks; better a run without one than none.
+  private static func cannotLock(_ code: Int32) -> Bool {
+    code == ENOLCK || code == ENOTSUP || code == ENOSYS
+  }
+
+  private static func owner(_ lock: Int32) -> String {
+    withUnsafeTemporaryAllocation(byteCount: 16, alignment: 1) { bytes in
+      let count = pread(lock, bytes.baseAddress, bytes.count, 0)
+      let digits = bytes.prefix(max(count, 0)).prefix { $0 >= 0x30 && $0 <= 0x39 }
+      return digits.isEmpty ? "" : " (process \(String(decoding: digits, as: UTF8.self)))"
+    }
+  }
+
+  private static func file(_ name: String, in folder: String) -> String {
+    folder.hasSuffix("/") ? folder + name : folder + "/" + name
+  }
+}
