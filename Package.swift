@@ -34,6 +34,6 @@ let package = Package(
     .testTarget(name: "ModelTests", dependencies: ["Memory", "Model", "CKernels", "TestSupport"]),
     .testTarget(
       name: "EstimatorTests", dependencies: ["Memory", "Model", "Estimator", "TestSupport"]),
-    .testTarget(name: "CLITests", dependencies: ["TestSupport"]),
+    .testTarget(name: "CLITests", dependencies: ["longzoo", "TestSupport"]),
   ]
 )

@@ -24,9 +24,9 @@ final class RunFolder {
     lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard lock >= 0 else { throw .system("write in the folder", path, errno: errno) }
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 || Self.cannotLock(errno) else {
+      // The deinitializer closes the file: it runs once all properties are set.
       let owner = Self.owner(lock)
-      close(lock)
-      throw .inputOutput("\(path) is in use by another run\(owner); give this one an --out-dir of its own")
+      throw .inputOutput("\(path) is in use by another run\(owner); give this one its own --out-dir")
     }
     ftruncate(lock, 0)
     let number = "\(getpid())\n"

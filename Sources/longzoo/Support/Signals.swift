@@ -17,8 +17,8 @@ enum Signals {
     return number == 0 ? nil : number
   }
 
-  /// Installs the handlers and ignores SIGPIPE, so that a closed pipe is an error of `write` and no sudden death.
-  /// System calls that were under way go on.
+  /// Installs the handlers and ignores SIGPIPE and SIGXFSZ, so that a closed pipe and a file too large are errors
+  /// of `write` and no sudden deaths. System calls that were under way go on.
   static func install() {
     // Touched here, so that the handler finds the globals initialized.
     first.store(0, ordering: .relaxed)
@@ -30,6 +30,7 @@ enum Signals {
     sigaction(SIGINT, &action, nil)
     sigaction(SIGTERM, &action, nil)
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
   }
 
   /// Runs inside of the handler: atomics, clock_gettime and _exit only.
