@@ -7,6 +7,6 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))), apply_to = function)
 #include "population.h"
 #include "sequence.h"
-#include "optimizer.h"
+#include "update.h"
 #pragma clang attribute pop
 #endif

@@ -5,6 +5,8 @@
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, float *);                                                                   \
+  void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
+  void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
   void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
   double lz_fma_rounds_##suffix(int64_t);
@@ -54,6 +56,20 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses);
   #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_expand_signs(lz_instructions which, const uint16_t *words, ptrdiff_t rows, const float *coefficients,
+                     const uint16_t *seen, float *out, ptrdiff_t out_stride) {
+  #define CALL(suffix) lz_expand_signs_##suffix(words, rows, coefficients, seen, out, out_stride)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_sum_signs(lz_instructions which, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
+                  ptrdiff_t count, const float *coefficients, float *out) {
+  #define CALL(suffix) lz_sum_signs_##suffix(words, tile_stride, tiles, count, coefficients, out)
   SELECT(which, CALL)
   #undef CALL
 }

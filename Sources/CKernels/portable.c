@@ -4,5 +4,5 @@
 #define NAME(f) lz_##f##_portable
 #include "population.h"
 #include "sequence.h"
-#include "optimizer.h"
+#include "update.h"
 

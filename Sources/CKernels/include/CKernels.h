@@ -89,18 +89,15 @@ void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, cons
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch);
 ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 
-// ±coefficient for each of `tiles`·16 pairs and each of `rows` rows: out [rows][tiles·16]. Words of tile t start at
-// words + t·tile_stride. With `seen` (same strides by tile: seen_stride), pairs whose bit is not set get 0.
-// `coefficients` null: ±1.
-void lz_expand_signs(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t rows,
-                     const float *coefficients, const uint16_t *seen, ptrdiff_t seen_stride, float *out);
+// Signs of one tile as floats: out[row · out_stride + p] = ±coefficients[p] for each of `rows` words, 0 where the bit of
+// `seen` (one word a row) is not set. `coefficients` null: ±1; `seen` null: all. `coefficients` are 16 aligned floats.
+void lz_expand_signs(lz_instructions instructions, const uint16_t *words, ptrdiff_t rows, const float *coefficients,
+                     const uint16_t *seen, float *out, ptrdiff_t out_stride);
 
-// out[i] = Σ_pairs ±coefficient for `count` words of each tile (full-rank directions and biases).
-// Tables of 2·256·tiles floats are built in `scratch`. `seen_words` null, or [tiles] words: pairs not set are left out.
-ptrdiff_t lz_sum_signs_scratch(ptrdiff_t tiles);
-void lz_sum_signs_prepare(const float *coefficients, ptrdiff_t tiles, float *scratch);
-void lz_sum_signs(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t count,
-                  const float *prepared, float *out);
+// out[i] = Σ over the pairs of all tiles of ±coefficient, for `count` words of each tile: tile t's words start at
+// words + t·tile_stride. `coefficients`: [tiles·16], aligned.
+void lz_sum_signs(lz_instructions instructions, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
+                  ptrdiff_t count, const float *coefficients, float *out);
 
 // Optimizers over `count` parameters; see Estimator/Optimizer.swift for the formulas.
 typedef struct {

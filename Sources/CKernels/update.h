@@ -1,3 +1,30 @@
+// From sign words to what the update needs, and the optimizers.
+
+void NAME(expand_signs)(const uint16_t *words, ptrdiff_t rows, const float *coefficients, const uint16_t *seen,
+                        float *out, ptrdiff_t out_stride) {
+  for (ptrdiff_t row = 0; row < rows; row++)
+    for (int lane = 0; lane < LZ_LANES; lane += VL) {
+      vf value = negated(coefficients ? load(coefficients + lane) : splat(1), words[row], lane);
+      if (seen) value = masked(value, seen[row], lane);
+      store(out + row * out_stride + lane, value);
+    }
+}
+
+void NAME(sum_signs)(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t count,
+                     const float *coefficients, float *out) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    vf sum[LZ_LANES / VL];
+    for (int part = 0; part < LZ_LANES / VL; part++) sum[part] = splat(0);
+    for (ptrdiff_t t = 0; t < tiles; t++)
+      for (int part = 0; part < LZ_LANES / VL; part++)
+        sum[part] += negated(load(coefficients + t * LZ_LANES + part * VL), words[t * tile_stride + i], part * VL);
+    float total = 0;
+    for (int part = 0; part < LZ_LANES / VL; part++)
+      for (int lane = 0; lane < VL; lane++) total += sum[part][lane];
+    out[i] = total;
+  }
+}
+
 // Elementwise updates. The loops are left to the compiler's vectoriser: each line is one independent element.
 
 void NAME(sgd)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict velocity,

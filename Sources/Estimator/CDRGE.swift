@@ -1,0 +1,173 @@
+import Memory
+import Model
+
+/// Central-difference random gradient estimation (arXiv 2505.17852), windowed, with carried states.
+///
+/// g = (1/P) Σ_p [(L₊ − L₋)/2ε]·z_p, with L the mean loss of a token of the window in nats. Every pair carries its ±
+/// states from window to window; after a lifetime of R windows it takes a new direction and starts again from the clean
+/// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
+/// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime.
+public final class CDRGE {
+  public struct Configuration: Sendable {
+    public var pairs: Int
+    public var epsilon: Float
+    public var kind: DirectionKind
+    public var exactReadout: Bool
+    /// Windows for which a direction is kept.
+    public var lifetime: Int
+    /// Positions in the data; pair p reads stream ⌊p·S/P⌋.
+    public var streams: Int
+    /// The most tokens that `consume` is given at a time.
+    public var chunk: Int
+    public var seed: UInt64
+
+    public init(
+      pairs: Int, epsilon: Float, kind: DirectionKind = .rank1, exactReadout: Bool, lifetime: Int = 1,
+      streams: Int = 1, chunk: Int, seed: UInt64
+    ) {
+      self.pairs = pairs
+      self.epsilon = epsilon
+      self.kind = kind
+      self.exactReadout = exactReadout
+      self.lifetime = lifetime
+      self.streams = streams
+      self.chunk = chunk
+      self.seed = seed
+    }
+  }
+
+  public let configuration: Configuration
+  public let population: Population
+  /// The estimate of the last window, in the order of `ModelShape.tensors`.
+  public let gradient: Buffer<Float>
+  private let directions: Directions
+  private let zerothOrder: ZerothOrderGradient
+  private let readout: ReadoutGradient?
+  private let coefficients: Buffer<Float>
+  private let pool: ThreadPool
+
+  public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
+    Layout(shape, kind: c.kind, exactReadout: c.exactReadout)
+  }
+
+  /// The bytes that an estimator reserves.
+  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
+    let layout = layout(for: shape, c)
+    var table = Population.byteCount(for: layout, pairs: c.pairs, streams: c.streams, threads: threads)
+    table[.activations] += ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
+    table[.perturbations] +=
+      Directions.byteCount(for: layout, pairs: c.pairs)
+      + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
+      + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
+      + Buffer<Float>.byteCount(for: shape.parameterCount)
+    return table
+  }
+
+  /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
+  public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
+    let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
+    let bytesPerToken = Population.tiles(pairs) * Tile.pairs * layout.readoutRowFloats * MemoryLayout<Float>.stride
+    let most = exactReadout ? max(1, min(256, (4 << 20) / bytesPerToken)) : 256
+    return min(window ?? most, most)
+  }
+
+  public init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
+    self.configuration = configuration
+    self.pool = pool
+    let layout = Self.layout(for: shape, configuration)
+    population = try Population(
+      layout, pairs: configuration.pairs, streams: configuration.streams, threads: pool.threads,
+      instructions: instructions, ledger: ledger)
+    directions = try Directions(
+      population, seed: configuration.seed, instructions: instructions, ledger: ledger)
+    zerothOrder = try ZerothOrderGradient(
+      directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+    readout =
+      configuration.exactReadout
+      ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger) : nil
+    coefficients = try Buffer(
+      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    gradient = try Buffer(
+      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+  }
+
+  public var layout: Layout { population.layout }
+
+  // MARK: One window
+
+  /// Begins window number `window`: the tiles whose lifetime is over take new directions from the clean states.
+  public func beginWindow(_ window: Int) {
+    let lifetime = configuration.lifetime
+    var ended: [Int] = []
+    for tile in 0..<population.tiles where window == 0 || (window + tile) % lifetime == 0 { ended.append(tile) }
+    population.restart(tiles: ended)
+    draw(tiles: ended, window: window)
+    population.clearLosses()
+  }
+
+  /// Draws again the directions that were in use when window `window` ended; the states are the caller's to restore.
+  public func restoreDirections(ofWindow window: Int) {
+    draw(tiles: Array(0..<population.tiles), window: window)
+  }
+
+  private func draw(tiles: [Int], window: Int) {
+    pool.run(tiles.count) { index, _ in
+      directions.draw(tile: tiles[index], lifetime: (window + tiles[index]) / configuration.lifetime)
+    }
+  }
+
+  /// Runs the population over the next `count` tokens of every stream.
+  /// - Parameters:
+  ///   - tokens: [streams][stride], of each row count + 1.
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, weights: PackedWeights) {
+    precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
+    let rows = readout?.rows
+    pool.run(population.tiles) { tile, thread in
+      population.run(
+        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
+        stride: stride, count: count, readout: rows)
+    }
+    readout?.accumulate(tokens: count, on: pool)
+  }
+
+  /// What a window of the population says.
+  public struct WindowResult: Sendable {
+    /// Mean loss of a token over all columns, in nats.
+    public var loss: Double
+    /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
+    public var brokenPairs: Int
+    public var hasGradient: Bool { brokenPairs == 0 }
+  }
+
+  /// Ends a window of `tokens` tokens: computes `gradient`.
+  public func finishWindow(tokens: Int) -> WindowResult {
+    let pairs = configuration.pairs
+    var total = 0.0
+    var broken = 0
+    for pair in 0..<pairs {
+      let (plus, minus) = population.loss(ofPair: pair)
+      if !plus.isFinite || !minus.isFinite {
+        broken += 1
+        population.resetState(ofPair: pair)
+        continue
+      }
+      total += plus + minus
+      coefficients[pair] = Float((plus - minus) / (2 * Double(configuration.epsilon) * Double(tokens) * Double(pairs)))
+    }
+    let loss = total / Double(2 * max(1, pairs - broken)) / Double(tokens)
+    guard broken == 0 else {
+      readout?.discard()
+      return WindowResult(loss: loss, brokenPairs: broken)
+    }
+    zerothOrder.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    readout?.finish(scale: 1 / Float(tokens * pairs), into: gradient.pointer)
+    return WindowResult(loss: loss, brokenPairs: 0)
+  }
+
+  /// A context begins: all states are zero again.
+  public func beginContext() { population.resetStates() }
+}

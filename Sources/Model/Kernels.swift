@@ -1,0 +1,86 @@
+import CKernels
+import Glibc
+
+/// The instruction sets that the population kernels are written for; the only file that names the C kernels' dispatch.
+public enum Instructions: String, CaseIterable, Sendable {
+  case reference, portable, avx2, avx512
+
+  var code: lz_instructions {
+    switch self {
+    case .reference: LZ_REFERENCE
+    case .portable: LZ_PORTABLE
+    case .avx2: LZ_AVX2
+    case .avx512: LZ_AVX512
+    }
+  }
+
+  public var isSupported: Bool { lz_supported(code) != 0 }
+
+  /// The widest that this processor runs.
+  public static var best: Instructions {
+    [.avx512, .avx2].first { $0.isSupported } ?? .portable
+  }
+
+  /// Floating point operations done by `rounds` rounds of independent fused multiply-adds on one core.
+  public func fusedMultiplyAdds(rounds: Int) -> Double {
+    lz_fma_rounds(code, Int64(rounds))
+  }
+}
+
+extension Instructions {
+  /// ±coefficients (±1 if nil) of one tile's pairs for `rows` sign words, 0 for pairs without their bit in `seen`;
+  /// rows of `out` are `stride` floats apart.
+  package func expandSigns(
+    _ words: UnsafePointer<UInt16>, rows: Int, coefficients: UnsafePointer<Float>?, seen: UnsafePointer<UInt16>?,
+    into out: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    lz_expand_signs(code, words, rows, coefficients, seen, out, stride)
+  }
+
+  /// out[i] = Σ over all pairs of ±coefficient, for `count` words of each tile.
+  package func sumSigns(
+    _ words: UnsafePointer<UInt16>, tileStride: Int, tiles: Int, count: Int, coefficients: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    lz_sum_signs(code, words, tileStride, tiles, count, coefficients, out)
+  }
+
+  /// v ← μ·v + g; θ ← (1 − ηλ)·θ − η·v
+  package func sgd(
+    count: Int, rate: Float, momentum: Float, decay: Float, gradient: UnsafePointer<Float>,
+    velocity: UnsafeMutablePointer<Float>, parameters: UnsafeMutablePointer<Float>
+  ) {
+    var options = lz_optimizer()
+    options.rate = rate
+    options.momentum = momentum
+    options.decay = decay
+    lz_sgd(code, &options, count, gradient, velocity, parameters)
+  }
+
+  /// m ← β₁m + (1 − β₁)g; s ← β₂s + (1 − β₂)g²; θ ← (1 − ηλ)θ − η·(m·c₁)/(√(s·c₂) + ϵ)
+  package func adam(
+    count: Int, rate: Float, beta1: Float, beta2: Float, decay: Float, correction1: Float, correction2: Float,
+    gradient: UnsafePointer<Float>, mean: UnsafeMutablePointer<Float>, square: UnsafeMutablePointer<Float>,
+    parameters: UnsafeMutablePointer<Float>
+  ) {
+    var options = lz_optimizer(
+      rate: rate, momentum: beta1, beta2: beta2, epsilon: 1e-8, correction1: correction1,
+      correction2: correction2, decay: decay)
+    lz_adam(code, &options, count, gradient, mean, square, parameters)
+  }
+}
+
+/// The kind of random direction along which a pair is moved.
+public enum DirectionKind: String, CaseIterable, Codable, Sendable {
+  /// Z = a·bᵀ with signs a and b for each matrix: two vectors of bits a matrix and pair.
+  case rank1
+  /// An independent sign for every weight: one bit a weight and pair.
+  case rademacher
+}
+
+/// Columns, pairs and rows of the kernels' fixed blocking.
+public enum Tile {
+  public static let pairs = Int(LZ_LANES)
+  public static let columns = Int(LZ_COLUMNS)
+  public static let blockRows = Int(LZ_BLOCK)
+}

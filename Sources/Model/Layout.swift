@@ -1,0 +1,49 @@
+import CKernels
+
+/// Where the kernels find everything: the C layout, made once for a run.
+public struct Layout: Sendable {
+  public let shape: ModelShape
+  public let kind: DirectionKind
+  public let exactReadout: Bool
+  package let c: lz_layout
+
+  public init(_ shape: ModelShape, kind: DirectionKind, exactReadout: Bool) {
+    self.shape = shape
+    self.kind = kind
+    self.exactReadout = exactReadout
+    c = lz_layout_make(
+      lz_shape(
+        vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), layers: Int32(shape.layers),
+        dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0))
+  }
+
+  /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
+  /// each have their own (full-rank).
+  package var gateStride: Int { c.gate_stride }
+  package var deltaStride: Int { c.delta_stride }
+  package var inputStride: Int { c.input_stride }
+  package var signsPerTile: Int { c.signs }
+  package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
+  package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
+
+  /// Where the signs of a tensor lie in a tile's words: those of its rows, and those of its columns (rank-one), or one
+  /// range for all (full-rank, and biases).
+  package func signs(_ tensor: Tensor) -> (rows: Int, columns: Int) {
+    switch tensor {
+    case .table: (c.s_table_row, c.s_table_column)
+    case .kernel(let layer): (Self.element(c.s_kernel_row, layer), Self.element(c.s_kernel_column, layer))
+    case .bias(let layer): (Self.element(c.s_bias, layer), Self.element(c.s_bias, layer))
+    case .readout: (c.s_readout_row, c.s_readout_column)
+    case .readoutBias: (c.s_readout_bias, c.s_readout_bias)
+    }
+  }
+
+  /// Rows that the exact readout's gradient takes for one pair and token, in floats: p − y, and the state.
+  package var readoutRowFloats: Int { exactReadout ? c.delta_stride + c.input_stride : 0 }
+
+  /// C arrays come to Swift as tuples.
+  private static func element<T>(_ tuple: T, _ index: Int) -> Int {
+    precondition((0..<ModelShape.maximumLayers).contains(index))
+    return withUnsafeBytes(of: tuple) { $0.load(fromByteOffset: index * MemoryLayout<Int>.stride, as: Int.self) }
+  }
+}

@@ -1,0 +1,81 @@
+import CKernels
+
+/// The sizes of an LSTM language model: tokens enter by table lookup into the gates, a linear readout gives the logits.
+///
+/// V vocabulary, H hidden size, L layers. The gates of layer 0 are table[token] + bias₀ + W₀·h₀; those of layer l > 0 are
+/// bias_l + W_l·(h_{l−1}, h_l).
+public struct ModelShape: Equatable, Codable, Sendable {
+  public var vocabularySize: Int
+  public var hiddenSize: Int
+  public var layers: Int
+
+  public static let maximumLayers = Int(LZ_MAX_LAYERS)
+
+  public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1) {
+    precondition(vocabularySize >= 1 && hiddenSize >= 1, "V = \(vocabularySize), H = \(hiddenSize)")
+    precondition((1...Self.maximumLayers).contains(layers), "\(layers) layers of at most \(Self.maximumLayers)")
+    self.vocabularySize = vocabularySize
+    self.hiddenSize = hiddenSize
+    self.layers = layers
+  }
+
+  /// Columns of a layer's matrix: its own state, and above the first layer the state below.
+  public func inputs(ofLayer layer: Int) -> Int { layer == 0 ? hiddenSize : 2 * hiddenSize }
+
+  /// Multiplies and adds of the shared products for one token and column; lookups, gates and softmax are not counted.
+  public var flopsPerTokenColumn: Double {
+    let gates = (0..<layers).reduce(0) { $0 + 4 * hiddenSize * inputs(ofLayer: $1) }
+    return 2 * Double(gates + hiddenSize * vocabularySize)
+  }
+
+  /// All tensors in the order in which `Parameters` holds them.
+  public var tensors: [TensorSlice] {
+    var slices: [TensorSlice] = []
+    var offset = 0
+    func add(_ tensor: Tensor, _ rows: Int, _ columns: Int) {
+      slices.append(TensorSlice(tensor: tensor, rows: rows, columns: columns, offset: offset))
+      offset += rows * columns
+    }
+    add(.table, vocabularySize, 4 * hiddenSize)
+    for layer in 0..<layers {
+      add(.kernel(layer), 4 * hiddenSize, inputs(ofLayer: layer))
+      add(.bias(layer), 1, 4 * hiddenSize)
+    }
+    add(.readout, vocabularySize, hiddenSize)
+    add(.readoutBias, 1, vocabularySize)
+    return slices
+  }
+
+  public func slice(_ tensor: Tensor) -> TensorSlice {
+    tensors.first { $0.tensor == tensor }!
+  }
+
+  public var parameterCount: Int { tensors.last!.range.upperBound }
+}
+
+public enum Tensor: Hashable, Sendable {
+  /// [V × 4H] the tokens' contribution to the first layer's gates.
+  case table
+  /// [4H × inputs] of a layer.
+  case kernel(Int)
+  /// [4H] of a layer.
+  case bias(Int)
+  /// [V × H]
+  case readout
+  /// [V]
+  case readoutBias
+
+  public var isReadout: Bool { self == .readout || self == .readoutBias }
+}
+
+/// A tensor as a row-major range of the parameter vector. Gate rows are unit-major: row 4·u + g is gate g (i, f, g, o) of
+/// unit u.
+public struct TensorSlice: Equatable, Sendable {
+  public var tensor: Tensor
+  public var rows: Int
+  public var columns: Int
+  public var offset: Int
+
+  public var count: Int { rows * columns }
+  public var range: Range<Int> { offset..<offset + count }
+}

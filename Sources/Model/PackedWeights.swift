@@ -1,0 +1,71 @@
+import CKernels
+import Memory
+
+/// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
+public final class PackedWeights {
+  let layout: Layout
+  let values: Buffer<Float>
+  private let jobs: [Job]
+
+  private struct Job {
+    var slice: TensorSlice
+    var blocks: Range<Int>  // of 12 rows; for the table, rows
+  }
+
+  public static func byteCount(for layout: Layout) -> Int {
+    Buffer<Float>.byteCount(for: layout.c.weights)
+  }
+
+  public init(_ layout: Layout, ledger: MemoryLedger) throws(MemoryError) {
+    self.layout = layout
+    values = try Buffer(count: layout.c.weights, .parameters, for: "the packed weights", ledger: ledger)
+    jobs = layout.shape.tensors.flatMap { slice in
+      let rows = slice.rows == 1 ? slice.columns : slice.rows
+      let blocks = slice.tensor == .table ? rows : (rows + Tile.blockRows - 1) / Tile.blockRows
+      let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
+      return stride(from: 0, to: blocks, by: step).map { Job(slice: slice, blocks: $0..<min(blocks, $0 + step)) }
+    }
+  }
+
+  /// Takes over the parameters; done once an update.
+  public func pack(_ parameters: Parameters, on pool: ThreadPool) {
+    pool.run(jobs.count) { task, _ in
+      let job = jobs[task]
+      switch job.slice.tensor {
+      case .table: packTable(job, parameters)
+      case .kernel(let layer): packMatrix(job, parameters, to: layout.kernel(layer))
+      case .bias(let layer): if layer > 0 { packVector(job, parameters, to: layout.bias(layer), padding: 0) }
+      case .readout: packMatrix(job, parameters, to: layout.c.w_readout)
+      case .readoutBias: packVector(job, parameters, to: layout.c.w_readout_bias, padding: -1e30)
+      }
+    }
+  }
+
+  private func packTable(_ job: Job, _ parameters: Parameters) {
+    let columns = job.slice.columns
+    let bias = parameters.pointer(parameters.shape.slice(.bias(0)))
+    for row in job.blocks {
+      let from = parameters.pointer(job.slice) + row * columns
+      let to = values.pointer + layout.c.w_table + row * layout.c.gate_stride
+      for column in 0..<columns { to[column] = from[column] + bias[column] }
+    }
+  }
+
+  private func packMatrix(_ job: Job, _ parameters: Parameters, to offset: Int) {
+    let (rows, columns) = (job.slice.rows, job.slice.columns)
+    for block in job.blocks {
+      let to = values.pointer + offset + block * columns * Tile.blockRows
+      for j in 0..<min(Tile.blockRows, rows - block * Tile.blockRows) {
+        let from = parameters.pointer(job.slice) + (block * Tile.blockRows + j) * columns
+        for k in 0..<columns { to[k * Tile.blockRows + j] = from[k] }
+      }
+    }
+  }
+
+  private func packVector(_ job: Job, _ parameters: Parameters, to offset: Int, padding: Float) {
+    let from = parameters.pointer(job.slice)
+    for i in job.blocks.lowerBound * Tile.blockRows..<job.blocks.upperBound * Tile.blockRows {
+      values[offset + i] = i < job.slice.columns ? from[i] : padding
+    }
+  }
+}

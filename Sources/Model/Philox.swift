@@ -1,0 +1,45 @@
+/// Counter-based random bits: Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+///
+/// Every output is a pure function of (seed, domain, tensor, tile, lifetime, index), so that any thread, and any run that
+/// is resumed, makes the same bits.
+public struct Philox: Sendable {
+  /// What the bits are for; different domains never share a counter.
+  public enum Domain: UInt32, Sendable {
+    case initialization = 1
+    case directions = 2
+  }
+
+  private let key: (UInt32, UInt32)
+  private let stream: UInt32
+  private let tile: UInt32
+
+  /// - Parameters:
+  ///   - tensor: less than 2¹⁶; tile: less than 2¹² · 2¹⁶ taken together with the index's high part.
+  public init(seed: UInt64, domain: Domain, tensor: Int, tile: Int = 0) {
+    key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
+    stream = domain.rawValue << 16 | UInt32(tensor)
+    self.tile = UInt32(tile)
+  }
+
+  /// Four random words for a counter.
+  @inline(__always)
+  public func block(_ index: UInt32, _ high: UInt32) -> SIMD4<UInt32> {
+    Self.rounds(counter: SIMD4(index, high, tile, stream), key: key)
+  }
+
+  @inline(__always)
+  static func rounds(counter: SIMD4<UInt32>, key: (UInt32, UInt32)) -> SIMD4<UInt32> {
+    var c = counter
+    var (k0, k1) = key
+    for _ in 0..<10 {
+      let first = UInt64(0xD251_1F53) * UInt64(c[0])
+      let second = UInt64(0xCD9E_8D57) * UInt64(c[2])
+      c = SIMD4(
+        UInt32(truncatingIfNeeded: second >> 32) ^ c[1] ^ k0, UInt32(truncatingIfNeeded: second),
+        UInt32(truncatingIfNeeded: first >> 32) ^ c[3] ^ k1, UInt32(truncatingIfNeeded: first))
+      k0 = k0 &+ 0x9E37_79B9
+      k1 = k1 &+ 0xBB67_AE85
+    }
+    return c
+  }
+}

@@ -1,0 +1,169 @@
+import CKernels
+import Memory
+
+/// The perturbed copies of the model: `pairs` pairs of columns, in tiles of 16, each carrying only its recurrent state.
+///
+/// Shape letters: P pairs, C = 2P columns, T tiles = ⌈P/16⌉, S streams. Pair p reads stream ⌊p·S/P⌋.
+public final class Population {
+  public let layout: Layout
+  public let pairs: Int
+  public let streams: Int
+  public var tiles: Int { Self.tiles(pairs) }
+
+  /// [T][layout.state] h and c of every column.
+  public let states: Buffer<Float>
+  /// [T][layout.signs] the directions.
+  package let signs: Buffer<UInt16>
+  /// [T][V] bit p: pair p has read the token since its direction began.
+  public let seen: Buffer<UInt16>
+  /// [T][32] losses of the current window in nats, summed in the order of the tokens.
+  package let losses: Buffer<Double>
+  /// [S][rows] clean states, valid while a restart lasts.
+  private let clean: Buffer<Float>
+  private let scratch: Buffer<Float>
+  private let instructions: Instructions
+  private let streamOfPair: [Int]
+
+  public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
+
+  public static func byteCount(for layout: Layout, pairs: Int, streams: Int, threads: Int) -> MemoryTable {
+    let tiles = tiles(pairs)
+    var table = MemoryTable()
+    table[.activations] =
+      Buffer<Float>.byteCount(for: tiles * layout.c.state) + Buffer<Double>.byteCount(for: tiles * Tile.columns)
+      + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
+      + Buffer<Float>.byteCount(for: streams * layout.c.state / Tile.columns)
+    table[.perturbations] =
+      Buffer<UInt16>.byteCount(for: tiles * layout.c.signs)
+      + Buffer<UInt16>.byteCount(for: tiles * layout.shape.vocabularySize)
+    return table
+  }
+
+  private static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
+
+  public init(
+    _ layout: Layout, pairs: Int, streams: Int, threads: Int, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    precondition(pairs >= 1 && streams >= 1 && streams <= pairs, "\(streams) streams for \(pairs) pairs")
+    self.layout = layout
+    self.pairs = pairs
+    self.streams = streams
+    self.instructions = instructions
+    let tiles = Self.tiles(pairs)
+    states = try Buffer(count: tiles * layout.c.state, .activations, for: "the population's states", ledger: ledger)
+    losses = try Buffer(count: tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
+    scratch = try Buffer(
+      count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
+    clean = try Buffer(
+      count: streams * layout.c.state / Tile.columns, .activations, for: "the streams' clean states", ledger: ledger)
+    signs = try Buffer(count: tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
+    seen = try Buffer(
+      count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read", ledger: ledger)
+    // Padding lanes read what the last pair reads; their losses are never looked at.
+    streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
+  }
+
+  public func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
+
+  /// The pairs that read a stream.
+  public func pairs(ofStream stream: Int) -> Range<Int> {
+    let first = (stream * pairs + streams - 1) / streams
+    return first..<((stream + 1) * pairs + streams - 1) / streams
+  }
+
+  /// Runs one tile over `count` tokens; adds to `losses`.
+  /// - Parameters:
+  ///   - tokens: [S][stride] of which count + 1 are read.
+  ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
+  public func run(
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>, stride: Int,
+    count: Int, readout: ReadoutRows?
+  ) {
+    withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
+      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
+      var chunk = lz_chunk(
+        weights: weights.values.pointer, signs: signs.pointer + tile * layout.c.signs, epsilon: epsilon,
+        state: states.pointer + tile * layout.c.state, tokens: rows.baseAddress, count: Int64(count),
+        loss: losses.pointer + tile * Tile.columns, seen: seen.pointer + tile * layout.shape.vocabularySize,
+        valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
+        delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
+        input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride }, row_step: tiles * Tile.pairs)
+      withUnsafePointer(to: layout.c) {
+        lz_run_chunk(instructions.code, $0, &chunk, scratch.pointer + thread * Self.scratchStride(layout))
+      }
+    }
+  }
+
+  /// The losses of a pair over the window so far, in nats: under +ε and under −ε.
+  public func loss(ofPair pair: Int) -> (plus: Double, minus: Double) {
+    let base = pair / Tile.pairs * Tile.columns + pair % Tile.pairs
+    return (losses[base], losses[base + Tile.pairs])
+  }
+
+  /// Whether both losses of every pair are finite.
+  public var lossesAreFinite: Bool {
+    (0..<pairs).allSatisfy { loss(ofPair: $0).plus.isFinite && loss(ofPair: $0).minus.isFinite }
+  }
+
+  public func clearLosses() { losses.elements.update(repeating: 0) }
+
+  /// A context begins: every state is zero.
+  public func resetStates() { states.elements.update(repeating: 0) }
+
+  /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
+  /// the stream's pairs, which is the unperturbed state up to O(ε²).
+  public func restart(tiles chosen: [Int]) {
+    let rows = layout.c.state / Tile.columns
+    // All means come first: pairs of one stream may lie in tiles that restart and in tiles that do not.
+    let streamsRead = chosen.flatMap { tile in self.pairs(ofTile: tile).map { streamOfPair[$0] } }
+    for stream in Set(streamsRead) { takeMean(ofStream: stream, rows: rows) }
+    for tile in chosen {
+      for pair in pairs(ofTile: tile) {
+        let from = clean.pointer + streamOfPair[pair] * rows
+        let to = states.pointer + tile * layout.c.state + pair % Tile.pairs
+        for row in 0..<rows {
+          to[row * Tile.columns] = from[row]
+          to[row * Tile.columns + Tile.pairs] = from[row]
+        }
+      }
+    }
+  }
+
+  private func pairs(ofTile tile: Int) -> Range<Int> {
+    tile * Tile.pairs..<min(pairs, (tile + 1) * Tile.pairs)
+  }
+
+  private func takeMean(ofStream stream: Int, rows: Int) {
+    let to = clean.pointer + stream * rows
+    let members = pairs(ofStream: stream)
+    to.update(repeating: 0, count: rows)
+    for pair in members {
+      let from = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+      for row in 0..<rows { to[row] += from[row * Tile.columns] + from[row * Tile.columns + Tile.pairs] }
+    }
+    let scale = 0.5 / Float(members.count)
+    for row in 0..<rows { to[row] *= scale }
+  }
+
+  /// Zeroes the states of a pair, after its loss has become infinite or NaN.
+  public func resetState(ofPair pair: Int) {
+    let rows = layout.c.state / Tile.columns
+    let at = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+    for row in 0..<rows {
+      at[row * Tile.columns] = 0
+      at[row * Tile.columns + Tile.pairs] = 0
+    }
+  }
+}
+
+/// Room for the exact readout's rows: [K · T·16][delta_stride] and [K · T·16][input_stride].
+public struct ReadoutRows {
+  public var delta: UnsafeMutablePointer<Float>
+  public var input: UnsafeMutablePointer<Float>
+
+  public init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
+    self.delta = delta
+    self.input = input
+  }
+}

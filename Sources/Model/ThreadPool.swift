@@ -1,0 +1,119 @@
+import Glibc
+import Synchronization
+
+/// A fixed set of threads that run numbered tasks together and meet when all are done.
+///
+/// The caller is thread 0. Tasks are handed out as threads become free; what a task computes must not depend on which
+/// thread runs it. Waiting threads spin for some microseconds, then sleep.
+public final class ThreadPool: @unchecked Sendable {
+  public let threads: Int
+
+  private let generation = Atomic<Int>(0)
+  private let nextTask = Atomic<Int>(0)
+  private let running = Atomic<Int>(0)
+  private let stopping = Atomic<Bool>(false)
+  private var taskCount = 0
+  private var body: ((Int, Int) -> Void)?
+  private var workers: [pthread_t] = []
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  private static let spins = 4000
+
+  public init(threads: Int) {
+    precondition(threads >= 1, "\(threads) threads")
+    self.threads = threads
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(wake, nil)
+    for index in 1..<max(threads, 1) {
+      // The pool outlives its threads: deinit joins them.
+      let start = Unmanaged.passRetained(Worker(pool: self, index: index))
+      var thread = pthread_t()
+      let status = pthread_create(
+        &thread, nil,
+        { argument in
+          let worker = Unmanaged<Worker>.fromOpaque(argument!).takeRetainedValue()
+          worker.pool.work(as: worker.index)
+          return nil
+        }, start.toOpaque())
+      precondition(status == 0, "the system refused thread \(index) of \(threads)")
+      workers.append(thread)
+    }
+  }
+
+  private final class Worker {
+    unowned(unsafe) let pool: ThreadPool
+    let index: Int
+    init(pool: ThreadPool, index: Int) {
+      self.pool = pool
+      self.index = index
+    }
+  }
+
+  deinit {
+    stopping.store(true, ordering: .releasing)
+    announce()
+    for worker in workers { pthread_join(worker, nil) }
+    pthread_cond_destroy(wake)
+    pthread_mutex_destroy(mutex)
+    wake.deallocate()
+    mutex.deallocate()
+  }
+
+  /// Runs `body(task, thread)` for every task in 0..<count and returns when all have ended.
+  public func run(_ count: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
+    if workers.isEmpty || count <= 1 {
+      for task in 0..<count { body(task, 0) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      self.body = body
+      taskCount = count
+      nextTask.store(0, ordering: .relaxed)
+      running.store(workers.count, ordering: .relaxed)
+      announce()
+      takeTasks(as: 0)
+      while running.load(ordering: .acquiring) > 0 { sched_yield() }
+      self.body = nil
+    }
+  }
+
+  private func announce() {
+    pthread_mutex_lock(mutex)
+    generation.add(1, ordering: .releasing)
+    pthread_cond_broadcast(wake)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func takeTasks(as thread: Int) {
+    while true {
+      let task = nextTask.add(1, ordering: .relaxed).oldValue
+      if task >= taskCount { return }
+      body!(task, thread)
+    }
+  }
+
+  private func work(as thread: Int) {
+    var seen = 0
+    while true {
+      seen = waitForGeneration(after: seen)
+      if stopping.load(ordering: .acquiring) { return }
+      takeTasks(as: thread)
+      running.subtract(1, ordering: .releasing)
+    }
+  }
+
+  private func waitForGeneration(after seen: Int) -> Int {
+    for _ in 0..<Self.spins {
+      let now = generation.load(ordering: .acquiring)
+      if now != seen { return now }
+    }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      let now = generation.load(ordering: .acquiring)
+      if now != seen { return now }
+      pthread_cond_wait(wake, mutex)
+    }
+  }
+}
