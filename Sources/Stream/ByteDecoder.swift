@@ -1,0 +1,312 @@
+import Memory
+
+/// Turns the stored bytes of one file after the other into plain bytes, with fixed buffers.
+///
+/// One loop knows where frames begin and end, for both codecs: so that concatenated and skippable frames, garbage and
+/// missing ends are treated alike, and every place from which decoding can be taken up again is known.
+final class ByteDecoder {
+  /// Stored bytes that are read at once.
+  static let inputBytes = 128 * 1024
+
+  static var bufferByteCount: Int { Buffer<UInt8>.byteCount(for: inputBytes) }
+
+  private enum State {
+    case start, plain, boundary, ended
+    case skippable(rest: Int)
+    case frame(Codec)
+  }
+
+  private let choice: CompressionChoice
+  private let windowLogMax: Int
+  private let memory: DecoderMemory
+  private let input: Buffer<UInt8>
+  private var zstd: ZstdDecompressor?
+  private var lz4: LZ4Decompressor?
+
+  private var file: InputFile?
+  private var codec: Codec?
+  private var state = State.ended
+  /// The part of `input` that is not yet decoded.
+  private var head = 0
+  private var tail = 0
+  /// Stored bytes of the file that were read into `input`.
+  private var fileOffset = 0
+  private var pending: StreamError?
+  /// Whether the stored bytes are the tokens themselves.
+  private(set) var isPlain = false
+
+  /// Decoded bytes of the file so far, with those before the place where decoding began.
+  private(set) var byteOffset = 0
+  /// The stored and the decoded bytes before the frame that is being decoded, or that comes next.
+  private(set) var frame = (offset: 0, byte: 0)
+
+  init(_ configuration: StreamConfiguration, memory: DecoderMemory, ledger: MemoryLedger) throws(StreamError) {
+    choice = configuration.compression
+    windowLogMax = configuration.windowLogMax
+    self.memory = memory
+    input = try .stream(Self.inputBytes, for: "the read buffer", ledger: ledger)
+  }
+
+  /// Stored bytes of the file before the next one to be decoded.
+  var compressedOffset: Int { fileOffset - (tail - head) }
+
+  /// Whether all of the file is decoded.
+  var isAtEnd: Bool {
+    if case .ended = state { return pending == nil }
+    return false
+  }
+
+  /// Bytes that libzstd holds, to be compared with what is reserved for it.
+  var zstdByteCount: Int { zstd?.byteCount ?? 0 }
+
+  /// Memory for passing use while nothing is being decoded.
+  var spareBuffer: UnsafeMutableRawBufferPointer {
+    detach()
+    return UnsafeMutableRawBufferPointer(input.elements)
+  }
+
+  func detach() {
+    file = nil
+    state = .ended
+    pending = nil
+    isPlain = false
+    (head, tail, fileOffset, byteOffset) = (0, 0, 0, 0)
+  }
+
+  /// Goes on with another file: from its start, or from the frame at `offset`, before which `byte` decoded bytes lie.
+  func attach(_ file: InputFile, as format: DataFormat?, offset: Int = 0, byte: Int = 0) {
+    detach()
+    self.file = file
+    fileOffset = offset
+    byteOffset = byte
+    frame = (offset, byte)
+    codec = nil
+    switch format {
+    case nil: state = .start
+    case .plain: becomePlain()
+    case .frames(let codec):
+      self.codec = codec
+      state = .boundary
+    }
+  }
+
+  /// Fills `output`; fewer bytes mean the end of the file, an error that the next call throws, or, if there is at least
+  /// one byte, that a pipe has no more at the moment.
+  func read(into output: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
+    if let error = pending { throw error }
+    var produced = 0
+    while produced < output.count {
+      do {
+        let rest = UnsafeMutableRawBufferPointer(rebasing: output[produced...])
+        guard let count = try advance(into: rest, mayWait: produced == 0) else { break }
+        produced += count
+        byteOffset += count
+      } catch {
+        pending = error
+        state = .ended
+        if produced == 0 { throw error }
+        break
+      }
+    }
+    return produced
+  }
+
+  /// Passes over decoded bytes of a plain file without reading them; the number passed over.
+  func jump(_ bytes: Int) -> Int? {
+    guard isPlain, let file, !file.isPipe else { return nil }
+    let count = min(bytes, max(0, file.size - byteOffset))
+    byteOffset += count
+    fileOffset = byteOffset
+    (head, tail) = (0, 0)
+    return count
+  }
+
+  /// Checks that the frame has no more bytes, and its checksum with that.
+  func finishFrame() throws(StreamError) -> Bool {
+    var byte: UInt8 = 0
+    var extra = 0
+    while extra == 0, case .frame(let codec) = state {
+      do {
+        extra = try withUnsafeMutableBytes(of: &byte) { (one) throws(StreamError) -> Int in
+          try decode(codec, into: one, mayWait: true) ?? 0
+        }
+      } catch {
+        pending = error
+        throw error
+      }
+    }
+    byteOffset += extra
+    return extra == 0
+  }
+
+  // MARK: The loop's steps
+
+  /// One step: the number of bytes it produced; nil at the end, or where a pipe would have to be waited for.
+  private func advance(
+    into output: UnsafeMutableRawBufferPointer, mayWait: Bool
+  ) throws(StreamError) -> Int? {
+    switch state {
+    case .ended: return nil
+    case .start: return try detect(mayWait: mayWait) ? 0 : nil
+    case .boundary: return try beginFrame(mayWait: mayWait) ? 0 : nil
+    case .frame(let codec): return try decode(codec, into: output, mayWait: mayWait)
+    case .skippable(let rest):
+      if head == tail {
+        guard let more = try refill(mayWait: mayWait) else { return nil }
+        if !more { throw error("the file ends within a skippable frame", advice: cutOff) }
+      }
+      let count = min(rest, tail - head)
+      head += count
+      state = count == rest ? .boundary : .skippable(rest: rest - count)
+      if count == rest { frame = (compressedOffset, byteOffset) }
+      return 0
+    case .plain:
+      if head == tail {
+        guard let more = try refill(mayWait: mayWait) else { return nil }
+        if !more { state = .ended }
+      }
+      let count = min(output.count, tail - head)
+      output.copyMemory(from: UnsafeRawBufferPointer(rebasing: unread[..<count]))
+      head += count
+      return count
+    }
+  }
+
+  private var unread: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(input.elements)[head..<tail])
+  }
+
+  private func detect(mayWait: Bool) throws(StreamError) -> Bool {
+    guard let file else { return false }
+    var atEnd = false
+    while true {
+      if let format = try DataFormat.detect(unread, atEnd: atEnd, choice: choice, name: file.name) {
+        if case .frames(let codec) = format { self.codec = codec }
+        state = .boundary
+        if format == .plain { becomePlain() }
+        return true
+      }
+      guard let more = try refill(mayWait: mayWait) else { return false }
+      atEnd = !more
+    }
+  }
+
+  private func becomePlain() {
+    state = .plain
+    isPlain = true
+  }
+
+  /// Reads the header of the next frame, if there is one.
+  private func beginFrame(mayWait: Bool) throws(StreamError) -> Bool {
+    var parsed = FrameHead(unread)
+    while parsed == .incomplete {
+      guard let more = try refill(mayWait: mayWait) else { return false }
+      parsed = FrameHead(unread)
+      if !more {
+        if head == tail {
+          state = .ended
+          return false
+        }
+        if parsed == .incomplete { throw error("the file ends within the header of a frame", advice: cutOff) }
+      }
+    }
+    switch parsed {
+    case .skippable(let size): state = .skippable(rest: size)
+    case .zstd(_, let window, _, _, let dictionary) where codec != .lz4:
+      try beginZstd(window: window, dictionary: dictionary)
+    case .lz4(let head) where codec != .zstd: try beginLZ4(head)
+    case .legacyLZ4 where compressedOffset == 0: throw DataFormat.legacy(file?.name ?? "")
+    default: throw garbage()
+    }
+    return true
+  }
+
+  private func beginZstd(window: Int, dictionary: Bool) throws(StreamError) {
+    if dictionary {
+      throw error("the zstd frame needs a dictionary", advice: "recompress the data without one")
+    }
+    if window > 1 << windowLogMax {
+      let log = Int.bitWidth - (window - 1).leadingZeroBitCount
+      throw error(
+        "the zstd window of \(ByteSize.formatted(window)) is over the cap of \(ByteSize.formatted(1 << windowLogMax))",
+        advice: log <= 31
+          ? "say --zstd-window-log \(log) to allow so much memory, or recompress without --long"
+          : "no --zstd-window-log allows so much; recompress the data")
+    }
+    try memory.grow(to: DecoderNeed(zstdWindow: window))
+    if zstd == nil { zstd = try ZstdDecompressor(windowLogMax: windowLogMax) }
+    zstd?.begin()
+    codec = .zstd
+    state = .frame(.zstd)
+  }
+
+  private func beginLZ4(_ head: FrameHead.LZ4Head) throws(StreamError) {
+    if !head.valid {
+      throw error("the lz4 frame header is damaged", advice: "make the file anew")
+    }
+    if head.dictionary {
+      throw error("the lz4 frame needs a dictionary", advice: "recompress the data without one")
+    }
+    try memory.grow(to: DecoderNeed(lz4Block: head.blockSize))
+    if lz4 == nil { lz4 = try LZ4Decompressor() }
+    lz4?.begin()
+    codec = .lz4
+    state = .frame(.lz4)
+  }
+
+  private func decode(
+    _ codec: Codec, into output: UnsafeMutableRawBufferPointer, mayWait: Bool
+  ) throws(StreamError) -> Int? {
+    // First without more input: the codec may hold output that did not fit before.
+    let step =
+      switch codec {
+      case .zstd: zstd?.decode(unread, into: output)
+      case .lz4: lz4?.decode(unread, into: output)
+      }
+    guard let step else { return nil }
+    head += step.consumed
+    if let failure = step.failure {
+      throw error(failure, advice: "the data up to here is usable, but the file must be made anew")
+    }
+    if step.frameEnded {
+      state = .boundary
+      frame = (compressedOffset, byteOffset + step.produced)
+    } else if step.produced == 0, step.consumed == 0 {
+      if head < tail { throw error("the \(codec.rawValue) frame cannot be decoded any further", advice: cutOff) }
+      guard let more = try refill(mayWait: mayWait) else { return nil }
+      if !more { throw error("the file ends within a \(codec.rawValue) frame", advice: cutOff) }
+    }
+    return step.produced
+  }
+
+  private var cutOff: String { "it is cut off or was not written to its end: make it anew" }
+
+  private func garbage() -> StreamError {
+    let kind = codec.map { "\($0.rawValue) frame" } ?? "zstd or lz4 frame"
+    if compressedOffset == 0 {
+      return error(
+        "does not begin with a \(kind)", advice: "say --compression none if the data is not compressed")
+    }
+    return error(
+      "what follows the last frame is no \(kind)", advice: "cut the file off here, or make it anew")
+  }
+
+  private func error(_ text: String, advice: String) -> StreamError {
+    StreamError(.badData, text, advice: advice, file: file?.name, compressedOffset: compressedOffset)
+  }
+
+  /// Reads more stored bytes behind those not yet decoded; false at the end of the file; nil if this would wait.
+  private func refill(mayWait: Bool) throws(StreamError) -> Bool? {
+    guard let file else { return false }
+    if !mayWait && !file.isReady { return nil }
+    if head > 0 {
+      UnsafeMutableRawBufferPointer(input.elements).copyMemory(from: unread)
+      (head, tail) = (0, tail - head)
+    }
+    let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(input.elements)[tail...])
+    let count = try file.read(into: room, at: fileOffset)
+    tail += count
+    fileOffset += count
+    return count > 0
+  }
+}

@@ -1,0 +1,117 @@
+/// A regular file of the data, as far as it is known before it is decoded.
+struct DataFile {
+  var path: String
+  /// Stored bytes.
+  var size: Int
+  var format: DataFormat
+  /// What its first frame needs; later frames may need more.
+  var need: DecoderNeed
+
+  /// Looks at every file; nil if the data is a pipe (standard input, or a path that is no regular file).
+  ///
+  /// - Throws: `.missing`, `.io`, `.badData` for what is empty or not what it is said to be, and `.usage` for a pipe
+  ///   where only files will do.
+  static func inspect(_ configuration: StreamConfiguration) throws(StreamError) -> [DataFile]? {
+    if configuration.paths == ["-"] {
+      try requireFiles(configuration, name: "standard input")
+      return nil
+    }
+    var files: [DataFile] = []
+    for path in configuration.paths {
+      let file = try InputFile(path: path)
+      if file.isPipe {
+        try requireFiles(configuration, name: path)
+        guard configuration.paths.count == 1 else {
+          throw StreamError(.usage, "a pipe cannot be one of several files", advice: "join them in front", file: path)
+        }
+        return nil
+      }
+      files.append(try inspect(file, choice: configuration.compression))
+    }
+    return files
+  }
+
+  private static func requireFiles(_ configuration: StreamConfiguration, name: String) throws(StreamError) {
+    if configuration.streams > 1 {
+      throw StreamError(
+        .usage, "a pipe cannot be read at \(configuration.streams) positions at once",
+        advice: "say --streams 1, or give files", file: name)
+    }
+    if configuration.holdoutFraction != nil {
+      throw StreamError(
+        .usage, "a pipe has no known end from which to hold out a fraction",
+        advice: "give held-out data as a file with --val, or give files", file: name)
+    }
+  }
+
+  private static func inspect(_ file: InputFile, choice: CompressionChoice) throws(StreamError) -> DataFile {
+    if file.size == 0 {
+      throw StreamError(.badData, "is empty", advice: "make it anew or leave it out", file: file.name)
+    }
+    var result = DataFile(path: file.name, size: file.size, format: .plain, need: DecoderNeed())
+    var head = try FrameHead.read(file, at: 0) { (bytes) throws(StreamError) in
+      result.format =
+        try DataFormat.detect(bytes, atEnd: true, choice: choice, name: file.name) ?? .plain
+    }
+    guard result.format != .plain else { return result }
+    var offset = 0
+    while case .skippable(let size) = head, offset + size < file.size {
+      offset += size
+      head = try FrameHead.read(file, at: offset)
+    }
+    switch head {
+    case .zstd(_, let window, _, _, _): result.need.zstdWindow = window
+    case .lz4(let head): result.need.lz4Block = head.blockSize
+    default: break
+    }
+    return result
+  }
+}
+
+extension DataFile {
+  /// The memory for decompressors that these files ask for; windows over the cap are refused later, not reserved.
+  static func need(of files: [DataFile], windowLogMax: Int) -> DecoderNeed {
+    files.reduce(DecoderNeed()) { need, file in
+      file.need.zstdWindow > 1 << windowLogMax ? need : need.union(file.need)
+    }
+  }
+
+  /// Sizes and ends of all files, in their order.
+  /// - Parameter buffer: at least 64 KiB, for passing use.
+  static func identity(
+    of files: [DataFile], buffer: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) -> DataIdentity {
+    let end = 64 * 1024
+    var digest = Digest()
+    for file in files {
+      let input = try InputFile(path: file.path)
+      digest.add(UInt64(file.size))
+      for offset in Set([0, max(0, file.size - end)]).sorted() {
+        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(end, file.size)])
+        guard try input.readExactly(into: part, at: offset) else {
+          throw StreamError(.io, "became shorter while it was read", file: file.path)
+        }
+        digest.add(UnsafeRawBufferPointer(part))
+      }
+    }
+    return DataIdentity(
+      bytes: files.reduce(0) { $0 + $1.size }, files: files.count, digest: digest.value)
+  }
+}
+
+extension FrameHead {
+  /// The head of the frame at `offset` of a file; `.unknown` at its end.
+  static func read(
+    _ file: InputFile, at offset: Int,
+    _ look: (UnsafeRawBufferPointer) throws(StreamError) -> Void = { _ in }
+  ) throws(StreamError) -> FrameHead {
+    var storage: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    return try withUnsafeMutableBytes(of: &storage) { (bytes) throws(StreamError) -> FrameHead in
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: bytes[..<max(0, min(maxLength, file.size - offset))])
+      guard !part.isEmpty, try file.readExactly(into: part, at: offset) else { return .unknown }
+      try look(UnsafeRawBufferPointer(part))
+      return FrameHead(UnsafeRawBufferPointer(part))
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/// How many tokens files hold.
+enum DataSurvey {
+  /// Tokens of all files: by their size, by the content sizes of their frames, or else by decoding them once.
+  ///
+  /// - Parameter space: free memory to decode into.
+  static func countTokens(
+    _ files: [DataFile], decoder: ByteDecoder, layout: TokenLayout, space: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) -> Int {
+    var tokens = 0
+    for (number, file) in files.enumerated() {
+      var bytes = file.size
+      if file.format != .plain {
+        if let listed = try listedBytes(file, number) {
+          bytes = listed
+        } else {
+          decoder.attach(try InputFile(path: file.path), as: file.format)
+          do throws(StreamError) {
+            while try decoder.read(into: space) > 0 {}
+          } catch {
+            throw error.at(token: tokens + decoder.byteOffset / layout.type.width)
+          }
+          bytes = decoder.byteOffset
+        }
+      }
+      if bytes == 0 { throw layout.empty(file.path) }
+      if bytes % layout.type.width != 0 {
+        throw layout.halfToken(
+          bytes, token: tokens + bytes / layout.type.width, file: file.path, offset: file.size)
+      }
+      tokens += bytes / layout.type.width
+    }
+    return tokens
+  }
+
+  /// Tokens of plain files, or nil if one of the files is compressed.
+  static func plainTokens(_ files: [DataFile], width: Int) -> Int? {
+    files.allSatisfy { $0.format == .plain } ? files.reduce(0) { $0 + $1.size / width } : nil
+  }
+
+  /// The decoded bytes of a compressed file, if all of its frames name their size.
+  static func listedBytes(_ file: DataFile, _ number: Int) throws(StreamError) -> Int? {
+    let lister = try FrameLister(InputFile(path: file.path), file: number)
+    var bytes = 0
+    var listing = try lister.first()
+    while case .frame(let frame) = listing {
+      bytes = frame.end
+      // Sizes are what the file says of itself; sums of wrong ones must not overflow.
+      if bytes > 1 << 56 { return nil }
+      listing = try lister.next(after: frame)
+    }
+    guard case .end = listing else { return nil }
+    return bytes
+  }
+}
+
+/// The training region and the held-out region of data of a known length, in tokens.
+struct DataRegions {
+  var training: Range<Int>
+  var heldOut: Range<Int>
+
+  init(_ configuration: StreamConfiguration, total: Int) throws(StreamError) {
+    var held = 0
+    if let fraction = configuration.holdoutFraction {
+      held = min(total, Int((fraction * Double(total)).rounded(.down)))
+      if held < 2 {
+        throw StreamError(
+          .badData, "a fraction of \(fraction) of \(total) tokens holds out \(held), and at least 2 are needed",
+          advice: "raise --val-fraction or give more data")
+      }
+    }
+    if let expected = configuration.expectTokens, expected != total {
+      let layout = TokenLayout(configuration)
+      let file = configuration.paths[configuration.paths.count - 1]
+      throw total < expected
+        ? layout.unexpectedEnd(total, expected: expected, file: file)
+        : layout.unexpectedMore(expected: expected, file: file)
+    }
+    let skipped = min(configuration.skipTokens, total)
+    training = min(skipped, total - held)..<(total - held)
+    heldOut = max(skipped, total - held)..<total
+  }
+
+  func requireTraining() throws(StreamError) {
+    if training.count < 2 {
+      throw StreamError(
+        .badData, "\(training.count) tokens are left to train on, too few for one (input, target) pair",
+        advice: "give more data, or lower --skip-tokens or --val-fraction", tokenIndex: training.lowerBound)
+    }
+  }
+}

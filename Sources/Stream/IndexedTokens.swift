@@ -1,0 +1,268 @@
+import Memory
+
+/// Tokens at any place of the data, for many streams at once.
+///
+/// One decoder per stream would need one window per stream: 8 MiB each at level 19, 128 MiB with --long. So there is one
+/// decoder for all. It is used on files of small frames that can be found without decoding; any other compressed file is
+/// unpacked once, in order, to a scratch file, and read from there like a plain one.
+final class IndexedTokens: TokenSource {
+  /// The largest frame, in decoded bytes, that is decoded again for each refill.
+  static let largestFrame = 4 << 20
+
+  private enum Place {
+    case plain
+    case frames
+    /// Decoded bytes before the file in the scratch file.
+    case scratch(base: Int)
+  }
+
+  private let files: [DataFile]
+  private let layout: TokenLayout
+  private let streams: Int
+  private let decoder: ByteDecoder
+  private let frames: FrameIndex
+  private let stop: StopSignal
+  private let open = OpenFiles()
+  private var places: [Place] = []
+  /// The first token of each file, and the number of all tokens at the end.
+  private var firsts = [0]
+  private var scratch: ScratchFile?
+  private var decodedFile = -1
+
+  /// The part of the data that is read, in tokens; it is set once the number of all is known.
+  private var region = 0..<0
+  /// The tokens that each stream has read since it began at its own start.
+  private let progress: Buffer<Int>
+  /// The frame that each stream read last.
+  private let cursors: Buffer<FrameReference>
+
+  static func byteCount(streams: Int) -> Int {
+    Buffer<Int>.byteCount(for: streams) + Buffer<FrameReference>.byteCount(for: streams) + FrameIndex.byteCount
+  }
+
+  /// Learns the size of every file; unpacks what has to be unpacked.
+  init(
+    _ configuration: StreamConfiguration, files: [DataFile], decoder: ByteDecoder, stop: StopSignal,
+    space: UnsafeMutableRawBufferPointer, ledger: MemoryLedger
+  ) throws(StreamError) {
+    self.files = files
+    self.decoder = decoder
+    self.stop = stop
+    layout = TokenLayout(configuration)
+    streams = configuration.streams
+    frames = try FrameIndex(ledger: ledger)
+    progress = try .stream(streams, for: "positions of streams", ledger: ledger)
+    cursors = try .stream(streams, for: "frames of streams", ledger: ledger)
+    for stream in 0..<streams { cursors[stream] = FrameReference() }
+    for number in files.indices {
+      let bytes = try place(number, folder: configuration.scratchFolder, space: space)
+      if bytes == 0 { throw layout.empty(files[number].path) }
+      if bytes % layout.type.width != 0 {
+        throw layout.halfToken(
+          bytes, token: firsts[number] + bytes / layout.type.width, file: files[number].path, offset: files[number].size)
+      }
+      firsts.append(firsts[number] + bytes / layout.type.width)
+    }
+  }
+
+  var totalTokens: Int { firsts[files.count] }
+
+  /// Puts every stream at its start plus `pairs` tokens.
+  func begin(region: Range<Int>, pairs: Int) {
+    self.region = region
+    for stream in 0..<streams {
+      let start = region.count.multipliedFullWidth(by: stream)
+      progress[stream] = (streams.dividingFullWidth(start).quotient + pairs % region.count) % region.count
+    }
+  }
+
+  func fill(stream: Int, into block: UnsafeMutableRawBufferPointer) -> Filled {
+    var filled = Filled()
+    let width = layout.type.width
+    let room = block.count / width
+    do throws(StreamError) {
+      while filled.tokens < room {
+        let token = region.lowerBound + progress[stream]
+        let rest = UnsafeMutableRawBufferPointer(rebasing: block[(filled.tokens * width)..<(room * width)])
+        let count = try read(stream: stream, token: token, into: rest)
+        filled.tokens += count
+        progress[stream] = (progress[stream] + count) % region.count
+      }
+    } catch {
+      filled.failure = error.at(token: region.lowerBound + progress[stream])
+      // The id outside the vocabulary may lie behind good tokens in what was read last.
+      if let index = filled.failure?.tokenIndex { filled.tokens += index - region.lowerBound - progress[stream] }
+    }
+    return filled
+  }
+
+  /// The tokens from `token` on that lie in one file, and in one frame if there are frames.
+  private func read(
+    stream: Int, token: Int, into block: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) -> Int {
+    let width = layout.type.width
+    let number = file(of: token)
+    let offset = (token - firsts[number]) * width
+    let last = min(region.upperBound, firsts[number + 1])
+    let bytes = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, (last - token) * width)])
+    switch places[number] {
+    case .plain:
+      guard try open.file(number, files[number].path, stop).readExactly(into: bytes, at: offset) else {
+        throw StreamError(.io, "became shorter while it was read", file: files[number].path)
+      }
+    case .scratch(let base): try scratch?.read(into: bytes, at: base + offset)
+    case .frames:
+      var done = 0
+      while done < bytes.count {
+        let part = UnsafeMutableRawBufferPointer(rebasing: bytes[done...])
+        done += try readFrame(stream: stream, file: number, byte: offset + done, into: part)
+      }
+    }
+    let count = bytes.count / width
+    if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(bytes), count: count) {
+      throw layout.outside(
+        id, token: token + place, file: files[number].path,
+        offset: files[number].format == .plain ? offset + place * width : nil)
+    }
+    return count
+  }
+
+  private func file(of token: Int) -> Int {
+    var (low, high) = (0, files.count - 1)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if firsts[middle] <= token { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+}
+
+// MARK: Frames
+
+extension IndexedTokens {
+  /// Decodes from the start of the frame that holds `byte`: the bytes from there on, at most to the end of the frame.
+  private func readFrame(
+    stream: Int, file number: Int, byte: Int, into bytes: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) -> Int {
+    let frame = try find(byte, file: number, near: cursors[stream])
+    cursors[stream] = frame
+    let count = min(bytes.count, frame.end - byte)
+    let goesOn = decodedFile == number && decoder.frame.offset == frame.offset && decoder.byteOffset <= byte
+    if !goesOn {
+      let input = try open.file(number, files[number].path, stop)
+      decoder.attach(input, as: files[number].format, offset: frame.offset, byte: frame.byte)
+      decodedFile = number
+    }
+    // The bytes before are decoded into the same memory and overwritten.
+    while decoder.byteOffset < byte {
+      let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(bytes.count, byte - decoder.byteOffset)])
+      if try decoder.read(into: part) == 0 { throw mismatch(frame) }
+    }
+    let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+    guard try decoder.read(into: part) == count else { throw mismatch(frame) }
+    if byte + count == frame.end {
+      guard try decoder.finishFrame(), decoder.frame.byte == frame.end else { throw mismatch(frame) }
+    } else if decoder.frame.offset != frame.offset {
+      throw mismatch(frame)
+    }
+    return count
+  }
+
+  private func find(
+    _ byte: Int, file number: Int, near cursor: FrameReference
+  ) throws(StreamError) -> FrameReference {
+    if cursor.file == number, (cursor.byte..<cursor.end).contains(byte) { return cursor }
+    let lister = try FrameLister(open.file(number, files[number].path, stop), file: number)
+    var known = frames.frame(file: number, byte: byte)
+    if cursor.file == number, cursor.byte <= byte, cursor.byte > known?.byte ?? -1 { known = cursor }
+    var listing = if let known { FrameLister.Listing.frame(known) } else { try lister.first() }
+    while case .frame(let frame) = listing {
+      if byte < frame.end { return frame }
+      listing = try lister.next(after: frame)
+    }
+    throw StreamError(.badData, "has changed since it was opened", file: files[number].path)
+  }
+
+  private func mismatch(_ frame: FrameReference) -> StreamError {
+    StreamError(
+      .badData, "the size of a frame is not the one that the file names for it",
+      advice: "make the file anew", file: files[frame.file].path, compressedOffset: frame.offset)
+  }
+}
+
+// MARK: Placing files
+
+extension IndexedTokens {
+  /// Decides how a file is read, and returns its decoded bytes.
+  private func place(
+    _ number: Int, folder: String?, space: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) -> Int {
+    let file = files[number]
+    if file.format == .plain {
+      places.append(.plain)
+      return file.size
+    }
+    if let bytes = try listFrames(number) {
+      places.append(.frames)
+      return bytes
+    }
+    frames.remove(file: number)
+    if scratch == nil { scratch = try ScratchFile(folder: folder) }
+    guard let scratch else { return 0 }
+    let base = scratch.byteCount
+    places.append(.scratch(base: base))
+    try unpack(number, to: scratch, space: space)
+    return scratch.byteCount - base
+  }
+
+  /// The decoded bytes of a file whose frames are all small and known; nil for any other.
+  private func listFrames(_ number: Int) throws(StreamError) -> Int? {
+    let lister = try FrameLister(open.file(number, files[number].path, stop), file: number)
+    var bytes = 0
+    var listing = try lister.first()
+    while case .frame(let frame) = listing {
+      guard frame.size <= Self.largestFrame else { return nil }
+      bytes = frame.end
+      frames.append(frame)
+      listing = try lister.next(after: frame)
+    }
+    guard case .end = listing, bytes > 0 else { return nil }
+    return bytes
+  }
+
+  private func unpack(
+    _ number: Int, to scratch: ScratchFile, space: UnsafeMutableRawBufferPointer
+  ) throws(StreamError) {
+    let width = layout.type.width
+    let needed = try DataSurvey.listedBytes(files[number], number).map { $0 + scratch.byteCount }
+    decoder.attach(try InputFile(path: files[number].path), as: files[number].format)
+    let room = UnsafeMutableRawBufferPointer(rebasing: space[..<(space.count / width * width)])
+    do throws(StreamError) {
+      while true {
+        let first = firsts[number] + decoder.byteOffset / width
+        let count = try decoder.read(into: room)
+        if count == 0 { break }
+        if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(room), count: count / width) {
+          throw layout.outside(
+            id, token: first + place, file: files[number].path, offset: decoder.compressedOffset)
+        }
+        try scratch.append(UnsafeRawBufferPointer(rebasing: room[..<count]), needed: needed)
+      }
+    } catch {
+      throw error.code == .io ? error : error.at(token: firsts[number] + decoder.byteOffset / width)
+    }
+  }
+}
+
+/// A few open files, so that many shards do not use up the descriptors.
+final class OpenFiles {
+  private var slots: [(number: Int, file: InputFile)?] = Array(repeating: nil, count: 64)
+
+  func file(_ number: Int, _ path: String, _ stop: StopSignal) throws(StreamError) -> InputFile {
+    let slot = number % slots.count
+    if let held = slots[slot], held.number == number { return held.file }
+    let file = try InputFile(path: path, stop: stop)
+    slots[slot] = (number, file)
+    return file
+  }
+}

@@ -1,0 +1,31 @@
+/// The identity of a pipe: a running digest of the first mebibyte of token bytes that were consumed.
+struct PipeDigest {
+  static let limit = 1 << 20
+
+  private let width: Int
+  private var digest: Digest
+  private var bytes: Int
+
+  /// - Parameter identity: of the tokens consumed so far; nil: none.
+  init(type: TokenType, identity: DataIdentity? = nil) {
+    width = type.width
+    digest = identity.map { Digest(value: $0.digest) } ?? Digest()
+    bytes = identity?.bytes ?? 0
+  }
+
+  var identity: DataIdentity { DataIdentity(bytes: bytes, files: 0, digest: digest.value) }
+
+  mutating func add(_ more: UnsafeRawBufferPointer) {
+    let count = min(more.count, Self.limit - bytes)
+    guard count > 0 else { return }
+    digest.add(UnsafeRawBufferPointer(rebasing: more[..<count]))
+    bytes += count
+  }
+
+  mutating func add(_ tokens: UnsafePointer<UInt32>, count: Int) {
+    let count = min(count, (Self.limit - bytes) / width)
+    guard count > 0 else { return }
+    for index in 0..<count { digest.add(UInt64(tokens[index]), width: width) }
+    bytes += count * width
+  }
+}

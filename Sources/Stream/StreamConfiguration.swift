@@ -1,0 +1,91 @@
+/// How a token is stored: an unsigned little-endian integer of one, two or four bytes.
+public enum TokenType: String, CaseIterable, Codable, Sendable {
+  case u8, u16, u32
+
+  /// Bytes a token.
+  public var width: Int {
+    switch self {
+    case .u8: 1
+    case .u16: 2
+    case .u32: 4
+    }
+  }
+
+  /// The number of ids that the type can name.
+  var range: Int { 1 << (8 * width) }
+}
+
+/// What the user says about compression; `auto` looks at the first bytes, and at the name `.zst` or `.lz4`.
+public enum CompressionChoice: String, CaseIterable, Codable, Sendable {
+  case auto, none, zstd, lz4
+}
+
+/// Where tokens come from and how they are cut: everything that `TokenFeed` and `HeldOutReader` need to know.
+public struct StreamConfiguration: Sendable {
+  /// Files in the order in which they form one stream; `["-"]` is standard input.
+  public var paths: [String]
+  public var tokenType: TokenType
+  public var compression: CompressionChoice
+  /// Ids from here on are an error.
+  public var vocabularySize: Int
+  /// Positions of the data that are read in parallel; 1 for a pipe.
+  public var streams: Int
+  /// The largest count that `TokenFeed.next` is ever asked for, in tokens.
+  public var chunkTokens: Int
+  /// Tokens at the start of the data that are left out.
+  public var skipTokens: Int
+  /// The number of tokens that the data must have, with those left out; nil: any number.
+  public var expectTokens: Int?
+  /// The last part of the tokens, which is held out of training; nil: none. Files only.
+  public var holdoutFraction: Double?
+  /// The largest zstd window that is accepted, as a power of two (10 … 31).
+  public var windowLogMax: Int
+  /// The folder for unpacked copies; nil: `$TMPDIR`, or else /var/tmp, or else /tmp.
+  public var scratchFolder: String?
+  /// The descriptor that "-" stands for. It is not closed.
+  public var inputDescriptor: Int32
+
+  public init(
+    paths: [String], tokenType: TokenType = .u8, compression: CompressionChoice = .auto,
+    vocabularySize: Int = 256, streams: Int = 1, chunkTokens: Int, skipTokens: Int = 0,
+    expectTokens: Int? = nil, holdoutFraction: Double? = nil, windowLogMax: Int = 27,
+    scratchFolder: String? = nil, inputDescriptor: Int32 = 0
+  ) {
+    self.paths = paths
+    self.tokenType = tokenType
+    self.compression = compression
+    self.vocabularySize = vocabularySize
+    self.streams = streams
+    self.chunkTokens = chunkTokens
+    self.skipTokens = skipTokens
+    self.expectTokens = expectTokens
+    self.holdoutFraction = holdoutFraction
+    self.windowLogMax = windowLogMax
+    self.scratchFolder = scratchFolder
+    self.inputDescriptor = inputDescriptor
+  }
+
+  /// What no data could make right.
+  func validate() throws(StreamError) {
+    func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(StreamError) {
+      if !condition { throw StreamError(.usage, text()) }
+    }
+    try require(!paths.isEmpty, "no data: name at least one file, or - for standard input")
+    try require(
+      paths.count == 1 || !paths.contains("-"),
+      "standard input (-) cannot be one of several files; join them before the pipe, as in cat a - b")
+    try require(vocabularySize >= 1, "a vocabulary of \(vocabularySize) tokens; --vocab-size must be at least 1")
+    try require(
+      (1...(1 << 20)).contains(streams), "\(streams) streams; --streams must be from 1 to \(1 << 20)")
+    try require(
+      (1...(1 << 40)).contains(chunkTokens), "chunks of \(chunkTokens) tokens; they must have from 1 to 2^40")
+    try require(
+      (0...(1 << 56)).contains(skipTokens), "--skip-tokens \(skipTokens) is not from 0 to 2^56")
+    try require(
+      (0...(1 << 56)).contains(expectTokens ?? 0), "--expect-tokens \(expectTokens ?? 0) is not from 0 to 2^56")
+    let fraction = holdoutFraction ?? 1
+    try require(fraction > 0 && fraction <= 1, "--val-fraction \(fraction) is not between 0 and 1")
+    try require(
+      (10...31).contains(windowLogMax), "--zstd-window-log \(windowLogMax) is not from 10 to 31")
+  }
+}
