@@ -11,9 +11,12 @@ public final class Parameters {
   }
 
   /// All zero.
-  public init(_ shape: ModelShape, ledger: MemoryLedger) throws(MemoryError) {
+  public init(
+    _ shape: ModelShape, category: MemoryCategory = .parameters, for purpose: String = "the parameters",
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
     self.shape = shape
-    values = try Buffer(count: shape.parameterCount, .parameters, for: "the parameters", ledger: ledger)
+    values = try Buffer(count: shape.parameterCount, category, for: purpose, ledger: ledger)
   }
 
   public func pointer(_ slice: TensorSlice) -> UnsafeMutablePointer<Float> {

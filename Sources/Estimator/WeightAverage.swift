@@ -1,0 +1,31 @@
+import Memory
+import Model
+
+/// A running mean of the weights over about the last tenth of all updates: polynomial-decay averaging (Shamir and Zhang,
+/// 2013), θ̄ ← θ̄ + (γ + 1)/(t + γ)·(θ − θ̄).
+///
+/// It takes the noise of a constant learning rate out of the model without knowing when the run will end, which no decay
+/// of the learning rate can do for a stream.
+public final class WeightAverage {
+  public let mean: Parameters
+  /// γ: the mean reaches back over about t/(γ + 1) updates.
+  private static let degree = 9.0
+  private static let piece = 16384
+
+  public static func byteCount(for shape: ModelShape) -> Int { Buffer<Float>.byteCount(for: shape.parameterCount) }
+
+  public init(_ shape: ModelShape, ledger: MemoryLedger) throws(MemoryError) {
+    mean = try Parameters(shape, category: .optimizer, for: "the averaged weights", ledger: ledger)
+  }
+
+  /// Takes in the weights after update number `update` (1 …).
+  public func add(_ parameters: Parameters, update: Int, on pool: ThreadPool) {
+    let share = Float(min(1, (Self.degree + 1) / (Double(update) + Self.degree)))
+    let total = parameters.values.count
+    pool.run((total + Self.piece - 1) / Self.piece) { task, _ in
+      let from = parameters.values.pointer
+      let to = mean.values.pointer
+      for i in task * Self.piece..<min(total, (task + 1) * Self.piece) { to[i] += share * (from[i] - to[i]) }
+    }
+  }
+}

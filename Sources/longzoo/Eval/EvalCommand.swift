@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import Memory
+import Model
+import Stream
+
+struct EvalCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval", abstract: "Measures a trained model on token files.",
+    discussion: "The state is carried from a zero state through all of the data.")
+
+  @Argument(help: "A run folder or a safetensors file.") var checkpoint: String
+  @Argument(help: ArgumentHelp("Token files, plain or compressed.", valueName: "data")) var paths: [String]
+  @OptionGroup(title: "Data") var data: DataOptions
+  @Option(help: "Predict at most N tokens.", transform: TokenCount.parse) var maxTokens: TokenCount?
+  @Option(
+    help: "Set the state back to zero every N tokens: what carrying it is worth.", transform: TokenCount.parse)
+  var resetEvery: TokenCount?
+  @Option(help: "Threads. (default: all processors)") var threads: Int?
+  @Flag(help: "Print one JSON object on standard output.") var json = false
+
+  func validate() throws {
+    if paths.isEmpty { throw ValidationError("name the data to evaluate on.") }
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads \(threads) is not from 1 to 1024.") }
+    if let vocabulary = data.vocabSize, vocabulary < 1 { throw ValidationError("--vocab-size must be at least 1.") }
+  }
+
+  func run() throws {
+    let file = try SafetensorsReader(path: RunFolder.weights(checkpoint))
+    let shape = try WeightsFile.shape(of: file)
+    if let vocabulary = data.vocabSize, vocabulary != shape.vocabularySize {
+      throw RunFailure.usage("--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
+    }
+    let stored = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
+    let ledger = MemoryLedger()
+    let pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    let parameters = try Parameters(shape, ledger: ledger)
+    try WeightsFile.read(file, into: parameters)
+    let stream = StreamConfiguration(
+      paths: paths, tokenType: data.dtype ?? stored ?? .u8, compression: data.compression ?? .auto,
+      vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1, skipTokens: data.skipTokens?.value ?? 0,
+      expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
+    let evaluator = try Evaluator(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
+    let reader = try HeldOutReader(stream, ledger: ledger)
+    let evaluation = try evaluator.evaluate(
+      parameters, reader, limit: maxTokens?.value ?? 0, resetEvery: resetEvery?.value ?? 0, on: pool,
+      stop: { Signals.received != nil })
+    if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
+    guard let evaluation else {
+      throw RunFailure.badData("\(paths[0]): fewer than two tokens, and nothing to predict")
+    }
+    print(json ? jsonText(evaluation) : text(evaluation))
+  }
+
+  private func jsonText(_ e: Evaluation) -> String {
+    let positions = e.lossByPosition.map { JSONText.number($0) }.joined(separator: ",")
+    return """
+      {"command":"eval","loss_nats":\(JSONText.number(e.lossNats)),"bits_per_token":\(JSONText.number(e.bitsPerToken)),\
+      "tokens":\(e.tokens),"unigram_bits":\(JSONText.number(e.unigramBits)),"bigram_bits":\(JSONText.number(e.bigramBits)),\
+      "loss_by_position":[\(positions)]}
+      """
+  }
+
+  private func text(_ e: Evaluation) -> String {
+    """
+    tokens           \(ByteSize.grouped(e.tokens))
+    loss             \(Text.number(e.lossNats, 4)) nats/token
+    bits per token   \(Text.number(e.bitsPerToken, 4))
+    unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
+    bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before
+    """
+  }
+}

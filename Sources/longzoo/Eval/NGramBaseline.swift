@@ -1,0 +1,65 @@
+import Foundation
+import Memory
+
+/// What the best fixed tables could do on exactly the tokens that were evaluated: their empirical entropies of order 0 and
+/// 1, in bits a token. A model must come below them to have learned anything.
+final class NGramBaseline {
+  /// Above this vocabulary there is no bigram table: it would not be small.
+  private static let largestBigramVocabulary = 1024
+
+  private let vocabulary: Int
+  private let single: Buffer<UInt32>
+  private let pairs: Buffer<UInt32>
+  private var total = 0
+
+  private static func pairCount(_ vocabulary: Int) -> Int {
+    vocabulary <= largestBigramVocabulary ? vocabulary * vocabulary : 0
+  }
+
+  static func byteCount(vocabulary: Int) -> Int {
+    Buffer<UInt32>.byteCount(for: vocabulary) + Buffer<UInt32>.byteCount(for: pairCount(vocabulary))
+  }
+
+  init(vocabulary: Int, ledger: MemoryLedger) throws(MemoryError) {
+    self.vocabulary = vocabulary
+    single = try Buffer(count: vocabulary, .activations, for: "the evaluation's counts", ledger: ledger)
+    pairs = try Buffer(
+      count: Self.pairCount(vocabulary), .activations, for: "the evaluation's counts of pairs", ledger: ledger)
+  }
+
+  func reset() {
+    single.elements.update(repeating: 0)
+    pairs.elements.update(repeating: 0)
+    total = 0
+  }
+
+  /// Counts the targets tokens[1...], each after the token before it.
+  func add(_ tokens: UnsafeBufferPointer<UInt32>) {
+    for i in 1..<max(1, tokens.count) {
+      single[Int(tokens[i])] &+= 1
+      if pairs.count > 0 { pairs[Int(tokens[i - 1]) * vocabulary + Int(tokens[i])] &+= 1 }
+    }
+    total += max(0, tokens.count - 1)
+  }
+
+  /// H(x)
+  var unigramBits: Double? {
+    total > 0 ? bits(single.elements) / Double(total) : nil
+  }
+
+  /// H(x | the token before)
+  var bigramBits: Double? {
+    guard total > 0, pairs.count > 0 else { return nil }
+    var sum = 0.0
+    for before in 0..<vocabulary {
+      sum += bits(UnsafeMutableBufferPointer(rebasing: pairs.elements[before * vocabulary..<(before + 1) * vocabulary]))
+    }
+    return sum / Double(total)
+  }
+
+  /// Σ n·log2(Σn / n)
+  private func bits(_ counts: UnsafeMutableBufferPointer<UInt32>) -> Double {
+    let sum = counts.reduce(0.0) { $0 + Double($1) }
+    return counts.reduce(0.0) { $1 == 0 ? $0 : $0 + Double($1) * log2(sum / Double($1)) }
+  }
+}

@@ -1,0 +1,150 @@
+import ArgumentParser
+import Estimator
+import Model
+import Stream
+
+extension TokenType: ExpressibleByArgument {}
+extension CompressionChoice: ExpressibleByArgument {}
+extension DirectionKind: ExpressibleByArgument {}
+extension OptimizerKind: ExpressibleByArgument {}
+extension ScheduleKind: ExpressibleByArgument {}
+
+enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
+enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument { case cdRGE = "cd-rge" }
+enum ReadoutKind: String, CaseIterable, Codable, ExpressibleByArgument {
+  /// Estimated like all other parameters.
+  case zo
+  /// Its gradient summed online.
+  case exact
+}
+enum ResetKind: String, CaseIterable, Codable, ExpressibleByArgument { case context, never }
+
+/// `--window N|context`
+enum WindowChoice: Codable, Equatable {
+  case tokens(Int)
+  case context
+
+  static func parse(_ text: String) throws -> WindowChoice {
+    text == "context" ? .context : .tokens(try TokenCount.parse(text).value)
+  }
+}
+
+struct DataOptions: ParsableArguments {
+  @Option(help: "Bytes of a token as it is stored: u8, u16 or u32, little-endian. (default: u8)")
+  var dtype: TokenType?
+  @Option(help: "auto, none, zstd or lz4. (default: auto, by the first bytes)")
+  var compression: CompressionChoice?
+  @Option(help: "Ids from here on are an error. (default: 256 for u8; needed for u16 and u32)")
+  var vocabSize: Int?
+  @Option(
+    help: "Leave out the first N tokens of the data.", transform: TokenCount.parse)
+  var skipTokens: TokenCount?
+  @Option(
+    help: "Fail if the data does not have exactly N tokens: finds a pipe that was cut off.",
+    transform: TokenCount.parse)
+  var expectTokens: TokenCount?
+  @Option(help: "The largest zstd window that is accepted, as a power of two, 10 to 31. (default: 27)")
+  var zstdWindowLog: Int?
+}
+
+struct HeldOutOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Held-out data in a file of its own.", valueName: "path"))
+  var val: String?
+  @Option(help: "The last part of the files' tokens, held out of training; 0: none. (default: 0.1)")
+  var valFraction: Double?
+}
+
+struct ModelOptions: ParsableArguments {
+  @Option(help: "The recurrent cell: lstm. (default: lstm)")
+  var cell: CellKind?
+  @Option(help: "Units of a layer. (default: \(RunConfiguration.defaultHiddenSize))")
+  var hiddenSize: Int?
+  @Option(help: "Recurrent layers. (default: 1)")
+  var layers: Int?
+  @Option(name: .customLong("init"), help: ArgumentHelp("Start from these weights (safetensors, PyTorch's names).", valueName: "path"))
+  var initialWeights: String?
+}
+
+struct StreamingOptions: ParsableArguments {
+  @Option(
+    name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
+    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M)",
+    transform: TokenCount.parse)
+  var context: TokenCount?
+  @Option(
+    help: "Tokens between updates, or 'context' for one update per context. (default: \(RunConfiguration.defaultWindow))",
+    transform: WindowChoice.parse)
+  var window: WindowChoice?
+  @Option(
+    name: [.long, .customLong("batch-size")],
+    help: "Positions in the data that are read in parallel, at most one a pair. (default: one a pair; 1 for a pipe)")
+  var streams: Int?
+  @Option(help: "When states go back to zero: context or never. (default: context)")
+  var reset: ResetKind?
+}
+
+struct EstimatorOptions: ParsableArguments {
+  @Option(help: "The gradient estimator: cd-rge. (default: cd-rge)")
+  var estimator: EstimatorKind?
+  @Option(help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))")
+  var pairs: Int?
+  @Option(
+    name: [.long, .customLong("zo-eps")],
+    help: "Scale ε of the perturbation. (default: \(RunConfiguration.defaultEpsilon))")
+  var eps: Double?
+  @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
+  var perturbation: DirectionKind?
+  @Option(
+    help: "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime); 1 with --window context)")
+  var lifetime: Int?
+  @Option(help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)")
+  var readout: ReadoutKind?
+}
+
+struct OptimizerOptions: ParsableArguments {
+  @Option(help: "adam or sgd. (default: adam)")
+  var optimizer: OptimizerKind?
+  @Option(
+    name: [.long, .customLong("learning-rate")],
+    help: "Learning rate. (default: \(RunConfiguration.defaultAdamRate) for adam, \(RunConfiguration.defaultSGDRate) for sgd)")
+  var lr: Double?
+  @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
+  var momentum: Double?
+  @Option(help: "β₂ of adam. (default: 0.999)")
+  var beta2: Double?
+  @Option(help: "Decoupled weight decay. (default: 0)")
+  var weightDecay: Double?
+  @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")
+  var lrSchedule: ScheduleKind?
+  @Option(help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
+  var warmup: TokenCount?
+}
+
+struct RunOptions: ParsableArguments {
+  @Option(help: "End after N updates in all, those before a resume included.", transform: TokenCount.parse)
+  var maxSteps: TokenCount?
+  @Option(help: "End after N stream tokens in all.", transform: TokenCount.parse)
+  var maxTokens: TokenCount?
+  @Option(help: "End after this many seconds of training in all; evaluation does not count.")
+  var maxSeconds: Double?
+  @Option(help: "Seed of all randomness. (default: 1337)")
+  var seed: UInt64?
+  @Option(help: "Threads. (default: all processors)")
+  var threads: Int?
+  @Option(
+    help: ArgumentHelp("Refuse what would hold more than this: B, KiB, MiB, GiB.", valueName: "size"),
+    transform: ByteSizeArgument.parse)
+  var memoryBudget: ByteSizeArgument?
+  @Option(help: ArgumentHelp("Folder of checkpoints, weights and metrics. (default: runs/ and the time)", valueName: "path"))
+  var outDir: String?
+  @Option(help: "Updates between evaluations of the held-out tokens; 0: only at the end. (default: 0)", transform: TokenCount.parse)
+  var evalInterval: TokenCount?
+  @Option(help: "Held-out tokens that an evaluation reads; 0: all. (default: 0)", transform: TokenCount.parse)
+  var evalTokens: TokenCount?
+  @Option(help: "Updates between lines of metrics.jsonl. (default: about one a second)", transform: TokenCount.parse)
+  var logInterval: TokenCount?
+  @Option(help: "Updates between checkpoints; 0: only at the end. (default: about one a minute)", transform: TokenCount.parse)
+  var saveInterval: TokenCount?
+  @Option(help: ArgumentHelp("Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))
+  var config: String?
+}

@@ -1,0 +1,85 @@
+import Estimator
+import Foundation
+import Memory
+import Model
+import Stream
+
+/// How far a run has come: with the tensors of the checkpoint, all that is needed to go on bit for bit.
+struct RunProgress: Codable, Equatable {
+  var step = 0
+  /// Tokens that each stream has given.
+  var tokensPerStream = 0
+  /// Tokens since the states were last zero.
+  var tokensInContext = 0
+  /// Updates that were refused because a loss was infinite or NaN.
+  var refusedUpdates = 0
+  /// Seconds of training, evaluation left out, over all resumptions.
+  var trainSeconds = 0.0
+  /// Running mean of the window losses, in nats a token; nil before the first.
+  var smoothedLoss: Double?
+}
+
+/// The metadata of a checkpoint.
+struct CheckpointState: Codable {
+  var version = 1
+  var configuration: RunConfiguration
+  var progress: RunProgress
+  var optimizerUpdates: Int
+  var position: StreamPosition
+}
+
+/// `checkpoint.safetensors`: the weights in training, the optimizer's moments, the averaged weights, the population's
+/// states and the tokens that its directions have met. Directions themselves are drawn again from the seed.
+enum Checkpoint {
+  static let key = "longzoo.checkpoint"
+
+  static func write(to path: String, _ state: CheckpointState, _ model: TrainingState) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let json = String(decoding: try encoder.encode(state), as: UTF8.self)
+    try SafetensorsWriter.write(
+      to: path, metadata: [key: json], tensors: WeightsFile.tensors(model.parameters) + extras(model))
+  }
+
+  /// What a checkpoint says of its run.
+  /// - Throws: exit code 65 if it is not one of ours.
+  static func state(of file: SafetensorsReader) throws(RunFailure) -> CheckpointState {
+    guard let json = file.metadata[key] else {
+      throw .badData("\(file.path) holds weights only, no run to resume; start from it with --init")
+    }
+    guard let state = try? JSONDecoder().decode(CheckpointState.self, from: Data(json.utf8)), state.version == 1 else {
+      throw .badData("\(file.path) was written by a version of longzoo that this one cannot resume")
+    }
+    return state
+  }
+
+  /// Fills the tensors; the directions must have been drawn before.
+  static func read(_ file: SafetensorsReader, into model: TrainingState) throws(RunFailure) {
+    try WeightsFile.read(file, into: model.parameters)
+    for tensor in memory(model) {
+      try file.read(tensor.name, into: UnsafeMutableRawBufferPointer(mutating: tensor.bytes))
+    }
+  }
+
+  private static func extras(_ model: TrainingState) -> [TensorToWrite] {
+    memory(model).map { TensorToWrite(name: $0.name, dtype: $0.dtype, shape: [$0.count], bytes: $0.bytes) }
+  }
+
+  private struct Memory {
+    var name: String
+    var dtype: Safetensors.DType
+    var bytes: UnsafeRawBufferPointer
+    var count: Int { bytes.count / dtype.width }
+  }
+
+  private static func memory(_ model: TrainingState) -> [Memory] {
+    let population = model.estimator.population
+    return [
+      Memory(name: "longzoo.optimizer.first", dtype: .f32, bytes: .init(model.optimizer.first.elements)),
+      Memory(name: "longzoo.optimizer.second", dtype: .f32, bytes: .init(model.optimizer.second.elements)),
+      Memory(name: "longzoo.average", dtype: .f32, bytes: .init(model.average.mean.values.elements)),
+      Memory(name: "longzoo.population.states", dtype: .f32, bytes: .init(population.states.elements)),
+      Memory(name: "longzoo.population.seen", dtype: .u16, bytes: .init(population.seen.elements)),
+    ]
+  }
+}

@@ -1,0 +1,100 @@
+import Foundation
+
+extension TrainCommand {
+  /// The options over `base`: the defaults, or what a checkpoint says. Options that were not given leave it alone.
+  func configuration(over base: RunConfiguration?) throws(RunFailure) -> RunConfiguration {
+    var c = base ?? RunConfiguration()
+    func set<T>(_ path: WritableKeyPath<RunConfiguration, T>, _ value: T?) { if let value { c[keyPath: path] = value } }
+    func setOptional<T>(_ path: WritableKeyPath<RunConfiguration, T?>, _ value: T?) { if let value { c[keyPath: path] = value } }
+
+    set(\.dtype, data.dtype)
+    set(\.compression, data.compression)
+    setOptional(\.expectTokens, data.expectTokens?.value)
+    set(\.skipTokens, data.skipTokens?.value)
+    set(\.zstdWindowLog, data.zstdWindowLog)
+    setOptional(\.valPath, heldOut.val)
+    set(\.hiddenSize, model.hiddenSize)
+    set(\.layers, model.layers)
+    setOptional(\.initialWeights, model.initialWeights)
+    set(\.context, streaming.context?.value)
+    set(\.window, streaming.window)
+    set(\.reset, streaming.reset)
+    set(\.pairs, estimator.pairs)
+    set(\.epsilon, estimator.eps)
+    set(\.perturbation, estimator.perturbation)
+    set(\.readout, estimator.readout)
+    set(\.optimizer, optimizer.optimizer)
+    set(\.momentum, optimizer.momentum)
+    set(\.beta2, optimizer.beta2)
+    set(\.weightDecay, optimizer.weightDecay)
+    set(\.schedule, optimizer.lrSchedule)
+    set(\.warmup, optimizer.warmup?.value)
+    setOptional(\.maxSteps, limits.maxSteps?.value)
+    setOptional(\.maxTokens, limits.maxTokens?.value)
+    setOptional(\.maxSeconds, limits.maxSeconds)
+    set(\.seed, limits.seed)
+    setOptional(\.memoryBudget, limits.memoryBudget?.bytes)
+    set(\.evalInterval, limits.evalInterval?.value)
+    set(\.evalTokens, limits.evalTokens?.value)
+    setOptional(\.logInterval, limits.logInterval?.value)
+    setOptional(\.saveInterval, limits.saveInterval?.value)
+    if !paths.isEmpty { c.paths = paths }
+    try setDependent(&c, isNew: base == nil)
+    return c
+  }
+
+  /// Defaults that depend on other options.
+  private func setDependent(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
+    let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
+    c.threads = threads
+    if isNew || optimizer.lr != nil {
+      c.learningRate =
+        optimizer.lr ?? (c.optimizer == .adam ? RunConfiguration.defaultAdamRate : RunConfiguration.defaultSGDRate)
+    }
+    if let vocabulary = data.vocabSize {
+      c.vocabularySize = vocabulary
+    } else if isNew, c.dtype != .u8 {
+      throw .usage("--dtype \(c.dtype.rawValue) needs --vocab-size: how many token ids there are")
+    }
+    if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
+    if let streams = streaming.streams {
+      c.streams = streams
+    } else if isNew {
+      c.streams = c.isPipe ? 1 : c.pairs
+    }
+    if let lifetime = estimator.lifetime {
+      c.lifetime = lifetime
+    } else if isNew {
+      c.lifetime = c.window == .context ? 1 : RunConfiguration.defaultLifetime
+    }
+    if let fraction = heldOut.valFraction {
+      c.valFraction = fraction
+    } else if isNew {
+      c.valFraction = c.isPipe || c.valPath != nil ? 0 : RunConfiguration.defaultHoldout
+    }
+  }
+}
+
+/// The small corpus that comes with the program, for whoever gives no data.
+enum BundledCorpus {
+  private static let name = "zoo.zst"
+
+  /// Looks in $LONGZOO_CORPORA, beside and above the program, and in the working folder.
+  /// - Throws: exit code 66.
+  static func path() throws(RunFailure) -> String {
+    var folders: [String] = []
+    if let given = ProcessInfo.processInfo.environment["LONGZOO_CORPORA"] { folders.append(given) }
+    var folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    while folder.path != "/" {
+      folders.append(folder.appendingPathComponent("corpora").path)
+      folders.append(folder.appendingPathComponent("share/longzoo/corpora").path)
+      folder.deleteLastPathComponent()
+    }
+    folders.append("corpora")
+    for folder in folders where FileManager.default.fileExists(atPath: folder + "/" + name) {
+      return folder + "/" + name
+    }
+    throw .missingInput(
+      "no data was given, and the bundled corpus (\(name)) is not beside the program; name a file, or set LONGZOO_CORPORA to its folder")
+  }
+}

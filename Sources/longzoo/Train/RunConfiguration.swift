@@ -1,0 +1,157 @@
+import Estimator
+import Foundation
+import Memory
+import Model
+import Stream
+
+/// Everything that decides what a run does, with all defaults filled in; kept in the checkpoint.
+struct RunConfiguration: Codable, Equatable {
+  static let defaultHiddenSize = 64
+  static let defaultPairs = 256
+  static let defaultWindow = 8
+  static let defaultLifetime = 8
+  static let defaultEpsilon = 0.1
+  static let defaultAdamRate = 0.01
+  static let defaultSGDRate = 0.1
+  static let defaultContext = 1_000_000
+  static let defaultHoldout = 0.1
+  static let defaultSchedule = ScheduleKind.constant
+
+  // data
+  var paths: [String] = []
+  var dtype = TokenType.u8
+  var compression = CompressionChoice.auto
+  var vocabularySize = 256
+  var valPath: String?
+  var valFraction = 0.0
+  var expectTokens: Int?
+  var skipTokens = 0
+  var zstdWindowLog = 27
+  // model
+  var hiddenSize = defaultHiddenSize
+  var layers = 1
+  var initialWeights: String?
+  // streaming
+  var context = defaultContext
+  var window = WindowChoice.tokens(defaultWindow)
+  var streams = 1
+  var reset = ResetKind.context
+  // estimator
+  var pairs = defaultPairs
+  var epsilon = defaultEpsilon
+  var perturbation = DirectionKind.rank1
+  var lifetime = defaultLifetime
+  var readout = ReadoutKind.exact
+  // optimizer
+  var optimizer = OptimizerKind.adam
+  var learningRate = defaultAdamRate
+  var momentum = 0.9
+  var beta2 = 0.999
+  var weightDecay = 0.0
+  var schedule = defaultSchedule
+  var warmup = 0
+  // run
+  var maxSteps: Int?
+  var maxTokens: Int?
+  var maxSeconds: Double?
+  var seed: UInt64 = 1337
+  var threads = 1
+  var memoryBudget: Int?
+  var evalInterval = 0
+  var evalTokens = 0
+  var logInterval: Int?
+  var saveInterval: Int?
+
+  var isPipe: Bool { paths == ["-"] }
+  /// Tokens between resets; nil: never.
+  var tokensToReset: Int? { context == 0 || reset == .never ? nil : context }
+  var hasHeldOut: Bool { valPath != nil || valFraction > 0 }
+
+  var shape: ModelShape {
+    ModelShape(vocabularySize: vocabularySize, hiddenSize: hiddenSize, layers: layers)
+  }
+
+  /// Tokens of a stream that go through the kernels at a time; the same for every context.
+  var chunk: Int {
+    var window: Int?
+    if case .tokens(let count) = self.window { window = count }
+    return CDRGE.chunk(for: shape, pairs: pairs, exactReadout: readout == .exact, window: window)
+  }
+
+  var estimator: CDRGE.Configuration {
+    CDRGE.Configuration(
+      pairs: pairs, epsilon: Float(epsilon), kind: perturbation, exactReadout: readout == .exact,
+      lifetime: lifetime, streams: streams, chunk: chunk, seed: seed)
+  }
+
+  var optimizerConfiguration: Optimizer.Configuration {
+    Optimizer.Configuration(
+      kind: optimizer, momentum: Float(momentum), beta2: Float(beta2), weightDecay: Float(weightDecay))
+  }
+
+  var trainingData: StreamConfiguration {
+    StreamConfiguration(
+      paths: paths, tokenType: dtype, compression: compression, vocabularySize: vocabularySize, streams: streams,
+      chunkTokens: chunk, skipTokens: skipTokens, expectTokens: expectTokens,
+      holdoutFraction: valFraction > 0 ? valFraction : nil, windowLogMax: zstdWindowLog)
+  }
+
+  /// nil where nothing is held out.
+  var heldOutData: StreamConfiguration? {
+    guard hasHeldOut else { return nil }
+    var data = trainingData
+    data.streams = 1
+    if let valPath {
+      data.paths = [valPath]
+      data.skipTokens = 0
+      data.expectTokens = nil
+      data.holdoutFraction = nil
+    }
+    return data
+  }
+
+  /// What a resume may not change, by the option's name: the states and directions in the checkpoint mean nothing otherwise.
+  var fixed: [(option: String, value: String)] {
+    [
+      ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"), ("--val-fraction", "\(valFraction)"),
+      ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
+      ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
+      ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"), ("--readout", readout.rawValue),
+      ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--init", initialWeights ?? "none"),
+    ]
+  }
+
+  /// Refuses what no run can do.
+  /// - Throws: exit code 64, naming the option.
+  func validate() throws(RunFailure) {
+    func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
+      if !condition { throw .usage(text()) }
+    }
+    try require(vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24")
+    try require(hiddenSize >= 1 && hiddenSize <= 1 << 16, "--hidden-size \(hiddenSize) is not from 1 to 65536")
+    try require(
+      (1...ModelShape.maximumLayers).contains(layers), "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
+    try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
+    try require(streams >= 1 && streams <= pairs, "--streams \(streams): there must be from 1 to as many as --pairs (\(pairs))")
+    try require(!isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
+    try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
+    try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
+    if case .tokens(let count) = window { try require(count >= 1, "--window must be at least 1 token, or 'context'") }
+    try require(context >= 0, "--context must not be negative")
+    try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
+    try require(learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
+    try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")
+    try require(beta2 >= 0 && beta2 < 1, "--beta2 \(beta2) is not in [0, 1)")
+    try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
+    try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
+    try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
+    try require(!isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
+    try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
+    try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
+    try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
+    try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
+    try require(
+      context > 0 || isPipe || maxSteps != nil || maxTokens != nil || maxSeconds != nil,
+      "--context 0 over files never ends: give --max-steps, --max-tokens or --max-seconds")
+  }
+}

@@ -1,0 +1,34 @@
+/// When a run ends: at the first of its limits, or without any when every stream has run through one context.
+struct RunLimits {
+  private let c: RunConfiguration
+
+  init(_ configuration: RunConfiguration) { c = configuration }
+
+  private var hasLimit: Bool { c.maxSteps != nil || c.maxTokens != nil || c.maxSeconds != nil }
+  private var contextToFinish: Int? { hasLimit || c.isPipe || c.context == 0 ? nil : c.context }
+
+  func reached(_ p: RunProgress, tokens: Int) -> Trainer.StopReason? {
+    if let most = c.maxSteps, p.step >= most { return .maxSteps }
+    if let most = c.maxTokens, tokens >= most { return .maxTokens }
+    if let most = c.maxSeconds, p.trainSeconds >= most { return .maxSeconds }
+    if let context = contextToFinish, p.tokensPerStream >= context { return .endOfData }
+    return nil
+  }
+
+  /// The part of the run that is done, 0 … 1, by the nearest limit; 0 where there is none.
+  func progress(_ p: RunProgress, tokens: Int) -> Double {
+    [
+      c.maxSteps.map { Double(p.step) / Double($0) }, c.maxTokens.map { Double(tokens) / Double($0) },
+      c.maxSeconds.map { p.trainSeconds / $0 }, contextToFinish.map { Double(p.tokensPerStream) / Double($0) },
+    ].compactMap { $0 }.max().map { min($0, 1) } ?? 0
+  }
+
+  /// The stream tokens that the run will have read, where the limits say so.
+  var totalTokens: Int? {
+    let perStep: Int? = if case .tokens(let count) = c.window { count * c.streams } else { nil }
+    let candidates = [
+      c.maxTokens, c.maxSteps.flatMap { steps in perStep.map { $0 * steps } }, contextToFinish.map { $0 * c.streams },
+    ].compactMap { $0 }
+    return c.maxSeconds == nil ? candidates.min() : nil
+  }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import Memory
+
+/// What a run tells while it goes: the progress line and `metrics.jsonl`.
+final class RunLog {
+  /// Weight of the newest window in the running mean of the loss.
+  static let smoothing = 0.02
+
+  private let configuration: RunConfiguration
+  private let metrics: MetricsLog
+  private let line: ProgressLine
+  private var lastTime: Double
+  private var lastTokens: Int
+
+  init(_ c: RunConfiguration, folder: RunFolder, from progress: RunProgress, quiet: Bool) throws {
+    configuration = c
+    try MetricsLog.truncate(folder.metricsPath, toStep: progress.step > 0 ? progress.step : -1)
+    metrics = try MetricsLog(path: folder.metricsPath)
+    line = ProgressLine(
+      total: RunLimits(c).totalTokens, initial: progress.tokensPerStream * c.streams, quiet: quiet)
+    lastTime = TrainingClock.now()
+    lastTokens = progress.tokensPerStream * c.streams
+  }
+
+  /// After every update.
+  func step(_ p: RunProgress, rate: Double) throws {
+    let tokens = p.tokensPerStream * configuration.streams
+    line.update(tokens, note: note(p))
+    let now = TrainingClock.now()
+    let isDue = configuration.logInterval.map { $0 > 0 && p.step % $0 == 0 } ?? (now - lastTime >= 1)
+    guard isDue else { return }
+    let elapsed = now - lastTime
+    try metrics.append(
+      MetricsRecord(
+        step: p.step, tokens: tokens, trainLoss: p.smoothedLoss, valLoss: nil, learningRate: rate,
+        tokensPerSecond: elapsed > 0 ? Double(tokens - lastTokens) / elapsed : nil,
+        residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds))
+    (lastTime, lastTokens) = (now, tokens)
+  }
+
+  func evaluation(_ e: Evaluation, _ p: RunProgress) throws {
+    line.message(
+      "step \(p.step): held out \(Text.number(e.bitsPerToken, 3)) bits/token, train \(Text.bits(p.smoothedLoss)) bits/token")
+    try metrics.append(
+      MetricsRecord(
+        step: p.step, tokens: p.tokensPerStream * configuration.streams, trainLoss: p.smoothedLoss,
+        valLoss: e.lossNats, residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds))
+    (lastTime, lastTokens) = (TrainingClock.now(), p.tokensPerStream * configuration.streams)
+  }
+
+  func message(_ text: String) { line.message(text) }
+
+  func finish(_ p: RunProgress) { line.finish(p.tokensPerStream * configuration.streams, note: note(p)) }
+
+  private func note(_ p: RunProgress) -> String {
+    let memory = ResidentSet.read().map { " rss " + ByteSize.formatted($0.current) } ?? ""
+    return "step \(p.step) loss \(Text.bits(p.smoothedLoss)) bits" + memory
+  }
+}
+
+/// Numbers as people read them.
+enum Text {
+  static func number(_ value: Double?, _ digits: Int) -> String {
+    value.map { String(format: "%.\(digits)f", $0) } ?? "–"
+  }
+
+  /// Nats as bits.
+  static func bits(_ nats: Double?) -> String { number(nats.map { $0 / log(2) }, 3) }
+}

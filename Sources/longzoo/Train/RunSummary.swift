@@ -1,0 +1,94 @@
+import Foundation
+import Memory
+
+/// What a run has to say at its end: a few lines for people, one JSON object for programs.
+struct RunSummary {
+  let configuration: RunConfiguration
+  let progress: RunProgress
+  let tokens: Int
+  let stoppedBy: Trainer.StopReason
+  let evaluation: Evaluation?
+  let memory: MemorySnapshot
+  let peakResident: Int?
+  let digest: String
+  let outDir: String
+  let waitSeconds: Double
+  /// Training seconds and token-columns of this process alone: what the rates are made of.
+  let session: (seconds: Double, tokenColumns: Double)
+
+  init(
+    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double,
+    session: (seconds: Double, tokenColumns: Double)
+  ) throws {
+    configuration = trainer.configuration
+    progress = trainer.progress
+    tokens = trainer.tokens
+    self.stoppedBy = stoppedBy
+    self.evaluation = evaluation
+    memory = trainer.ledger.snapshot()
+    peakResident = ResidentSet.read()?.peak
+    digest = try SafetensorsWriter.digest(of: WeightsFile.tensors(trainer.finalWeights))
+    outDir = trainer.folder.path
+    self.waitSeconds = waitSeconds
+    self.session = session
+  }
+
+  /// Tokens times the columns that processed them.
+  private var tokenColumns: Int { progress.tokensPerStream * configuration.pairs * 2 }
+  private var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
+  private var gflops: Double? { rate.map { $0 * configuration.shape.flopsPerTokenColumn / 1e9 } }
+
+  var json: String {
+    let c = configuration
+    let window = if case .tokens(let count) = c.window { count } else { c.context }
+    let fields: [(String, String)] = [
+      ("command", "\"train\""), ("estimator", "\"cd-rge\""), ("steps", "\(progress.step)"), ("tokens", "\(tokens)"),
+      ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"), ("pairs", "\(c.pairs)"),
+      ("parameters", "\(c.shape.parameterCount)"), ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
+      ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
+      ("val_bits_per_token", JSONText.number(evaluation?.bitsPerToken)),
+      ("val_tokens", JSONText.number(evaluation?.tokens)),
+      ("unigram_bits", JSONText.number(evaluation?.unigramBits)), ("bigram_bits", JSONText.number(evaluation?.bigramBits)),
+      ("memory", MemoryReport.json(memory.peak, peakTotal: memory.peakTotal, budget: memory.budget)),
+      ("peak_rss_bytes", JSONText.number(peakResident)), ("seconds", JSONText.number(progress.trainSeconds)),
+      ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
+      ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
+      ("refused_updates", "\(progress.refusedUpdates)"), ("parameters_digest", "\"\(digest)\""),
+      ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),
+    ]
+    return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
+  }
+
+  var text: String {
+    let c = configuration
+    var lines = [
+      "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
+      "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s"), \(c.pairs) pairs",
+      "tokens           \(ByteSize.grouped(tokens))",
+      "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
+      "train            \(Text.bits(progress.smoothedLoss)) bits/token",
+    ]
+    if let e = evaluation {
+      lines.append(
+        "held out         \(Text.number(e.bitsPerToken, 3)) bits/token over \(ByteSize.grouped(e.tokens)) tokens "
+          + "(unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))")
+    }
+    if let rate, let gflops {
+      lines.append("speed            \(ProgressLine.scaled(rate)) token-columns/s, \(Text.number(gflops, 1)) GFLOP/s")
+    }
+    lines.append(
+      "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
+        + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
+    lines.append("weights          \(outDir)/model.safetensors (digest \(digest.prefix(16)))")
+    if stoppedBy == .signal { lines.append("to go on         longzoo train --resume \(outDir)") }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// The `memory` object of the JSON.
+enum MemoryReport {
+  static func json(_ table: MemoryTable, peakTotal: Int, budget: Int?) -> String {
+    let parts = MemoryCategory.allCases.map { "\"\($0.rawValue)\":\(table[$0])" }
+    return "{" + (parts + ["\"peak_total\":\(peakTotal)", "\"budget\":\(JSONText.number(budget))"]).joined(separator: ",") + "}"
+  }
+}

@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import Memory
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains a model on a token stream.",
+    discussion: """
+      Without DATA the bundled corpus is used; - is standard input; several files are one stream, in the order given.
+      A run without any --max-… ends when every stream has run through one context, or at the end of a pipe.
+      """)
+
+  @Argument(help: ArgumentHelp("Token files, plain or compressed (zstd, lz4), or -.", valueName: "data"))
+  var paths: [String] = []
+  @OptionGroup(title: "Data") var data: DataOptions
+  @OptionGroup(title: "Held-out data") var heldOut: HeldOutOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "Streaming") var streaming: StreamingOptions
+  @OptionGroup(title: "Estimator") var estimator: EstimatorOptions
+  @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var limits: RunOptions
+  @Option(
+    help: ArgumentHelp("Go on with a run: its folder or checkpoint (alone: that of --out-dir), with its options unless others are given.", valueName: "path"))
+  var resume: String?
+  @Flag(help: "Print the memory table and stop.") var dryRun = false
+  @Flag(help: "Print one JSON object on standard output at the end.") var json = false
+  @Flag(help: "No progress.") var quiet = false
+
+  func run() throws {
+    let checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
+    let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
+    let configuration = try configuration(over: stored?.configuration)
+    try configuration.validate()
+    if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
+
+    let plan = try MemoryPlan.table(for: configuration)
+    if dryRun { return printPlan(plan, budget: configuration.memoryBudget) }
+    if let budget = configuration.memoryBudget, plan.total > budget {
+      throw RunFailure.usage(
+        "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
+          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size:\n\(plan.formatted(budget: budget))")
+    }
+    let folder = try RunFolder(path: outputFolder())
+    let trainer = try Trainer(
+      configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
+      ledger: MemoryLedger(budget: configuration.memoryBudget))
+    let summary = try trainer.run()
+    if json {
+      print(summary.json)
+    } else if !quiet || summary.stoppedBy == .signal {
+      print(summary.text)
+    }
+    if summary.stoppedBy == .signal, let signal = Signals.received {
+      throw ExitCode(ExitStatus.signal(signal))
+    }
+  }
+
+  private func zip(
+    _ state: CheckpointState?, _ file: SafetensorsReader?
+  ) -> (state: CheckpointState, file: SafetensorsReader)? {
+    guard let state, let file else { return nil }
+    return (state, file)
+  }
+
+  private func printPlan(_ plan: MemoryTable, budget: Int?) {
+    if json {
+      print(MemoryReport.json(plan, peakTotal: plan.total, budget: budget))
+    } else {
+      print("What this run would hold, whatever the length of the context:\n" + plan.formatted(budget: budget))
+    }
+  }
+
+  private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {
+    for (before, now) in Swift.zip(old.fixed, new.fixed) where before.value != now.value {
+      throw .usage(
+        "\(before.option) was \(before.value) in the run that is resumed and cannot become \(now.value); "
+          + "leave it out, or start a new run (--init takes over the weights)")
+    }
+  }
+
+  /// --out-dir; else the resumed run's folder; else a new one named by the time.
+  private func outputFolder() -> String {
+    if let given = limits.outDir { return given }
+    if let resume {
+      var isFolder: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: resume, isDirectory: &isFolder)
+      return exists && isFolder.boolValue ? resume : (resume as NSString).deletingLastPathComponent.ifEmpty(".")
+    }
+    let format = DateFormatter()
+    format.locale = Locale(identifier: "en_US_POSIX")
+    format.dateFormat = "yyyyMMdd-HHmmss"
+    let name = "runs/" + format.string(from: Date())
+    return (1...).lazy.map { $0 == 1 ? name : "\(name)-\($0)" }.first { !FileManager.default.fileExists(atPath: $0) }!
+  }
+}
+
+extension String {
+  fileprivate func ifEmpty(_ other: String) -> String { isEmpty ? other : self }
+}

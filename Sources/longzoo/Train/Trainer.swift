@@ -1,0 +1,194 @@
+import Estimator
+import Foundation
+import Memory
+import Model
+import Stream
+
+/// The training loop: tokens → population → gradient estimate → optimizer → weights, window after window.
+final class Trainer {
+  enum StopReason: String {
+    case maxSteps = "max-steps"
+    case maxTokens = "max-tokens"
+    case maxSeconds = "max-seconds"
+    case endOfData = "end-of-data"
+    case signal
+  }
+
+  let configuration: RunConfiguration
+  let folder: RunFolder
+  let ledger: MemoryLedger
+  let model: TrainingState
+  let feed: TokenFeed
+  private(set) var progress: RunProgress
+  private let pool: ThreadPool
+  private let rows: TokenRows
+  private let evaluator: HeldOutEvaluator?
+  private let log: RunLog
+  private var clock = TrainingClock()
+  private var lastSave = TrainingClock.now()
+
+  /// - Parameter resume: the checkpoint to go on from, and its file.
+  init(
+    _ c: RunConfiguration, resume: (state: CheckpointState, file: SafetensorsReader)?, folder: RunFolder,
+    quiet: Bool, ledger: MemoryLedger
+  ) throws {
+    configuration = c
+    self.folder = folder
+    self.ledger = ledger
+    pool = ThreadPool(threads: c.threads)
+    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread, .perturbations, for: "OpenBLAS")
+    try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
+    model = try TrainingState(c, pool: pool, ledger: ledger)
+    rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
+    feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
+    evaluator = try HeldOutEvaluator(c, layout: model.estimator.layout, totalTokens: feed.totalTokens, ledger: ledger)
+    progress = resume?.state.progress ?? RunProgress()
+    log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
+    if let resume {
+      model.optimizer.updates = resume.state.optimizerUpdates
+      if progress.step > 0 { model.estimator.restoreDirections(ofWindow: progress.step - 1) }
+      try Checkpoint.read(resume.file, into: model)
+    } else {
+      model.parameters.initialize(seed: c.seed)
+      if let path = c.initialWeights { try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters) }
+    }
+    model.weights.pack(model.parameters, on: pool)
+  }
+
+  /// Trains until a limit, the end of the data or a signal; then evaluates and saves.
+  func run() throws -> RunSummary {
+    if progress.step == 0 { try save() }
+    clock = TrainingClock(before: progress.trainSeconds)
+    let before = progress
+    var reason = stopReason()
+    while reason == nil {
+      guard try stepSavingOnError() else {
+        reason = .endOfData
+        break
+      }
+      try afterStep()
+      reason = stopReason()
+    }
+    progress.trainSeconds = clock.seconds
+    let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
+    try save()
+    log.finish(progress)
+    return try RunSummary(
+      self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
+      session: (
+        progress.trainSeconds - before.trainSeconds,
+        Double((progress.tokensPerStream - before.tokensPerStream) * configuration.pairs * 2)
+      ))
+  }
+
+  /// Damaged data ends a run, but not what was learned before it.
+  private func stepSavingOnError() throws -> Bool {
+    let before = progress.tokensPerStream
+    do {
+      return try step()
+    } catch let error as StreamError {
+      if before == feed.position.pairs { try save() }
+      throw error
+    }
+  }
+
+  /// One window, one update. False at the end of the data.
+  private func step() throws -> Bool {
+    let wanted = windowTokens()
+    var read = 0
+    while read < wanted {
+      let count = min(configuration.chunk, wanted - read)
+      let got = try rows.fill(count, from: feed)
+      if got == 0 { break }
+      // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
+      if read == 0 { model.estimator.beginWindow(progress.step) }
+      model.estimator.consume(rows.values.pointer, stride: rows.stride, count: got, weights: model.weights)
+      read += got
+      if got < count { break }
+    }
+    guard read > 0 else { return false }
+    let result = model.estimator.finishWindow(tokens: read)
+    if result.hasGradient {
+      model.optimizer.update(model.parameters, gradient: model.estimator.gradient, rate: Float(learningRate), on: pool)
+      model.average.add(model.parameters, update: model.optimizer.updates, on: pool)
+      model.weights.pack(model.parameters, on: pool)
+    }
+    note(result, tokens: read)
+    return true
+  }
+
+  private func note(_ result: CDRGE.WindowResult, tokens: Int) {
+    if result.hasGradient {
+      progress.smoothedLoss = progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
+    } else {
+      progress.refusedUpdates += 1
+      log.message(
+        "update \(progress.step + 1) refused: \(result.brokenPairs) of \(configuration.pairs) pairs had an infinite or NaN loss; "
+          + "their states start again from zero (a smaller --lr or --eps helps if this goes on)")
+    }
+    progress.step += 1
+    progress.tokensPerStream += tokens
+    progress.tokensInContext += tokens
+    if let context = configuration.tokensToReset, progress.tokensInContext >= context {
+      model.estimator.beginContext()
+      progress.tokensInContext = 0
+    }
+  }
+
+  private func afterStep() throws {
+    progress.trainSeconds = clock.seconds
+    try log.step(progress, rate: learningRate)
+    if configuration.evalInterval > 0, progress.step % configuration.evalInterval == 0 {
+      try clock.paused { _ = try evaluate() }
+    }
+    if isTimeToSave() { try save() }
+  }
+
+  /// The window's length: up to the end of the context, so that a context's last window may be short.
+  private func windowTokens() -> Int {
+    let rest = configuration.tokensToReset.map { $0 - progress.tokensInContext } ?? .max
+    switch configuration.window {
+    case .tokens(let count): return min(count, rest)
+    case .context: return min(configuration.context, rest)
+    }
+  }
+
+  var tokens: Int { progress.tokensPerStream * configuration.streams }
+
+  private var learningRate: Double {
+    Schedule.rate(
+      configuration.schedule, base: configuration.learningRate, progress: limits.progress(progress, tokens: tokens),
+      step: progress.step, warmup: configuration.warmup)
+  }
+
+  private var limits: RunLimits { RunLimits(configuration) }
+
+  private func stopReason() -> StopReason? {
+    if Signals.received != nil { return .signal }
+    return limits.reached(progress, tokens: tokens)
+  }
+
+  private func isTimeToSave() -> Bool {
+    if let interval = configuration.saveInterval { return interval > 0 && progress.step % interval == 0 }
+    return TrainingClock.now() - lastSave >= 60
+  }
+
+  private func save() throws {
+    let state = CheckpointState(
+      configuration: configuration, progress: progress, optimizerUpdates: model.optimizer.updates, position: feed.position)
+    try Checkpoint.write(to: folder.checkpointPath, state, model)
+    try SafetensorsWriter.write(
+      to: folder.modelPath, metadata: ["longzoo.dtype": configuration.dtype.rawValue], tensors: WeightsFile.tensors(finalWeights))
+    lastSave = TrainingClock.now()
+  }
+
+  /// What a run hands out and evaluates: the averaged weights.
+  var finalWeights: Parameters { model.optimizer.updates > 0 ? model.average.mean : model.parameters }
+
+  private func evaluate() throws -> Evaluation? {
+    guard let evaluator else { return nil }
+    let evaluation = try evaluator.evaluate(finalWeights, on: pool, stop: { Signals.received != nil })
+    if let evaluation { try log.evaluation(evaluation, progress) }
+    return evaluation
+  }
+}
