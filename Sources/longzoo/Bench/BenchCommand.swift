@@ -1,5 +1,108 @@
 import ArgumentParser
+import Estimator
+import Foundation
+import Memory
+import Model
+
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measures this machine's peak and the population step, in one run.")
+    commandName: "bench", abstract: "Measures this machine's multiply-add peak and the population step, in one run.",
+    discussion: """
+      Peak and steps take turns, and each figure is the median over the rounds, so that other load on the machine falls
+      on both. A FLOP is one multiply or one add of the shared matrix products; what directions, gates and softmax cost is
+      time. The step is that of train: with --readout exact its own gradient is summed in it, with zo all parameters are
+      perturbed.
+      """)
+
+  @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize = "64,128,256,512"
+  @Option(help: "Vocabulary.") var vocabSize = 256
+  @Option(help: "Pairs; columns are twice as many.") var pairs = 256
+  @Option(help: "Layers.") var layers = 1
+  @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
+  var perturbation: DirectionKind?
+  @Option(help: "How the readout is trained: zo or exact.") var readout = ReadoutKind.zo
+  @Option(help: "Threads. (default: all processors)") var threads: Int?
+  @Option(help: "Rounds to take the median of.") var rounds = 7
+  @Flag(help: "Print one JSON object on standard output.") var json = false
+
+  func run() throws {
+    let sizes = try hiddenSizes()
+    let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    guard (1...1024).contains(threads) else { throw RunFailure.usage("--threads \(threads) is not from 1 to 1024") }
+    guard (1...1000).contains(rounds) else { throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000") }
+    let pool = ThreadPool(threads: threads)
+    let cases = try sizes.flatMap { size in
+      try kinds(size).map { kind in try BenchCase(configuration(size, kind, threads), pool: pool) }
+    }
+    var peaks: [Double] = []
+    for round in 0..<rounds {
+      for (index, one) in cases.enumerated() {
+        let peak = PeakMeter.gflops(on: pool)
+        peaks.append(peak)
+        one.measure(peak: peak)
+        if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
+        if !json, isatty(2) == 1 {
+          FileHandle.standardError.write(Data("\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r".utf8))
+        }
+      }
+    }
+    let peak = BenchCase.median(peaks)
+    print(json ? jsonText(cases, peak, threads) : text(cases, peak, threads))
+  }
+
+  private func hiddenSizes() throws -> [Int] {
+    let sizes = hiddenSize.split(separator: ",").map { Int($0) ?? 0 }
+    guard !sizes.isEmpty, sizes.allSatisfy({ $0 > 0 }) else {
+      throw RunFailure.usage("--hidden-size \(hiddenSize) is no list of sizes such as 64,128")
+    }
+    return sizes
+  }
+
+  private func kinds(_ size: Int) -> [DirectionKind] {
+    perturbation.map { [$0] } ?? (size <= 256 ? [.rank1, .rademacher] : [.rank1])
+  }
+
+  private func configuration(_ size: Int, _ kind: DirectionKind, _ threads: Int) throws -> RunConfiguration {
+    var c = RunConfiguration()
+    c.hiddenSize = size
+    c.vocabularySize = vocabSize
+    c.layers = layers
+    c.pairs = pairs
+    c.streams = pairs
+    c.perturbation = kind
+    c.readout = readout
+    c.threads = threads
+    c.paths = ["none"]
+    try c.validate()
+    return c
+  }
+
+  private func jsonText(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
+    let results = cases.map { one in
+      """
+      {"cell":"lstm","perturbation":"\(one.configuration.perturbation.rawValue)","readout":"\(readout.rawValue)",\
+      "hidden_size":\(one.configuration.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
+      "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.rate)),"gflops":\(JSONText.number(one.gflops)),\
+      "fraction_of_peak":\(JSONText.number(one.fraction))}
+      """
+    }
+    return """
+      {"command":"bench","instructions":"\(Instructions.best.rawValue)","peak_gflops":\(JSONText.number(peak)),\
+      "threads":\(threads),"rounds":\(rounds),"results":[\(results.joined(separator: ","))]}
+      """
+  }
+
+  private func text(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
+    var lines = [
+      "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\(Instructions.best.rawValue))",
+      "V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds", "",
+      "| directions | H | GFLOP/s | of peak | token-columns/s |", "|---|---|---|---|---|",
+    ]
+    for one in cases {
+      lines.append(
+        "| \(one.configuration.perturbation.rawValue) | \(one.configuration.hiddenSize) | \(Text.number(one.gflops, 1)) | "
+          + "\(Text.number(one.fraction, 3)) | \(ProgressLine.scaled(one.rate)) |")
+    }
+    return lines.joined(separator: "\n")
+  }
 }
