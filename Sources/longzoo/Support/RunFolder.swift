@@ -70,12 +70,23 @@ final class RunFolder {
       }
       return
     }
-    let parent = (path as NSString).deletingLastPathComponent
-    if !parent.isEmpty, parent != path { try create(parent) }
+    let parent = Self.parent(of: path)
+    if parent != path { try create(parent) }
     // EEXIST: another process was faster.
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
       throw .system("make the folder", path, errno: errno)
     }
+  }
+
+  /// The folder that `path` lies in: "." for a mere name, "/" for the root. Not Foundation's
+  /// `deletingLastPathComponent`, which traps on names of one letter in Swift 6.3.
+  static func parent(of path: String) -> String {
+    func isSlash(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "/") }
+    var rest = Array(path.utf8)[...]
+    while rest.count > 1, isSlash(rest.last!) { rest.removeLast() }
+    while let last = rest.last, !isSlash(last) { rest.removeLast() }
+    while rest.count > 1, isSlash(rest.last!) { rest.removeLast() }
+    return rest.isEmpty ? "." : String(decoding: rest, as: UTF8.self)
   }
 
   /// Some network file systems have no locks; better a run without one than none.

@@ -85,7 +85,7 @@ struct TrainCommand: ParsableCommand {
     if let resume {
       var isFolder: ObjCBool = false
       let exists = FileManager.default.fileExists(atPath: resume, isDirectory: &isFolder)
-      return exists && isFolder.boolValue ? resume : (resume as NSString).deletingLastPathComponent.ifEmpty(".")
+      return exists && isFolder.boolValue ? resume : RunFolder.parent(of: resume)
     }
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")
@@ -93,8 +93,4 @@ struct TrainCommand: ParsableCommand {
     let name = "runs/" + format.string(from: Date())
     return (1...).lazy.map { $0 == 1 ? name : "\(name)-\($0)" }.first { !FileManager.default.fileExists(atPath: $0) }!
   }
-}
-
-extension String {
-  fileprivate func ifEmpty(_ other: String) -> String { isEmpty ? other : self }
 }
