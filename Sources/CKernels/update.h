@@ -25,29 +25,30 @@ void NAME(sum_signs)(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t til
   }
 }
 
-// Elementwise updates. The loops are left to the compiler's vectoriser: each line is one independent element.
+// Elementwise updates, on pieces that start at a vector and whose memory is padded to one.
 
 void NAME(sgd)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict velocity,
                float *restrict parameters) {
-  const float rate = o->rate, momentum = o->momentum, keep = 1.0f - o->rate * o->decay;
-  for (ptrdiff_t i = 0; i < count; i++) {
-    const float v = momentum * velocity[i] + gradient[i];
-    velocity[i] = v;
-    parameters[i] = keep * parameters[i] - rate * v;
+  const vf rate = splat(o->rate), momentum = splat(o->momentum), keep = splat(1.0f - o->rate * o->decay);
+  for (ptrdiff_t i = 0; i < count; i += VL) {
+    const vf v = momentum * load(velocity + i) + load(gradient + i);
+    store(velocity + i, v);
+    store(parameters + i, keep * load(parameters + i) - rate * v);
   }
 }
 
 void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict mean,
                 float *restrict square, float *restrict parameters) {
-  const float rate = o->rate * o->correction1, keep = 1.0f - o->rate * o->decay;
-  const float b1 = o->momentum, b2 = o->beta2, c2 = o->correction2, epsilon = o->epsilon;
-  for (ptrdiff_t i = 0; i < count; i++) {
-    const float g = gradient[i];
-    const float m = b1 * mean[i] + (1.0f - b1) * g;
-    const float s = b2 * square[i] + (1.0f - b2) * g * g;
-    mean[i] = m;
-    square[i] = s;
-    parameters[i] = keep * parameters[i] - rate * m / (__builtin_sqrtf(s * c2) + epsilon);
+  const vf rate = splat(o->rate * o->correction1), keep = splat(1.0f - o->rate * o->decay);
+  const vf b1 = splat(o->momentum), b2 = splat(o->beta2), c2 = splat(o->correction2), epsilon = splat(o->epsilon);
+  const vf rest1 = splat(1.0f - o->momentum), rest2 = splat(1.0f - o->beta2);
+  for (ptrdiff_t i = 0; i < count; i += VL) {
+    const vf g = load(gradient + i);
+    const vf m = b1 * load(mean + i) + rest1 * g;
+    const vf s = b2 * load(square + i) + rest2 * g * g;
+    store(mean + i, m);
+    store(square + i, s);
+    store(parameters + i, keep * load(parameters + i) - rate * m / (__builtin_elementwise_sqrt(s * c2) + epsilon));
   }
 }
 

@@ -36,7 +36,7 @@ public final class Optimizer {
   public var updates = 0
   private let instructions: Instructions
 
-  /// Parameters that one task updates.
+  /// Parameters that one task updates; whole vectors, so that only the last piece ends in padding.
   private static let piece = 16384
 
   public static func byteCount(for parameters: Int, _ c: Configuration) -> Int {

@@ -10,8 +10,8 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       Peak and steps take turns, and each figure is the median over the rounds, so that other load on the machine falls
       on both. A FLOP is one multiply or one add of the shared matrix products; what directions, gates and softmax cost is
-      time. The step is that of train: with --readout exact its own gradient is summed in it, with zo all parameters are
-      perturbed.
+      time. The step is that of train: with --readout exact the readout's own gradient is summed in it, with zo all
+      parameters are perturbed.
       """)
 
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize = "64,128,256,512"
@@ -20,7 +20,7 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Layers.") var layers = 1
   @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
   var perturbation: DirectionKind?
-  @Option(help: "How the readout is trained: zo or exact.") var readout = ReadoutKind.zo
+  @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
   @Option(help: "Threads. (default: all processors)") var threads: Int?
   @Option(help: "Rounds to take the median of.") var rounds = 7
   @Flag(help: "Print one JSON object on standard output.") var json = false
