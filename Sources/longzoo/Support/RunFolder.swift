@@ -7,6 +7,7 @@ final class RunFolder {
 
   var checkpointPath: String { Self.file(Self.checkpointName, in: path) }
   var modelPath: String { Self.file(Self.modelName, in: path) }
+  var hasCheckpoint: Bool { access(checkpointPath, F_OK) == 0 }
   var metricsPath: String { Self.file("metrics.jsonl", in: path) }
   var configPath: String { Self.file("config.json", in: path) }
 

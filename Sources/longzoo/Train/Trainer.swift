@@ -55,14 +55,18 @@ final class Trainer {
     model.weights.pack(model.parameters, on: pool)
   }
 
-  /// Trains until a limit, the end of the data or a signal; then evaluates and saves.
+  /// Trains until a limit, the end of the data or a signal; then saves and evaluates.
+  ///
+  /// Damaged data ends the run with an error and without a save: what was read of a frame before its checksum failed is in
+  /// the weights, and the last window may have been cut short. The last checkpoint has neither.
   func run() throws -> RunSummary {
-    if progress.step == 0 { try save() }
+    // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
+    if progress.step == 0, !folder.hasCheckpoint { try save() }
     clock = TrainingClock(before: progress.trainSeconds)
     let before = progress
     var reason = stopReason()
     while reason == nil {
-      guard try stepSavingOnError() else {
+      guard try step() else {
         reason = .endOfData
         break
       }
@@ -70,26 +74,15 @@ final class Trainer {
       reason = stopReason()
     }
     progress.trainSeconds = clock.seconds
-    let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     try save()
     log.finish(progress)
+    let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     return try RunSummary(
       self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
       session: (
         progress.trainSeconds - before.trainSeconds,
         Double((progress.tokensPerStream - before.tokensPerStream) * configuration.pairs * 2)
       ))
-  }
-
-  /// Damaged data ends a run, but not what was learned before it.
-  private func stepSavingOnError() throws -> Bool {
-    let before = progress.tokensPerStream
-    do {
-      return try step()
-    } catch let error as StreamError {
-      if before == feed.position.pairs { try save() }
-      throw error
-    }
   }
 
   /// One window, one update. False at the end of the data.
