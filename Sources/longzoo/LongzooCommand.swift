@@ -48,16 +48,18 @@ enum ArgumentLayers {
   static func arguments() throws -> [String] {
     let given = CommandLine.arguments.dropFirst().map(withHyphens)
     guard given.first == "train" else { return given }
-    let fromFile = try value(of: "--config", in: given).map(fileArguments) ?? []
-    return try ["train"] + fromFile + environmentArguments() + withResumePath(Array(given.dropFirst()))
+    let environment = try environmentArguments()
+    let fromFile = try value(of: "--config", in: environment + given).map(fileArguments) ?? []
+    let below = fromFile + environment
+    return ["train"] + below + (try withResumePath(Array(given.dropFirst()), below: below))
   }
 
-  /// `--resume` without a path means the folder of --out-dir.
-  private static func withResumePath(_ arguments: [String]) throws -> [String] {
+  /// `--resume` without a path means the folder of --out-dir; `-` is never a folder, but data.
+  private static func withResumePath(_ arguments: [String], below: [String]) throws -> [String] {
     guard let index = arguments.firstIndex(of: "--resume"),
-      index + 1 == arguments.count || arguments[index + 1].hasPrefix("--")
+      index + 1 == arguments.count || arguments[index + 1].hasPrefix("--") || arguments[index + 1] == "-"
     else { return arguments }
-    guard let folder = value(of: "--out-dir", in: arguments) else {
+    guard let folder = value(of: "--out-dir", in: below + arguments) else {
       throw RunFailure.usage("--resume alone goes on in the folder of --out-dir: give that, or --resume PATH")
     }
     var result = arguments
@@ -73,11 +75,28 @@ enum ArgumentLayers {
     return parts.count == 2 ? name + "=" + parts[1] : name
   }
 
-  private static func environmentArguments() -> [String] {
-    ProcessInfo.processInfo.environment
-      .filter { $0.key.hasPrefix(prefix) && !reserved.contains($0.key) }
+  /// An empty variable is none.
+  private static func environmentArguments() throws -> [String] {
+    try ProcessInfo.processInfo.environment
+      .filter { $0.key.hasPrefix(prefix) && !reserved.contains($0.key) && !$0.value.isEmpty }
       .sorted { $0.key < $1.key }
-      .flatMap { ["--" + $0.key.dropFirst(prefix.count).lowercased().replacingOccurrences(of: "_", with: "-"), $0.value] }
+      .flatMap { variable, value in
+        let name = variable.dropFirst(prefix.count).lowercased().replacingOccurrences(of: "_", with: "-")
+        return try option(name, value, from: variable)
+      }
+  }
+
+  /// Options that stand alone; elsewhere than on the command line they have a truth value.
+  private static let flags: Set<String> = ["dry-run", "json", "quiet"]
+
+  /// One argument, so that a value may begin with a hyphen; none for a flag that is off.
+  private static func option(_ name: String, _ value: String, from source: String) throws -> [String] {
+    guard flags.contains(name) else { return ["--\(name)=\(value)"] }
+    switch value.lowercased() {
+    case "1", "true", "yes", "on": return ["--" + name]
+    case "0", "false", "no", "off": return []
+    default: throw RunFailure.usage("\(source) is \"\(value)\"; --\(name) is either true or false")
+    }
   }
 
   /// The last value given for an option, as `--name value` or `--name=value`.
@@ -98,14 +117,15 @@ enum ArgumentLayers {
       throw RunFailure.badData("\(path) is not a JSON object of option names and values, such as {\"pairs\": 512}")
     }
     return try object.sorted { $0.key < $1.key }.flatMap { key, value -> [String] in
-      let name = "--" + key.replacingOccurrences(of: "_", with: "-")
+      let name = key.replacingOccurrences(of: "_", with: "-")
+      let source = "\"\(key)\" in \(path)"
       switch value {
-      case let text as String: return [name, text]
+      case let text as String: return try option(name, text, from: source)
       case let number as NSNumber:
         // JSONSerialization hands out booleans as numbers of C type char.
-        if number.objCType.pointee == CChar(UInt8(ascii: "c")) { return number.boolValue ? [name] : [] }
-        return [name, number.stringValue]
-      default: throw RunFailure.badData("\(path): the value of \"\(key)\" is neither a string, a number nor true")
+        let isBoolean = number.objCType.pointee == CChar(UInt8(ascii: "c"))
+        return try option(name, isBoolean ? "\(number.boolValue)" : number.stringValue, from: source)
+      default: throw RunFailure.badData("\(path): the value of \"\(key)\" is neither a string, a number nor true or false")
       }
     }
   }
