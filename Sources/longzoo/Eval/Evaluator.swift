@@ -62,11 +62,11 @@ final class Evaluator {
     var sinceReset = 0
     var carried = 0
     while !stop() {
-      var wanted = Self.piece + 1
-      if limit > 0 { wanted = min(wanted, limit - predicted + 1) }
-      if resetEvery > 0 { wanted = min(wanted, resetEvery - sinceReset + 1) }
-      if wanted <= 1 { break }
-      var room = UnsafeMutableBufferPointer(rebasing: tokens.elements[carried..<wanted]).mutableSpan
+      var wanted = Self.piece
+      if limit > 0 { wanted = min(wanted, limit - predicted) }
+      if resetEvery > 0 { wanted = min(wanted, resetEvery - sinceReset) }
+      if wanted == 0 { break }
+      var room = UnsafeMutableBufferPointer(rebasing: tokens.elements[carried...wanted]).mutableSpan
       let count = carried + (try reader.next(into: &room))
       guard count > 1 else { break }
       let piece = UnsafeBufferPointer(rebasing: tokens.elements[..<count])

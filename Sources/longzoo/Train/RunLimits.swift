@@ -25,10 +25,19 @@ struct RunLimits {
 
   /// The stream tokens that the run will have read, where the limits say so.
   var totalTokens: Int? {
-    let perStep: Int? = if case .tokens(let count) = c.window { count * c.streams } else { nil }
+    let window: Int? = if case .tokens(let count) = c.window { count } else { nil }
     let candidates = [
-      c.maxTokens, c.maxSteps.flatMap { steps in perStep.map { $0 * steps } }, contextToFinish.map { $0 * c.streams },
+      c.maxTokens, c.maxSteps.flatMap { steps in window.map { product($0, c.streams, steps) } },
+      contextToFinish.map { product($0, c.streams) },
     ].compactMap { $0 }
     return c.maxSeconds == nil ? candidates.min() : nil
+  }
+
+  /// At most Int.max: whoever says a very large number means "for ever".
+  private func product(_ factors: Int...) -> Int {
+    factors.reduce(1) { result, factor in
+      let (next, overflow) = result.multipliedReportingOverflow(by: factor)
+      return overflow ? .max : next
+    }
   }
 }
