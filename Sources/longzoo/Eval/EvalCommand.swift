@@ -49,7 +49,7 @@ struct EvalCommand: ParsableCommand {
     guard let evaluation else {
       throw RunFailure.badData("\(paths[0]): fewer than two tokens, and nothing to predict")
     }
-    print(json ? jsonText(evaluation) : text(evaluation))
+    try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
   }
 
   private func jsonText(_ e: Evaluation) -> String {

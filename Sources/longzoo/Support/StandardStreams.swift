@@ -10,4 +10,11 @@ enum StandardStreams {
       _ = open("/dev/null", O_RDWR)
     }
   }
+
+  /// Prints a result, and does not take it for printed before the system has it.
+  /// - Throws: exit code 74.
+  static func printResult(_ text: String) throws(RunFailure) {
+    print(text)
+    guard fflush(nil) == 0 else { throw .system("write to", "standard output", errno: errno) }
+  }
 }

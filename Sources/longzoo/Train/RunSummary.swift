@@ -38,6 +38,16 @@ struct RunSummary {
   private var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
   private var gflops: Double? { rate.map { $0 * configuration.shape.flopsPerTokenColumn / 1e9 } }
 
+  /// For a shell. A pipe has to be given again from its start.
+  var resumeCommand: String {
+    let plain = outDir.utf8.allSatisfy { byte in
+      UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || UInt8(ascii: "-")...UInt8(ascii: "9") ~= byte
+        || byte == UInt8(ascii: "_")
+    }
+    let folder = plain ? outDir : "'" + outDir.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    return "longzoo train --resume \(folder)" + (configuration.isPipe ? " -" : "")
+  }
+
   var json: String {
     let c = configuration
     let window = if case .tokens(let count) = c.window { count } else { c.context }
@@ -80,7 +90,7 @@ struct RunSummary {
       "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
         + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
     lines.append("weights          \(outDir)/model.safetensors (digest \(digest.prefix(16)))")
-    if stoppedBy == .signal { lines.append("to go on         longzoo train --resume \(outDir)") }
+    if stoppedBy == .signal { lines.append("to go on         \(resumeCommand)") }
     return lines.joined(separator: "\n")
   }
 }

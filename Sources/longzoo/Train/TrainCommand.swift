@@ -35,7 +35,7 @@ struct TrainCommand: ParsableCommand {
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
 
     let plan = try MemoryPlan.table(for: configuration)
-    if dryRun { return printPlan(plan, budget: configuration.memoryBudget) }
+    if dryRun { return try printPlan(plan, budget: configuration.memoryBudget) }
     if let budget = configuration.memoryBudget, plan.total > budget {
       throw RunFailure.usage(
         "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
@@ -46,12 +46,12 @@ struct TrainCommand: ParsableCommand {
       configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
     let summary = try trainer.run()
-    if json {
-      print(summary.json)
-    } else if !quiet || summary.stoppedBy == .signal {
-      print(summary.text)
+    if json || !quiet || summary.stoppedBy == .signal {
+      try StandardStreams.printResult(json ? summary.json : summary.text)
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
+      // The text says it on standard output already.
+      if json { FileHandle.standardError.write(Data("to go on: \(summary.resumeCommand)\n".utf8)) }
       throw ExitCode(ExitStatus.signal(signal))
     }
   }
@@ -63,12 +63,11 @@ struct TrainCommand: ParsableCommand {
     return (state, file)
   }
 
-  private func printPlan(_ plan: MemoryTable, budget: Int?) {
-    if json {
-      print(MemoryReport.json(plan, peakTotal: plan.total, budget: budget))
-    } else {
-      print("What this run would hold, whatever the length of the context:\n" + plan.formatted(budget: budget))
-    }
+  private func printPlan(_ plan: MemoryTable, budget: Int?) throws {
+    try StandardStreams.printResult(
+      json
+        ? MemoryReport.json(plan, peakTotal: plan.total, budget: budget)
+        : "What this run would hold, whatever the length of the context:\n" + plan.formatted(budget: budget))
   }
 
   private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {
