@@ -106,7 +106,7 @@ struct OptimizerOptions: ParsableArguments {
   var optimizer: OptimizerKind?
   @Option(
     name: [.long, .customLong("learning-rate")],
-    help: "Learning rate. (default: \(RunConfiguration.defaultAdamRate) for adam, \(RunConfiguration.defaultSGDRate) for sgd)")
+    help: "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd)")
   var lr: Double?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
   var momentum: Double?

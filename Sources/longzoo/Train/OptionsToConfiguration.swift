@@ -48,8 +48,7 @@ extension TrainCommand {
     let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     c.threads = threads
     if isNew || optimizer.lr != nil {
-      c.learningRate =
-        optimizer.lr ?? (c.optimizer == .adam ? RunConfiguration.defaultAdamRate : RunConfiguration.defaultSGDRate)
+      c.learningRate = optimizer.lr ?? RunConfiguration.defaultRate(c.optimizer, pairs: c.pairs)
     }
     if let vocabulary = data.vocabSize {
       c.vocabularySize = vocabulary

@@ -53,6 +53,15 @@ final class Trainer {
       if let path = c.initialWeights { try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters) }
     }
     model.weights.pack(model.parameters, on: pool)
+    try writeConfiguration()
+  }
+
+  /// `config.json`, for people; a resume reads the copy in the checkpoint.
+  private func writeConfiguration() throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let json = String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n"
+    try AtomicFile.write(to: folder.configPath) { try $0.write(json) }
   }
 
   /// Trains until a limit, the end of the data or a signal; then saves and evaluates.
