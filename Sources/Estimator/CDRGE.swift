@@ -66,7 +66,8 @@ public final class CDRGE {
   /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
   public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
     let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
-    let bytesPerToken = Population.tiles(pairs) * Tile.pairs * layout.readoutRowFloats * MemoryLayout<Float>.stride
+    let bytesPerToken =
+      Population.tiles(pairs) * Tile.pairs * layout.readoutRowFloats * MemoryLayout<Float>.stride
     let most = exactReadout ? max(1, min(256, (4 << 20) / bytesPerToken)) : 256
     return min(window ?? most, most)
   }
@@ -88,7 +89,8 @@ public final class CDRGE {
       directions, instructions: instructions, threads: pool.threads, ledger: ledger)
     readout =
       configuration.exactReadout
-      ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger) : nil
+      ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger)
+      : nil
     coefficients = try Buffer(
       count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
     gradient = try Buffer(
@@ -103,7 +105,9 @@ public final class CDRGE {
   public func beginWindow(_ window: Int) {
     let lifetime = configuration.lifetime
     var ended: [Int] = []
-    for tile in 0..<population.tiles where window == 0 || (window + tile) % lifetime == 0 { ended.append(tile) }
+    for tile in 0..<population.tiles where window == 0 || (window + tile) % lifetime == 0 {
+      ended.append(tile)
+    }
     population.restart(tiles: ended)
     draw(tiles: ended, window: window)
     population.clearLosses()
@@ -156,7 +160,8 @@ public final class CDRGE {
         continue
       }
       total += plus + minus
-      coefficients[pair] = Float((plus - minus) / (2 * Double(configuration.epsilon) * Double(tokens) * Double(pairs)))
+      coefficients[pair] = Float(
+        (plus - minus) / (2 * Double(configuration.epsilon) * Double(tokens) * Double(pairs)))
     }
     let loss = total / Double(2 * max(1, pairs - broken)) / Double(tokens)
     guard broken == 0 else {

@@ -21,7 +21,9 @@ final class Directions {
     layout.kind == .rank1 ? layout.perturbedMatrices.reduce(0) { $0 + $1.columns } : 0
   }
 
-  init(_ population: Population, seed: UInt64, instructions: Instructions, ledger: MemoryLedger) throws(MemoryError) {
+  init(_ population: Population, seed: UInt64, instructions: Instructions, ledger: MemoryLedger)
+    throws(MemoryError)
+  {
     self.population = population
     self.seed = seed
     self.instructions = instructions
@@ -63,7 +65,9 @@ final class Directions {
     }
   }
 
-  private func fill(_ words: UnsafeMutablePointer<UInt16>, _ count: Int, tensor: Int, tile: Int, lifetime: Int) {
+  private func fill(
+    _ words: UnsafeMutablePointer<UInt16>, _ count: Int, tensor: Int, tile: Int, lifetime: Int
+  ) {
     let bits = Philox(seed: seed, domain: .directions, tensor: tensor, tile: tile)
     for block in 0..<(count + 7) / 8 {
       let four = bits.block(UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: lifetime))

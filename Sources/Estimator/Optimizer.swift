@@ -55,7 +55,9 @@ public final class Optimizer {
   }
 
   /// One update at learning rate η.
-  public func update(_ parameters: Parameters, gradient: borrowing Buffer<Float>, rate: Float, on pool: ThreadPool) {
+  public func update(
+    _ parameters: Parameters, gradient: borrowing Buffer<Float>, rate: Float, on pool: ThreadPool
+  ) {
     updates += 1
     let c = configuration
     let correction1 = Float(1 / (1 - power(Double(c.momentum), updates)))

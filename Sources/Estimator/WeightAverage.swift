@@ -12,7 +12,9 @@ public final class WeightAverage {
   private static let degree = 9.0
   private static let piece = 16384
 
-  public static func byteCount(for shape: ModelShape) -> Int { Buffer<Float>.byteCount(for: shape.parameterCount) }
+  public static func byteCount(for shape: ModelShape) -> Int {
+    Buffer<Float>.byteCount(for: shape.parameterCount)
+  }
 
   public init(_ shape: ModelShape, ledger: MemoryLedger) throws(MemoryError) {
     mean = try Parameters(shape, category: .optimizer, for: "the averaged weights", ledger: ledger)

@@ -95,7 +95,8 @@ final class ZerothOrderGradient {
     let columns = job.slice.columns
     expand(job, row: job.rows.lowerBound, count: job.rows.count, coefficients, masked: false, into: room)
     GEMM.timesTransposed(
-      m: job.rows.count, n: columns, k: pairs, room, lda: pairs, directions.columns(job.slice.tensor), ldb: pairs,
+      m: job.rows.count, n: columns, k: pairs, room, lda: pairs, directions.columns(job.slice.tensor),
+      ldb: pairs,
       into: out + job.rows.lowerBound * columns, ldc: columns)
   }
 
@@ -127,7 +128,8 @@ final class ZerothOrderGradient {
     }
   }
 
-  private func addVector(_ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>) {
+  private func addVector(_ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>)
+  {
     let layout = population.layout
     instructions.sumSigns(
       population.signs.pointer + layout.signs(job.slice.tensor).rows, tileStride: layout.signsPerTile,
@@ -152,7 +154,8 @@ final class ZerothOrderGradient {
       }
       instructions.sumSigns(
         population.signs.pointer + layout.signs(.table).columns + row * layout.gateStride,
-        tileStride: layout.signsPerTile, tiles: population.tiles, count: job.slice.columns, coefficients: room,
+        tileStride: layout.signsPerTile, tiles: population.tiles, count: job.slice.columns,
+        coefficients: room,
         into: to)
     }
   }

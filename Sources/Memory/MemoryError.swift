@@ -14,7 +14,8 @@ public enum MemoryError: Error, CustomStringConvertible, Sendable {
         \(table.formatted(budget: budget))
         """
     case .exhausted(let purpose, let bytes):
-      return "the system has no \(ByteSize.formatted(bytes)) of memory left for \(purpose); make the run smaller"
+      return
+        "the system has no \(ByteSize.formatted(bytes)) of memory left for \(purpose); make the run smaller"
     }
   }
 }

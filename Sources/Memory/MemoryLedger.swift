@@ -31,7 +31,8 @@ public final class MemoryLedger: Sendable {
     let refusal: MemoryError? = account.withLock { account in
       let total = account.current.total + bytes
       if let budget, total > budget {
-        return .overBudget(purpose: purpose, bytes: bytes, category: category, budget: budget, table: account.current)
+        return .overBudget(
+          purpose: purpose, bytes: bytes, category: category, budget: budget, table: account.current)
       }
       account.current[category] += bytes
       account.peak[category] = max(account.peak[category], account.current[category])

@@ -31,7 +31,8 @@ extension Instructions {
   /// ±coefficients (±1 if nil) of one tile's pairs for `rows` sign words, 0 for pairs without their bit in `seen`;
   /// rows of `out` are `stride` floats apart.
   package func expandSigns(
-    _ words: UnsafePointer<UInt16>, rows: Int, coefficients: UnsafePointer<Float>?, seen: UnsafePointer<UInt16>?,
+    _ words: UnsafePointer<UInt16>, rows: Int, coefficients: UnsafePointer<Float>?,
+    seen: UnsafePointer<UInt16>?,
     into out: UnsafeMutablePointer<Float>, stride: Int
   ) {
     lz_expand_signs(code, words, rows, coefficients, seen, out, stride)
@@ -39,7 +40,8 @@ extension Instructions {
 
   /// out[i] = Σ over all pairs of ±coefficient, for `count` words of each tile.
   package func sumSigns(
-    _ words: UnsafePointer<UInt16>, tileStride: Int, tiles: Int, count: Int, coefficients: UnsafePointer<Float>,
+    _ words: UnsafePointer<UInt16>, tileStride: Int, tiles: Int, count: Int,
+    coefficients: UnsafePointer<Float>,
     into out: UnsafeMutablePointer<Float>
   ) {
     lz_sum_signs(code, words, tileStride, tiles, count, coefficients, out)

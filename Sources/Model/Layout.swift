@@ -44,6 +44,8 @@ public struct Layout: Sendable {
   /// C arrays come to Swift as tuples.
   private static func element<T>(_ tuple: T, _ index: Int) -> Int {
     precondition((0..<ModelShape.maximumLayers).contains(index))
-    return withUnsafeBytes(of: tuple) { $0.load(fromByteOffset: index * MemoryLayout<Int>.stride, as: Int.self) }
+    return withUnsafeBytes(of: tuple) {
+      $0.load(fromByteOffset: index * MemoryLayout<Int>.stride, as: Int.self)
+    }
   }
 }

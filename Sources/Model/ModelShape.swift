@@ -13,7 +13,8 @@ public struct ModelShape: Equatable, Codable, Sendable {
 
   public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1) {
     precondition(vocabularySize >= 1 && hiddenSize >= 1, "V = \(vocabularySize), H = \(hiddenSize)")
-    precondition((1...Self.maximumLayers).contains(layers), "\(layers) layers of at most \(Self.maximumLayers)")
+    precondition(
+      (1...Self.maximumLayers).contains(layers), "\(layers) layers of at most \(Self.maximumLayers)")
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.layers = layers

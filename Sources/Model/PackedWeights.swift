@@ -23,7 +23,9 @@ public final class PackedWeights {
       let rows = slice.rows == 1 ? slice.columns : slice.rows
       let blocks = slice.tensor == .table ? rows : (rows + Tile.blockRows - 1) / Tile.blockRows
       let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
-      return stride(from: 0, to: blocks, by: step).map { Job(slice: slice, blocks: $0..<min(blocks, $0 + step)) }
+      return stride(from: 0, to: blocks, by: step).map {
+        Job(slice: slice, blocks: $0..<min(blocks, $0 + step))
+      }
     }
   }
 

@@ -36,7 +36,8 @@ public final class Parameters {
         for i in 0..<slice.count { values[i] = i % 4 == 1 ? 1 : 0 }
       default:
         for block in 0..<(slice.count + 3) / 4 {
-          let words = uniform.block(UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: block >> 32))
+          let words = uniform.block(
+            UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: block >> 32))
           for lane in 0..<min(4, slice.count - 4 * block) {
             let unit = Float(words[lane] >> 8) * 0x1p-23 - 1
             values[4 * block + lane] = scale * unit

@@ -30,7 +30,8 @@ public final class Population {
     let tiles = tiles(pairs)
     var table = MemoryTable()
     table[.activations] =
-      Buffer<Float>.byteCount(for: tiles * layout.c.state) + Buffer<Double>.byteCount(for: tiles * Tile.columns)
+      Buffer<Float>.byteCount(for: tiles * layout.c.state)
+      + Buffer<Double>.byteCount(for: tiles * Tile.columns)
       + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
       + Buffer<Float>.byteCount(for: streams * layout.c.state / Tile.columns)
     table[.perturbations] =
@@ -51,15 +52,19 @@ public final class Population {
     self.streams = streams
     self.instructions = instructions
     let tiles = Self.tiles(pairs)
-    states = try Buffer(count: tiles * layout.c.state, .activations, for: "the population's states", ledger: ledger)
+    states = try Buffer(
+      count: tiles * layout.c.state, .activations, for: "the population's states", ledger: ledger)
     losses = try Buffer(count: tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
     scratch = try Buffer(
       count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
     clean = try Buffer(
-      count: streams * layout.c.state / Tile.columns, .activations, for: "the streams' clean states", ledger: ledger)
-    signs = try Buffer(count: tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
+      count: streams * layout.c.state / Tile.columns, .activations, for: "the streams' clean states",
+      ledger: ledger)
+    signs = try Buffer(
+      count: tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
     seen = try Buffer(
-      count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read", ledger: ledger)
+      count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read",
+      ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
   }
@@ -77,7 +82,8 @@ public final class Population {
   ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
   public func run(
-    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>, stride: Int,
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
+    stride: Int,
     count: Int, readout: ReadoutRows?
   ) {
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
@@ -88,7 +94,8 @@ public final class Population {
         loss: losses.pointer + tile * Tile.columns, seen: seen.pointer + tile * layout.shape.vocabularySize,
         valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
         delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
-        input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride }, row_step: tiles * Tile.pairs)
+        input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride },
+        row_step: tiles * Tile.pairs)
       withUnsafePointer(to: layout.c) {
         lz_run_chunk(instructions.code, $0, &chunk, scratch.pointer + thread * Self.scratchStride(layout))
       }

@@ -21,7 +21,8 @@ public final class SequenceModel {
     self.weights = weights
     self.instructions = instructions
     let layout = weights.layout
-    state = try Buffer(count: Self.stateCount(layout), .activations, for: "the evaluated state", ledger: ledger)
+    state = try Buffer(
+      count: Self.stateCount(layout), .activations, for: "the evaluated state", ledger: ledger)
     scratch = try Buffer(
       count: withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) }, .activations,
       for: "the evaluation's scratch", ledger: ledger)
@@ -32,7 +33,8 @@ public final class SequenceModel {
   /// Reads tokens[0..<n−1] and predicts tokens[1..<n]; the state goes on from where it was.
   /// - Parameter losses: room for n − 1 losses in nats, if each one is wanted.
   /// - Returns: the sum of the losses in nats.
-  public func run(_ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>? = nil) -> Double {
+  public func run(_ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>? = nil) -> Double
+  {
     var total = 0.0
     guard tokens.count > 1 else { return 0 }
     withUnsafePointer(to: weights.layout.c) { layout in

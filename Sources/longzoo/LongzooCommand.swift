@@ -8,7 +8,8 @@ import Stream
 struct LongzooCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "longzoo",
-    abstract: "Trains recurrent networks on token streams of any length, in memory that does not depend on the length.",
+    abstract:
+      "Trains recurrent networks on token streams of any length, in memory that does not depend on the length.",
     version: "0.1.0",
     subcommands: [TrainCommand.self, EvalCommand.self, BenchCommand.self])
 
@@ -43,7 +44,9 @@ enum ArgumentLayers {
   /// `LONGZOO_HIDDEN_SIZE=64` is `--hidden-size 64`, for the commands that know the option.
   private static let prefix = "LONGZOO_"
   /// Variables that are no options.
-  private static let reserved: Set<String> = ["LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", "LONGZOO_KERNEL"]
+  private static let reserved: Set<String> = [
+    "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", "LONGZOO_KERNEL",
+  ]
 
   static func arguments() throws -> [String] {
     let given = CommandLine.arguments.dropFirst().map(withHyphens)
@@ -114,7 +117,8 @@ enum ArgumentLayers {
       throw RunFailure.missingInput("cannot open \(path): no configuration can be read there")
     }
     guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-      throw RunFailure.badData("\(path) is not a JSON object of option names and values, such as {\"pairs\": 512}")
+      throw RunFailure.badData(
+        "\(path) is not a JSON object of option names and values, such as {\"pairs\": 512}")
     }
     return try object.sorted { $0.key < $1.key }.flatMap { key, value -> [String] in
       let name = key.replacingOccurrences(of: "_", with: "-")
@@ -125,7 +129,9 @@ enum ArgumentLayers {
         // JSONSerialization hands out booleans as numbers of C type char.
         let isBoolean = number.objCType.pointee == CChar(UInt8(ascii: "c"))
         return try option(name, isBoolean ? "\(number.boolValue)" : number.stringValue, from: source)
-      default: throw RunFailure.badData("\(path): the value of \"\(key)\" is neither a string, a number nor true or false")
+      default:
+        throw RunFailure.badData(
+          "\(path): the value of \"\(key)\" is neither a string, a number nor true or false")
       }
     }
   }

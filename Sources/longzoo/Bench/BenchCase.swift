@@ -37,7 +37,9 @@ final class BenchCase {
     weights.pack(parameters, on: pool)
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     let random = Philox(seed: c.seed, domain: .initialization, tensor: 0)
-    for i in 0..<rows.values.count { rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.vocabularySize) }
+    for i in 0..<rows.values.count {
+      rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.vocabularySize)
+    }
     estimator.beginWindow(0)
     advance()
   }

@@ -6,7 +6,8 @@ import Model
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measures this machine's multiply-add peak and the population step, in one run.",
+    commandName: "bench",
+    abstract: "Measures this machine's multiply-add peak and the population step, in one run.",
     discussion: """
       Peak and steps take turns, and each figure is the median over the rounds, so that other load on the machine falls
       on both. A FLOP is one multiply or one add of the shared matrix products; what directions, gates and softmax cost is
@@ -14,22 +15,27 @@ struct BenchCommand: ParsableCommand {
       parameters are perturbed.
       """)
 
-  @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize = "64,128,256,512"
+  @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
+    "64,128,256,512"
   @Option(help: "Vocabulary.") var vocabSize = 256
   @Option(help: "Pairs; columns are twice as many.") var pairs = 256
   @Option(help: "Layers.") var layers = 1
   @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
   var perturbation: DirectionKind?
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
-  @Option(help: "Threads. (default: all processors)") var threads: Int?
+  @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
   @Option(help: "Rounds to take the median of.") var rounds = 7
   @Flag(help: "Print one JSON object on standard output.") var json = false
 
   func run() throws {
     let sizes = try hiddenSizes()
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    guard (1...1024).contains(threads) else { throw RunFailure.usage("--threads \(threads) is not from 1 to 1024") }
-    guard (1...1000).contains(rounds) else { throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000") }
+    guard (1...1024).contains(threads) else {
+      throw RunFailure.usage("--threads \(threads) is not from 1 to 1024")
+    }
+    guard (1...1000).contains(rounds) else {
+      throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000")
+    }
     let pool = ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
       try kinds(size).map { kind in try BenchCase(configuration(size, kind, threads), pool: pool) }
@@ -42,7 +48,8 @@ struct BenchCommand: ParsableCommand {
         one.measure(peak: peak)
         if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
         if !json, isatty(2) == 1 {
-          FileHandle.standardError.write(Data("\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r".utf8))
+          FileHandle.standardError.write(
+            Data("\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r".utf8))
         }
       }
     }

@@ -14,22 +14,28 @@ struct EvalCommand: ParsableCommand {
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "Predict at most N tokens.", transform: TokenCount.parse) var maxTokens: TokenCount?
   @Option(
-    help: "Set the state back to zero every N tokens: what carrying it is worth.", transform: TokenCount.parse)
+    help: "Set the state back to zero every N tokens: what carrying it is worth.", transform: TokenCount.parse
+  )
   var resetEvery: TokenCount?
-  @Option(help: "Threads. (default: all processors)") var threads: Int?
+  @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
   @Flag(help: "Print one JSON object on standard output.") var json = false
 
   func validate() throws {
     if paths.isEmpty { throw ValidationError("name the data to evaluate on.") }
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads \(threads) is not from 1 to 1024.") }
-    if let vocabulary = data.vocabSize, vocabulary < 1 { throw ValidationError("--vocab-size must be at least 1.") }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads) is not from 1 to 1024.")
+    }
+    if let vocabulary = data.vocabSize, vocabulary < 1 {
+      throw ValidationError("--vocab-size must be at least 1.")
+    }
   }
 
   func run() throws {
     let file = try SafetensorsReader(path: RunFolder.weights(checkpoint))
     let shape = try WeightsFile.shape(of: file)
     if let vocabulary = data.vocabSize, vocabulary != shape.vocabularySize {
-      throw RunFailure.usage("--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
+      throw RunFailure.usage(
+        "--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
     }
     let stored = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
     let ledger = MemoryLedger()
@@ -38,7 +44,8 @@ struct EvalCommand: ParsableCommand {
     try WeightsFile.read(file, into: parameters)
     let stream = StreamConfiguration(
       paths: paths, tokenType: data.dtype ?? stored ?? .u8, compression: data.compression ?? .auto,
-      vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1, skipTokens: data.skipTokens?.value ?? 0,
+      vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
+      skipTokens: data.skipTokens?.value ?? 0,
       expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
     let evaluator = try Evaluator(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
     let reader = try HeldOutReader(stream, ledger: ledger)

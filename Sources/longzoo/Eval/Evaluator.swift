@@ -49,7 +49,8 @@ final class Evaluator {
   ///   - stop: asked between pieces; true gives the evaluation up.
   /// - Returns: nil if it was given up, or there is nothing to predict.
   func evaluate(
-    _ parameters: Parameters, _ reader: HeldOutReader, limit: Int = 0, resetEvery: Int = 0, on pool: ThreadPool,
+    _ parameters: Parameters, _ reader: HeldOutReader, limit: Int = 0, resetEvery: Int = 0,
+    on pool: ThreadPool,
     stop: () -> Bool = { false }
   ) throws(StreamError) -> Evaluation? {
     weights.pack(parameters, on: pool)

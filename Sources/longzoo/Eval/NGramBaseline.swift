@@ -24,7 +24,8 @@ final class NGramBaseline {
     self.vocabulary = vocabulary
     single = try Buffer(count: vocabulary, .activations, for: "the evaluation's counts", ledger: ledger)
     pairs = try Buffer(
-      count: Self.pairCount(vocabulary), .activations, for: "the evaluation's counts of pairs", ledger: ledger)
+      count: Self.pairCount(vocabulary), .activations, for: "the evaluation's counts of pairs", ledger: ledger
+    )
   }
 
   func reset() {
@@ -52,7 +53,8 @@ final class NGramBaseline {
     guard total > 0, pairs.count > 0 else { return nil }
     var sum = 0.0
     for before in 0..<vocabulary {
-      sum += bits(UnsafeMutableBufferPointer(rebasing: pairs.elements[before * vocabulary..<(before + 1) * vocabulary]))
+      sum += bits(
+        UnsafeMutableBufferPointer(rebasing: pairs.elements[before * vocabulary..<(before + 1) * vocabulary]))
     }
     return sum / Double(total)
   }

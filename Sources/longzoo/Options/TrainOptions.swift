@@ -34,7 +34,9 @@ struct DataOptions: ParsableArguments {
   var dtype: TokenType?
   @Option(help: "auto, none, zstd or lz4. (default: auto, by the first bytes)")
   var compression: CompressionChoice?
-  @Option(help: "Ids from here on are an error. (default: 256 for u8; needed for u16 and u32)")
+  @Option(
+    help: "Ids from here on are an error. (default: 256 for u8; needed for u16 and u32)",
+    transform: TokenCount.number)
   var vocabSize: Int?
   @Option(
     help: "Leave out the first N tokens of the data.", transform: TokenCount.parse)
@@ -57,11 +59,14 @@ struct HeldOutOptions: ParsableArguments {
 struct ModelOptions: ParsableArguments {
   @Option(help: "The recurrent cell: lstm. (default: lstm)")
   var cell: CellKind?
-  @Option(help: "Units of a layer. (default: \(RunConfiguration.defaultHiddenSize))")
+  @Option(
+    help: "Units of a layer. (default: \(RunConfiguration.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
-  @Option(help: "Recurrent layers. (default: 1)")
+  @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
-  @Option(name: .customLong("init"), help: ArgumentHelp("Start from these weights (safetensors, PyTorch's names).", valueName: "path"))
+  @Option(
+    name: .customLong("init"),
+    help: ArgumentHelp("Start from these weights (safetensors, PyTorch's names).", valueName: "path"))
   var initialWeights: String?
 }
 
@@ -72,12 +77,15 @@ struct StreamingOptions: ParsableArguments {
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
-    help: "Tokens between updates, or 'context' for one update per context. (default: \(RunConfiguration.defaultWindow))",
+    help:
+      "Tokens between updates, or 'context' for one update per context. (default: \(RunConfiguration.defaultWindow))",
     transform: WindowChoice.parse)
   var window: WindowChoice?
   @Option(
     name: [.long, .customLong("batch-size")],
-    help: "Positions in the data that are read in parallel, at most one a pair. (default: one a pair; 1 for a pipe)")
+    help:
+      "Positions in the data that are read in parallel, at most one a pair. (default: one a pair; 1 for a pipe)",
+    transform: TokenCount.number)
   var streams: Int?
   @Option(help: "When states go back to zero: context or never. (default: context)")
   var reset: ResetKind?
@@ -86,7 +94,9 @@ struct StreamingOptions: ParsableArguments {
 struct EstimatorOptions: ParsableArguments {
   @Option(help: "The gradient estimator: cd-rge. (default: cd-rge)")
   var estimator: EstimatorKind?
-  @Option(help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))")
+  @Option(
+    help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))",
+    transform: TokenCount.number)
   var pairs: Int?
   @Option(
     name: [.long, .customLong("zo-eps")],
@@ -95,9 +105,13 @@ struct EstimatorOptions: ParsableArguments {
   @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
   var perturbation: DirectionKind?
   @Option(
-    help: "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime); 1 with --window context)")
+    help:
+      "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime); 1 with --window context)",
+    transform: TokenCount.number)
   var lifetime: Int?
-  @Option(help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)")
+  @Option(
+    help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
+  )
   var readout: ReadoutKind?
 }
 
@@ -116,7 +130,8 @@ struct OptimizerOptions: ParsableArguments {
   var weightDecay: Double?
   @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")
   var lrSchedule: ScheduleKind?
-  @Option(help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
+  @Option(
+    help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
   var warmup: TokenCount?
 }
 
@@ -129,22 +144,32 @@ struct RunOptions: ParsableArguments {
   var maxSeconds: Double?
   @Option(help: "Seed of all randomness. (default: 1337)")
   var seed: UInt64?
-  @Option(help: "Threads. (default: all processors)")
+  @Option(help: "Threads. (default: all processors)", transform: TokenCount.number)
   var threads: Int?
   @Option(
     help: ArgumentHelp("Refuse what would hold more than this: B, KiB, MiB, GiB.", valueName: "size"),
     transform: ByteSizeArgument.parse)
   var memoryBudget: ByteSizeArgument?
-  @Option(help: ArgumentHelp("Folder of checkpoints, weights and metrics. (default: runs/ and the time)", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Folder of checkpoints, weights and metrics. (default: runs/ and the time)", valueName: "path"))
   var outDir: String?
-  @Option(help: "Updates between evaluations of the held-out tokens; 0: only at the end. (default: 0)", transform: TokenCount.parse)
+  @Option(
+    help: "Updates between evaluations of the held-out tokens; 0: only at the end. (default: 0)",
+    transform: TokenCount.parse)
   var evalInterval: TokenCount?
   @Option(help: "Held-out tokens that an evaluation reads; 0: all. (default: 0)", transform: TokenCount.parse)
   var evalTokens: TokenCount?
-  @Option(help: "Updates between lines of metrics.jsonl. (default: about one a second)", transform: TokenCount.parse)
+  @Option(
+    help: "Updates between lines of metrics.jsonl. (default: about one a second)", transform: TokenCount.parse
+  )
   var logInterval: TokenCount?
-  @Option(help: "Updates between checkpoints; 0: only at the end. (default: about one a minute)", transform: TokenCount.parse)
+  @Option(
+    help: "Updates between checkpoints; 0: only at the end. (default: about one a minute)",
+    transform: TokenCount.parse)
   var saveInterval: TokenCount?
-  @Option(help: ArgumentHelp("Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))
   var config: String?
 }

@@ -34,6 +34,10 @@ struct TokenCount: ExpressibleByArgument, Hashable, Sendable {
     return TokenCount(try QuantityText.value(of: number, powerOfTen: zeros, factor: 1))
   }
 
+  /// The bare number: for counts of other things than tokens.
+  /// - Throws: `ValidationError` with the reason.
+  static func number(_ text: String) throws -> Int { try parse(text).value }
+
   var defaultValueDescription: String { formatted }
 
   /// The shortest exact form: 1000000 is `1M`, 1500 is `1500`.

@@ -47,7 +47,9 @@ enum Checkpoint {
     guard let json = file.metadata[key] else {
       throw .badData("\(file.path) holds weights only, no run to resume; start from it with --init")
     }
-    guard let state = try? JSONDecoder().decode(CheckpointState.self, from: Data(json.utf8)), state.version == 1 else {
+    guard let state = try? JSONDecoder().decode(CheckpointState.self, from: Data(json.utf8)),
+      state.version == 1
+    else {
       throw .badData("\(file.path) was written by a version of longzoo that this one cannot resume")
     }
     return state

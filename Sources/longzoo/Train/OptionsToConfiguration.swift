@@ -4,8 +4,12 @@ extension TrainCommand {
   /// The options over `base`: the defaults, or what a checkpoint says. Options that were not given leave it alone.
   func configuration(over base: RunConfiguration?) throws(RunFailure) -> RunConfiguration {
     var c = base ?? RunConfiguration()
-    func set<T>(_ path: WritableKeyPath<RunConfiguration, T>, _ value: T?) { if let value { c[keyPath: path] = value } }
-    func setOptional<T>(_ path: WritableKeyPath<RunConfiguration, T?>, _ value: T?) { if let value { c[keyPath: path] = value } }
+    func set<T>(_ path: WritableKeyPath<RunConfiguration, T>, _ value: T?) {
+      if let value { c[keyPath: path] = value }
+    }
+    func setOptional<T>(_ path: WritableKeyPath<RunConfiguration, T?>, _ value: T?) {
+      if let value { c[keyPath: path] = value }
+    }
 
     set(\.dtype, data.dtype)
     set(\.compression, data.compression)
@@ -94,6 +98,7 @@ enum BundledCorpus {
       return folder + "/" + name
     }
     throw .missingInput(
-      "no data was given, and the bundled corpus (\(name)) is not beside the program; name a file, or set LONGZOO_CORPORA to its folder")
+      "no data was given, and the bundled corpus (\(name)) is not beside the program; name a file, or set LONGZOO_CORPORA to its folder"
+    )
   }
 }

@@ -95,7 +95,8 @@ struct RunConfiguration: Codable, Equatable {
 
   var trainingData: StreamConfiguration {
     StreamConfiguration(
-      paths: paths, tokenType: dtype, compression: compression, vocabularySize: vocabularySize, streams: streams,
+      paths: paths, tokenType: dtype, compression: compression, vocabularySize: vocabularySize,
+      streams: streams,
       chunkTokens: chunk, skipTokens: skipTokens, expectTokens: expectTokens,
       holdoutFraction: valFraction > 0 ? valFraction : nil, windowLogMax: zstdWindowLog)
   }
@@ -117,10 +118,12 @@ struct RunConfiguration: Codable, Equatable {
   /// What a resume may not change, by the option's name: the states and directions in the checkpoint mean nothing otherwise.
   var fixed: [(option: String, value: String)] {
     [
-      ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"), ("--val-fraction", "\(valFraction)"),
+      ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
+      ("--val-fraction", "\(valFraction)"),
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
       ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
-      ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"), ("--readout", readout.rawValue),
+      ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"),
+      ("--readout", readout.rawValue),
       ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--init", initialWeights ?? "none"),
     ]
   }
@@ -131,25 +134,37 @@ struct RunConfiguration: Codable, Equatable {
     func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
       if !condition { throw .usage(text()) }
     }
-    try require(vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24")
-    try require(hiddenSize >= 1 && hiddenSize <= 1 << 16, "--hidden-size \(hiddenSize) is not from 1 to 65536")
     try require(
-      (1...ModelShape.maximumLayers).contains(layers), "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
+      vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
+    )
+    try require(
+      hiddenSize >= 1 && hiddenSize <= 1 << 16, "--hidden-size \(hiddenSize) is not from 1 to 65536")
+    try require(
+      (1...ModelShape.maximumLayers).contains(layers),
+      "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
-    try require(streams >= 1 && streams <= pairs, "--streams \(streams): there must be from 1 to as many as --pairs (\(pairs))")
-    try require(!isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
+    try require(
+      streams >= 1 && streams <= pairs,
+      "--streams \(streams): there must be from 1 to as many as --pairs (\(pairs))")
+    try require(
+      !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
-    if case .tokens(let count) = window { try require(count >= 1, "--window must be at least 1 token, or 'context'") }
+    if case .tokens(let count) = window {
+      try require(count >= 1, "--window must be at least 1 token, or 'context'")
+    }
     try require(context >= 0, "--context must not be negative")
     try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
-    try require(learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
+    try require(
+      learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
     try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")
     try require(beta2 >= 0 && beta2 < 1, "--beta2 \(beta2) is not in [0, 1)")
-    try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
+    try require(
+      weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
     try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
-    try require(!isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
+    try require(
+      !isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
     try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
     try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")

@@ -19,7 +19,8 @@ struct RunLimits {
   func progress(_ p: RunProgress, tokens: Int) -> Double {
     [
       c.maxSteps.map { Double(p.step) / Double($0) }, c.maxTokens.map { Double(tokens) / Double($0) },
-      c.maxSeconds.map { p.trainSeconds / $0 }, contextToFinish.map { Double(p.tokensPerStream) / Double($0) },
+      c.maxSeconds.map { p.trainSeconds / $0 },
+      contextToFinish.map { Double(p.tokensPerStream) / Double($0) },
     ].compactMap { $0 }.max().map { min($0, 1) } ?? 0
   }
 

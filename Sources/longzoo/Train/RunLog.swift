@@ -40,7 +40,8 @@ final class RunLog {
 
   func evaluation(_ e: Evaluation, _ p: RunProgress) throws {
     line.message(
-      "step \(p.step): held out \(Text.number(e.bitsPerToken, 3)) bits/token, train \(Text.bits(p.smoothedLoss)) bits/token")
+      "step \(p.step): held out \(Text.number(e.bitsPerToken, 3)) bits/token, train \(Text.bits(p.smoothedLoss)) bits/token"
+    )
     try metrics.append(
       MetricsRecord(
         step: p.step, tokens: p.tokensPerStream * configuration.streams, trainLoss: p.smoothedLoss,

@@ -52,13 +52,17 @@ struct RunSummary {
     let c = configuration
     let window = if case .tokens(let count) = c.window { count } else { c.context }
     let fields: [(String, String)] = [
-      ("command", "\"train\""), ("estimator", "\"cd-rge\""), ("steps", "\(progress.step)"), ("tokens", "\(tokens)"),
-      ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"), ("pairs", "\(c.pairs)"),
-      ("parameters", "\(c.shape.parameterCount)"), ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
+      ("command", "\"train\""), ("estimator", "\"cd-rge\""), ("steps", "\(progress.step)"),
+      ("tokens", "\(tokens)"),
+      ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
+      ("pairs", "\(c.pairs)"),
+      ("parameters", "\(c.shape.parameterCount)"),
+      ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
       ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
       ("val_bits_per_token", JSONText.number(evaluation?.bitsPerToken)),
       ("val_tokens", JSONText.number(evaluation?.tokens)),
-      ("unigram_bits", JSONText.number(evaluation?.unigramBits)), ("bigram_bits", JSONText.number(evaluation?.bigramBits)),
+      ("unigram_bits", JSONText.number(evaluation?.unigramBits)),
+      ("bigram_bits", JSONText.number(evaluation?.bigramBits)),
       ("memory", MemoryReport.json(memory.peak, peakTotal: memory.peakTotal, budget: memory.budget)),
       ("peak_rss_bytes", JSONText.number(peakResident)), ("seconds", JSONText.number(progress.trainSeconds)),
       ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
@@ -84,7 +88,8 @@ struct RunSummary {
           + "(unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))")
     }
     if let rate, let gflops {
-      lines.append("speed            \(ProgressLine.scaled(rate)) token-columns/s, \(Text.number(gflops, 1)) GFLOP/s")
+      lines.append(
+        "speed            \(ProgressLine.scaled(rate)) token-columns/s, \(Text.number(gflops, 1)) GFLOP/s")
     }
     lines.append(
       "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
@@ -99,6 +104,8 @@ struct RunSummary {
 enum MemoryReport {
   static func json(_ table: MemoryTable, peakTotal: Int, budget: Int?) -> String {
     let parts = MemoryCategory.allCases.map { "\"\($0.rawValue)\":\(table[$0])" }
-    return "{" + (parts + ["\"peak_total\":\(peakTotal)", "\"budget\":\(JSONText.number(budget))"]).joined(separator: ",") + "}"
+    return "{"
+      + (parts + ["\"peak_total\":\(peakTotal)", "\"budget\":\(JSONText.number(budget))"]).joined(
+        separator: ",") + "}"
   }
 }

@@ -6,7 +6,9 @@ final class TokenRows {
   let values: Buffer<UInt32>
   let stride: Int
 
-  static func byteCount(streams: Int, chunk: Int) -> Int { Buffer<UInt32>.byteCount(for: streams * (chunk + 1)) }
+  static func byteCount(streams: Int, chunk: Int) -> Int {
+    Buffer<UInt32>.byteCount(for: streams * (chunk + 1))
+  }
 
   init(streams: Int, chunk: Int, ledger: MemoryLedger) throws(MemoryError) {
     stride = chunk + 1

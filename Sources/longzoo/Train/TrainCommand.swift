@@ -21,7 +21,9 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var limits: RunOptions
   @Option(
-    help: ArgumentHelp("Go on with a run: its folder or checkpoint (alone: that of --out-dir), with its options unless others are given.", valueName: "path"))
+    help: ArgumentHelp(
+      "Go on with a run: its folder or checkpoint (alone: that of --out-dir), with its options unless others are given.",
+      valueName: "path"))
   var resume: String?
   @Flag(help: "Print the memory table and stop.") var dryRun = false
   @Flag(help: "Print one JSON object on standard output at the end.") var json = false
@@ -39,7 +41,8 @@ struct TrainCommand: ParsableCommand {
     if let budget = configuration.memoryBudget, plan.total > budget {
       throw RunFailure.usage(
         "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
-          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size:\n\(plan.formatted(budget: budget))")
+          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size:\n\(plan.formatted(budget: budget))"
+      )
     }
     let folder = try RunFolder(path: outputFolder())
     let trainer = try Trainer(
@@ -90,6 +93,8 @@ struct TrainCommand: ParsableCommand {
     format.locale = Locale(identifier: "en_US_POSIX")
     format.dateFormat = "yyyyMMdd-HHmmss"
     let name = "runs/" + format.string(from: Date())
-    return (1...).lazy.map { $0 == 1 ? name : "\(name)-\($0)" }.first { !FileManager.default.fileExists(atPath: $0) }!
+    return (1...).lazy.map { $0 == 1 ? name : "\(name)-\($0)" }.first {
+      !FileManager.default.fileExists(atPath: $0)
+    }!
   }
 }

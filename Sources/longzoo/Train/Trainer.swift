@@ -41,7 +41,8 @@ final class Trainer {
     model = try TrainingState(c, pool: pool, ledger: ledger)
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
-    evaluator = try HeldOutEvaluator(c, layout: model.estimator.layout, totalTokens: feed.totalTokens, ledger: ledger)
+    evaluator = try HeldOutEvaluator(
+      c, layout: model.estimator.layout, totalTokens: feed.totalTokens, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
     if let resume {
@@ -50,7 +51,9 @@ final class Trainer {
       try Checkpoint.read(resume.file, into: model)
     } else {
       model.parameters.initialize(seed: c.seed)
-      if let path = c.initialWeights { try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters) }
+      if let path = c.initialWeights {
+        try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters)
+      }
     }
     model.weights.pack(model.parameters, on: pool)
     try writeConfiguration()
@@ -111,7 +114,8 @@ final class Trainer {
     guard read > 0 else { return false }
     let result = model.estimator.finishWindow(tokens: read)
     if result.hasGradient {
-      model.optimizer.update(model.parameters, gradient: model.estimator.gradient, rate: Float(learningRate), on: pool)
+      model.optimizer.update(
+        model.parameters, gradient: model.estimator.gradient, rate: Float(learningRate), on: pool)
       model.average.add(model.parameters, update: model.optimizer.updates, on: pool)
       model.weights.pack(model.parameters, on: pool)
     }
@@ -121,7 +125,8 @@ final class Trainer {
 
   private func note(_ result: CDRGE.WindowResult, tokens: Int) {
     if result.hasGradient {
-      progress.smoothedLoss = progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
+      progress.smoothedLoss =
+        progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
     } else {
       progress.refusedUpdates += 1
       log.message(
@@ -159,7 +164,8 @@ final class Trainer {
 
   private var learningRate: Double {
     Schedule.rate(
-      configuration.schedule, base: configuration.learningRate, progress: limits.progress(progress, tokens: tokens),
+      configuration.schedule, base: configuration.learningRate,
+      progress: limits.progress(progress, tokens: tokens),
       step: progress.step, warmup: configuration.warmup)
   }
 
@@ -177,10 +183,12 @@ final class Trainer {
 
   private func save() throws {
     let state = CheckpointState(
-      configuration: configuration, progress: progress, optimizerUpdates: model.optimizer.updates, position: feed.position)
+      configuration: configuration, progress: progress, optimizerUpdates: model.optimizer.updates,
+      position: feed.position)
     try Checkpoint.write(to: folder.checkpointPath, state, model)
     try SafetensorsWriter.write(
-      to: folder.modelPath, metadata: ["longzoo.dtype": configuration.dtype.rawValue], tensors: WeightsFile.tensors(finalWeights))
+      to: folder.modelPath, metadata: ["longzoo.dtype": configuration.dtype.rawValue],
+      tensors: WeightsFile.tensors(finalWeights))
     lastSave = TrainingClock.now()
   }
 

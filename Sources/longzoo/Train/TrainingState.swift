@@ -33,9 +33,11 @@ enum MemoryPlan {
     var table = CDRGE.byteCount(for: shape, c.estimator, threads: c.threads)
     table[.parameters] += Parameters.byteCount(for: shape) + PackedWeights.byteCount(for: layout)
     table[.optimizer] +=
-      Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration) + WeightAverage.byteCount(for: shape)
+      Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
+      + WeightAverage.byteCount(for: shape)
     table[.perturbations] += c.threads * bytesPerBLASThread
-    table[.stream] += try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
+    table[.stream] +=
+      try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
     if let heldOut = c.heldOutData {
       table[.stream] += try HeldOutReader.byteCount(for: heldOut)
       table = table + Evaluator.byteCount(for: layout)

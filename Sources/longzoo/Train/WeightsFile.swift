@@ -18,7 +18,9 @@ enum WeightsFile {
       tensors.append(floats("rnn.bias_ih_l\(layer)", [4 * h]) { bias[internalRow($0, h)] })
       tensors.append(floats("rnn.bias_hh_l\(layer)", [4 * h]) { _ in 0 })
       tensors.append(
-        floats("rnn.weight_hh_l\(layer)", [4 * h, h]) { kernel[internalRow($0 / h, h) * width + width - h + $0 % h] })
+        floats("rnn.weight_hh_l\(layer)", [4 * h, h]) {
+          kernel[internalRow($0 / h, h) * width + width - h + $0 % h]
+        })
       if layer > 0 {
         tensors.append(
           floats("rnn.weight_ih_l\(layer)", [4 * h, h]) { kernel[internalRow($0 / h, h) * width + $0 % h] })
@@ -43,7 +45,8 @@ enum WeightsFile {
       throw .badData("\(file.path) holds no language model: rnn.weight_hh_l0 or decoder.weight is missing")
     }
     guard recurrent[0] == 4 * recurrent[1] else {
-      throw .badData("\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's; only LSTMs are supported")
+      throw .badData(
+        "\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's; only LSTMs are supported")
     }
     let layers = (0..<ModelShape.maximumLayers).prefix { file["rnn.weight_hh_l\($0)"] != nil }.count
     return ModelShape(vocabularySize: decoder[0], hiddenSize: recurrent[1], layers: layers)
@@ -101,7 +104,9 @@ enum WeightsFile {
   /// From PyTorch's row g·H + u to 4·u + g.
   private static func internalRow(_ row: Int, _ hidden: Int) -> Int { row % hidden * 4 + row / hidden }
 
-  private static func floats(_ name: String, _ shape: [Int], _ value: @escaping (Int) -> Float) -> TensorToWrite {
+  private static func floats(_ name: String, _ shape: [Int], _ value: @escaping (Int) -> Float)
+    -> TensorToWrite
+  {
     TensorToWrite(name: name, dtype: .f32, shape: shape) { offset, bytes in
       let out = bytes.assumingMemoryBound(to: Float.self)
       let first = offset / MemoryLayout<Float>.stride
@@ -109,7 +114,9 @@ enum WeightsFile {
     }
   }
 
-  private static func floats(_ file: SafetensorsReader, _ name: String, _ shape: [Int]) throws(RunFailure) -> [Float] {
+  private static func floats(_ file: SafetensorsReader, _ name: String, _ shape: [Int]) throws(RunFailure)
+    -> [Float]
+  {
     guard let entry = file[name] else { throw .badData("\(file.path) has no tensor \(name)") }
     guard entry.dtype == .f32, entry.shape == shape else {
       throw .badData("\(file.path): \(name) is \(entry.dtype.rawValue) \(entry.shape), not F32 \(shape)")
