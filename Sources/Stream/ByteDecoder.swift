@@ -40,7 +40,8 @@ final class ByteDecoder {
   /// The stored and the decoded bytes before the frame that is being decoded, or that comes next.
   private(set) var frame = (offset: 0, byte: 0)
 
-  init(_ configuration: StreamConfiguration, memory: DecoderMemory, ledger: MemoryLedger) throws(StreamError) {
+  init(_ configuration: StreamConfiguration, memory: DecoderMemory, ledger: MemoryLedger) throws(StreamError)
+  {
     choice = configuration.compression
     windowLogMax = configuration.windowLogMax
     self.memory = memory
@@ -153,7 +154,7 @@ final class ByteDecoder {
     case .skippable(let rest):
       if head == tail {
         guard let more = try refill(mayWait: mayWait) else { return nil }
-        if !more { throw error("the file ends within a skippable frame", advice: cutOff) }
+        if !more { throw site.error("the file ends within a skippable frame", advice: FrameSite.cutOff) }
       }
       let count = min(rest, tail - head)
       head += count
@@ -207,7 +208,9 @@ final class ByteDecoder {
           state = .ended
           return false
         }
-        if parsed == .incomplete { throw error("the file ends within the header of a frame", advice: cutOff) }
+        if parsed == .incomplete {
+          throw site.error("the file ends within the header of a frame", advice: FrameSite.cutOff)
+        }
       }
     }
     switch parsed {
@@ -216,23 +219,13 @@ final class ByteDecoder {
       try beginZstd(window: window, dictionary: dictionary)
     case .lz4(let head) where codec != .zstd: try beginLZ4(head)
     case .legacyLZ4 where compressedOffset == 0: throw DataFormat.legacy(file?.name ?? "")
-    default: throw garbage()
+    default: throw site.garbage(after: codec)
     }
     return true
   }
 
   private func beginZstd(window: Int, dictionary: Bool) throws(StreamError) {
-    if dictionary {
-      throw error("the zstd frame needs a dictionary", advice: "recompress the data without one")
-    }
-    if window > 1 << windowLogMax {
-      let log = Int.bitWidth - (window - 1).leadingZeroBitCount
-      throw error(
-        "the zstd window of \(ByteSize.formatted(window)) is over the cap of \(ByteSize.formatted(1 << windowLogMax))",
-        advice: log <= 31
-          ? "say --zstd-window-log \(log) to allow so much memory, or recompress without --long"
-          : "no --zstd-window-log allows so much; recompress the data")
-    }
+    try site.requireZstd(window: window, windowLogMax: windowLogMax, dictionary: dictionary)
     try memory.grow(to: DecoderNeed(zstdWindow: window))
     if zstd == nil { zstd = try ZstdDecompressor(windowLogMax: windowLogMax) }
     zstd?.begin()
@@ -241,12 +234,7 @@ final class ByteDecoder {
   }
 
   private func beginLZ4(_ head: FrameHead.LZ4Head) throws(StreamError) {
-    if !head.valid {
-      throw error("the lz4 frame header is damaged", advice: "make the file anew")
-    }
-    if head.dictionary {
-      throw error("the lz4 frame needs a dictionary", advice: "recompress the data without one")
-    }
+    try site.requireLZ4(head)
     try memory.grow(to: DecoderNeed(lz4Block: head.blockSize))
     if lz4 == nil { lz4 = try LZ4Decompressor() }
     lz4?.begin()
@@ -266,34 +254,25 @@ final class ByteDecoder {
     guard let step else { return nil }
     head += step.consumed
     if let failure = step.failure {
-      throw error(failure, advice: "the data up to here is usable, but the file must be made anew")
+      throw site.error(failure, advice: "the data up to here is usable, but the file must be made anew")
     }
     if step.frameEnded {
       state = .boundary
       frame = (compressedOffset, byteOffset + step.produced)
     } else if step.produced == 0, step.consumed == 0 {
-      if head < tail { throw error("the \(codec.rawValue) frame cannot be decoded any further", advice: cutOff) }
+      if head < tail {
+        throw site.error(
+          "the \(codec.rawValue) frame cannot be decoded any further", advice: FrameSite.cutOff)
+      }
       guard let more = try refill(mayWait: mayWait) else { return nil }
-      if !more { throw error("the file ends within a \(codec.rawValue) frame", advice: cutOff) }
+      if !more {
+        throw site.error("the file ends within a \(codec.rawValue) frame", advice: FrameSite.cutOff)
+      }
     }
     return step.produced
   }
 
-  private var cutOff: String { "it is cut off or was not written to its end: make it anew" }
-
-  private func garbage() -> StreamError {
-    let kind = codec.map { "\($0.rawValue) frame" } ?? "zstd or lz4 frame"
-    if compressedOffset == 0 {
-      return error(
-        "does not begin with a \(kind)", advice: "say --compression none if the data is not compressed")
-    }
-    return error(
-      "what follows the last frame is no \(kind)", advice: "cut the file off here, or make it anew")
-  }
-
-  private func error(_ text: String, advice: String) -> StreamError {
-    StreamError(.badData, text, advice: advice, file: file?.name, compressedOffset: compressedOffset)
-  }
+  private var site: FrameSite { FrameSite(file: file?.name, offset: compressedOffset) }
 
   /// Reads more stored bytes behind those not yet decoded; false at the end of the file; nil if this would wait.
   private func refill(mayWait: Bool) throws(StreamError) -> Bool? {

@@ -18,15 +18,16 @@ struct DataFile {
     }
     var files: [DataFile] = []
     for path in configuration.paths {
-      let file = try InputFile(path: path)
-      if file.isPipe {
+      // Asked before it is opened: a named pipe can be opened only once.
+      if InputFile.isPipe(path) {
         try requireFiles(configuration, name: path)
         guard configuration.paths.count == 1 else {
-          throw StreamError(.usage, "a pipe cannot be one of several files", advice: "join them in front", file: path)
+          throw StreamError(
+            .usage, "a pipe cannot be one of several files", advice: "join them in front", file: path)
         }
         return nil
       }
-      files.append(try inspect(file, choice: configuration.compression))
+      files.append(try inspect(InputFile(path: path), choice: configuration.compression))
     }
     return files
   }

@@ -39,7 +39,8 @@ enum DataFormat: Equatable {
   static func legacy(_ name: String) -> StreamError {
     StreamError(
       .badData, "is in the legacy lz4 format, which has no checksums",
-      advice: "recompress it with lz4 -dc FILE | lz4 - NEW.lz4, or say --compression none if these are tokens",
+      advice:
+        "recompress it with lz4 -dc FILE | lz4 - NEW.lz4, or say --compression none if these are tokens",
       file: name, compressedOffset: 0)
   }
 }

@@ -64,7 +64,8 @@ struct DataRegions {
       held = min(total, Int((fraction * Double(total)).rounded(.down)))
       if held < 2 {
         throw StreamError(
-          .badData, "a fraction of \(fraction) of \(total) tokens holds out \(held), and at least 2 are needed",
+          .badData,
+          "a fraction of \(fraction) of \(total) tokens holds out \(held), and at least 2 are needed",
           advice: "raise --val-fraction or give more data")
       }
     }

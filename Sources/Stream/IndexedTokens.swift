@@ -21,8 +21,7 @@ final class IndexedTokens: TokenSource {
   private let streams: Int
   private let decoder: ByteDecoder
   private let frames: FrameIndex
-  private let stop: StopSignal
-  private let open = OpenFiles()
+  private let open: OpenFiles
   private var places: [Place] = []
   /// The first token of each file, and the number of all tokens at the end.
   private var firsts = [0]
@@ -37,7 +36,8 @@ final class IndexedTokens: TokenSource {
   private let cursors: Buffer<FrameReference>
 
   static func byteCount(streams: Int) -> Int {
-    Buffer<Int>.byteCount(for: streams) + Buffer<FrameReference>.byteCount(for: streams) + FrameIndex.byteCount
+    Buffer<Int>.byteCount(for: streams) + Buffer<FrameReference>.byteCount(for: streams)
+      + FrameIndex.byteCount
   }
 
   /// Learns the size of every file; unpacks what has to be unpacked.
@@ -47,7 +47,7 @@ final class IndexedTokens: TokenSource {
   ) throws(StreamError) {
     self.files = files
     self.decoder = decoder
-    self.stop = stop
+    open = OpenFiles(stop: stop)
     layout = TokenLayout(configuration)
     streams = configuration.streams
     frames = try FrameIndex(ledger: ledger)
@@ -59,7 +59,8 @@ final class IndexedTokens: TokenSource {
       if bytes == 0 { throw layout.empty(files[number].path) }
       if bytes % layout.type.width != 0 {
         throw layout.halfToken(
-          bytes, token: firsts[number] + bytes / layout.type.width, file: files[number].path, offset: files[number].size)
+          bytes, token: firsts[number] + bytes / layout.type.width, file: files[number].path,
+          offset: files[number].size)
       }
       firsts.append(firsts[number] + bytes / layout.type.width)
     }
@@ -87,11 +88,15 @@ final class IndexedTokens: TokenSource {
         let count = try read(stream: stream, token: token, into: rest)
         filled.tokens += count
         progress[stream] = (progress[stream] + count) % region.count
+        // No further than the end: else a small region would be read many times over, ahead of need.
+        if progress[stream] == 0 { break }
       }
     } catch {
       filled.failure = error.at(token: region.lowerBound + progress[stream])
       // The id outside the vocabulary may lie behind good tokens in what was read last.
-      if let index = filled.failure?.tokenIndex { filled.tokens += index - region.lowerBound - progress[stream] }
+      if let index = filled.failure?.tokenIndex {
+        filled.tokens += index - region.lowerBound - progress[stream]
+      }
     }
     return filled
   }
@@ -107,7 +112,7 @@ final class IndexedTokens: TokenSource {
     let bytes = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, (last - token) * width)])
     switch places[number] {
     case .plain:
-      guard try open.file(number, files[number].path, stop).readExactly(into: bytes, at: offset) else {
+      guard try open.file(number, files[number].path).input.readExactly(into: bytes, at: offset) else {
         throw StreamError(.io, "became shorter while it was read", file: files[number].path)
       }
     case .scratch(let base): try scratch?.read(into: bytes, at: base + offset)
@@ -149,13 +154,14 @@ extension IndexedTokens {
     let count = min(bytes.count, frame.end - byte)
     let goesOn = decodedFile == number && decoder.frame.offset == frame.offset && decoder.byteOffset <= byte
     if !goesOn {
-      let input = try open.file(number, files[number].path, stop)
+      let input = try open.file(number, files[number].path).input
       decoder.attach(input, as: files[number].format, offset: frame.offset, byte: frame.byte)
       decodedFile = number
     }
     // The bytes before are decoded into the same memory and overwritten.
     while decoder.byteOffset < byte {
-      let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(bytes.count, byte - decoder.byteOffset)])
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: bytes[..<min(bytes.count, byte - decoder.byteOffset)])
       if try decoder.read(into: part) == 0 { throw mismatch(frame) }
     }
     let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
@@ -172,7 +178,7 @@ extension IndexedTokens {
     _ byte: Int, file number: Int, near cursor: FrameReference
   ) throws(StreamError) -> FrameReference {
     if cursor.file == number, (cursor.byte..<cursor.end).contains(byte) { return cursor }
-    let lister = try FrameLister(open.file(number, files[number].path, stop), file: number)
+    let lister = try open.file(number, files[number].path).frames()
     var known = frames.frame(file: number, byte: byte)
     if cursor.file == number, cursor.byte <= byte, cursor.byte > known?.byte ?? -1 { known = cursor }
     var listing = if let known { FrameLister.Listing.frame(known) } else { try lister.first() }
@@ -217,7 +223,7 @@ extension IndexedTokens {
 
   /// The decoded bytes of a file whose frames are all small and known; nil for any other.
   private func listFrames(_ number: Int) throws(StreamError) -> Int? {
-    let lister = try FrameLister(open.file(number, files[number].path, stop), file: number)
+    let lister = try open.file(number, files[number].path).frames()
     var bytes = 0
     var listing = try lister.first()
     while case .frame(let frame) = listing {
@@ -251,18 +257,5 @@ extension IndexedTokens {
     } catch {
       throw error.code == .io ? error : error.at(token: firsts[number] + decoder.byteOffset / width)
     }
-  }
-}
-
-/// A few open files, so that many shards do not use up the descriptors.
-final class OpenFiles {
-  private var slots: [(number: Int, file: InputFile)?] = Array(repeating: nil, count: 64)
-
-  func file(_ number: Int, _ path: String, _ stop: StopSignal) throws(StreamError) -> InputFile {
-    let slot = number % slots.count
-    if let held = slots[slot], held.number == number { return held.file }
-    let file = try InputFile(path: path, stop: stop)
-    slots[slot] = (number, file)
-    return file
   }
 }

@@ -34,6 +34,13 @@ final class InputFile {
     if ownsDescriptor { close(descriptor) }
   }
 
+  /// Whether the path is neither a regular file nor a folder; false if there is nothing.
+  static func isPipe(_ path: String) -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return false }
+    return status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR
+  }
+
   private static func open(_ path: String) throws(StreamError) -> Int32 {
     while true {
       let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
@@ -47,7 +54,9 @@ final class InputFile {
     }
   }
 
-  private static func status(of descriptor: Int32, name: String) throws(StreamError) -> (pipe: Bool, size: Int) {
+  private static func status(of descriptor: Int32, name: String) throws(StreamError) -> (
+    pipe: Bool, size: Int
+  ) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw StreamError(.io, "cannot be examined: \(systemMessage(errno))", file: name)

@@ -48,7 +48,8 @@ final class ScratchFile {
       if count < 0 && errno == EINTR { continue }
       if count <= 0 {
         throw StreamError(
-          .io, "the unpacked copy cannot be read: \(count == 0 ? "it ends early" : systemMessage(errno))", file: folder)
+          .io, "the unpacked copy cannot be read: \(count == 0 ? "it ends early" : systemMessage(errno))",
+          file: folder)
       }
       done += count
     }

@@ -217,7 +217,8 @@ final class SequentialTokens: TokenSource {
     }
     if end - region.start < 2 {
       throw StreamError(
-        .badData, "\(max(0, end - region.start)) tokens are left to read, too few for one (input, target) pair",
+        .badData,
+        "\(max(0, end - region.start)) tokens are left to read, too few for one (input, target) pair",
         advice: "give more data, or lower --skip-tokens", file: name)
     }
     if let regionPoint {

@@ -74,7 +74,8 @@ public struct StreamConfiguration: Sendable {
     try require(
       paths.count == 1 || !paths.contains("-"),
       "standard input (-) cannot be one of several files; join them before the pipe, as in cat a - b")
-    try require(vocabularySize >= 1, "a vocabulary of \(vocabularySize) tokens; --vocab-size must be at least 1")
+    try require(
+      vocabularySize >= 1, "a vocabulary of \(vocabularySize) tokens; --vocab-size must be at least 1")
     try require(
       (1...(1 << 20)).contains(streams), "\(streams) streams; --streams must be from 1 to \(1 << 20)")
     try require(
@@ -82,7 +83,8 @@ public struct StreamConfiguration: Sendable {
     try require(
       (0...(1 << 56)).contains(skipTokens), "--skip-tokens \(skipTokens) is not from 0 to 2^56")
     try require(
-      (0...(1 << 56)).contains(expectTokens ?? 0), "--expect-tokens \(expectTokens ?? 0) is not from 0 to 2^56")
+      (0...(1 << 56)).contains(expectTokens ?? 0),
+      "--expect-tokens \(expectTokens ?? 0) is not from 0 to 2^56")
     let fraction = holdoutFraction ?? 1
     try require(fraction > 0 && fraction <= 1, "--val-fraction \(fraction) is not between 0 and 1")
     try require(

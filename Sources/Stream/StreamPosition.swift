@@ -24,7 +24,8 @@ extension StreamPosition {
     }
     if let found, found != identity {
       throw StreamError(
-        .badData, "this is other data than the saved position belongs to: the number, sizes or contents of files differ",
+        .badData,
+        "this is other data than the saved position belongs to: the number, sizes or contents of files differ",
         advice: "give the same files in the same order, or start anew", file: files?.first?.path)
     }
     let known = files.map { files in

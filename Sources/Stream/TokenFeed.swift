@@ -86,11 +86,14 @@ public final class TokenFeed {
       source = indexed
     } else {
       let total = try Self.count(configuration, files, decoder, ring.space)
-      let regions = try total.map { (total) throws(StreamError) in try DataRegions(configuration, total: total) }
+      let regions = try total.map { (total) throws(StreamError) in
+        try DataRegions(configuration, total: total)
+      }
       try regions?.requireTraining()
       (totalTokens, trainingTokens) = (total, regions?.training.count)
       source = try Self.sequence(
-        configuration, files, decoder, stop, end: configuration.holdoutFraction == nil ? nil : regions?.training.upperBound,
+        configuration, files, decoder, stop,
+        end: configuration.holdoutFraction == nil ? nil : regions?.training.upperBound,
         resume: resume)
     }
     reader = try ReaderThread(source: source, ring: ring, stop: stop)
@@ -131,7 +134,8 @@ public final class TokenFeed {
   ) throws(StreamError) -> InputFile {
     let path = configuration.paths[0]
     return try path == "-"
-      ? InputFile(standardInput: configuration.inputDescriptor, stop: stop) : InputFile(path: path, stop: stop)
+      ? InputFile(standardInput: configuration.inputDescriptor, stop: stop)
+      : InputFile(path: path, stop: stop)
   }
 
   /// Reads the next tokens of every stream.

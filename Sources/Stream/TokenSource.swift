@@ -44,7 +44,8 @@ struct TokenLayout {
     // The maximum first: that loop is vectorised, and nearly always the only one.
     var largest: ID = 0
     for index in 0..<count {
-      largest = max(largest, ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self)))
+      largest = max(
+        largest, ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self)))
     }
     guard largest >= bound else { return nil }
     for index in 0..<count {
