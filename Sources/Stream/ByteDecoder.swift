@@ -22,6 +22,7 @@ final class ByteDecoder {
   private let input: Buffer<UInt8>
   private var zstd: ZstdDecompressor?
   private var lz4: LZ4Decompressor?
+  private var gate = BlockGate.zstd(headerLength: 0)
 
   private var file: InputFile?
   private var codec: Codec?
@@ -215,8 +216,9 @@ final class ByteDecoder {
     }
     switch parsed {
     case .skippable(let size): state = .skippable(rest: size)
-    case .zstd(_, let window, _, _, let dictionary) where codec != .lz4:
+    case .zstd(let length, let window, _, _, let dictionary) where codec != .lz4:
       try beginZstd(window: window, dictionary: dictionary)
+      gate = .zstd(headerLength: length)
     case .lz4(let head) where codec != .zstd: try beginLZ4(head)
     case .legacyLZ4 where compressedOffset == 0: throw DataFormat.legacy(file?.name ?? "")
     default: throw site.garbage(after: codec)
@@ -238,6 +240,7 @@ final class ByteDecoder {
     try memory.grow(to: DecoderNeed(lz4Block: head.blockSize))
     if lz4 == nil { lz4 = try LZ4Decompressor() }
     lz4?.begin()
+    gate = .lz4(head)
     codec = .lz4
     state = .frame(.lz4)
   }
@@ -246,12 +249,12 @@ final class ByteDecoder {
     _ codec: Codec, into output: UnsafeMutableRawBufferPointer, mayWait: Bool
   ) throws(StreamError) -> Int? {
     // First without more input: the codec may hold output that did not fit before.
-    let step =
+    let step = gate.step(unread, into: output) { input, output in
       switch codec {
-      case .zstd: zstd?.decode(unread, into: output)
-      case .lz4: lz4?.decode(unread, into: output)
+      case .zstd: zstd?.decode(input, into: output) ?? DecodeStep()
+      case .lz4: lz4?.decode(input, into: output) ?? DecodeStep()
       }
-    guard let step else { return nil }
+    }
     head += step.consumed
     if let failure = step.failure {
       throw site.error(failure, advice: "the data up to here is usable, but the file must be made anew")
@@ -260,10 +263,6 @@ final class ByteDecoder {
       state = .boundary
       frame = (compressedOffset, byteOffset + step.produced)
     } else if step.produced == 0, step.consumed == 0 {
-      if head < tail {
-        throw site.error(
-          "the \(codec.rawValue) frame cannot be decoded any further", advice: FrameSite.cutOff)
-      }
       guard let more = try refill(mayWait: mayWait) else { return nil }
       if !more {
         throw site.error("the file ends within a \(codec.rawValue) frame", advice: FrameSite.cutOff)

@@ -32,11 +32,6 @@ enum DataSurvey {
     return tokens
   }
 
-  /// Tokens of plain files, or nil if one of the files is compressed.
-  static func plainTokens(_ files: [DataFile], width: Int) -> Int? {
-    files.allSatisfy { $0.format == .plain } ? files.reduce(0) { $0 + $1.size / width } : nil
-  }
-
   /// The decoded bytes of a compressed file, if all of its frames name their size.
   static func listedBytes(_ file: DataFile, _ number: Int) throws(StreamError) -> Int? {
     let lister = try FrameLister(InputFile(path: file.path), file: number)

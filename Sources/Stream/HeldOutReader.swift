@@ -3,7 +3,7 @@ import Memory
 /// The held-out tokens, in order, from the first to the last: the last `holdoutFraction` of the data, or all of it where
 /// the configuration has no fraction (held-out data in files of its own).
 ///
-/// It decodes on the caller's thread, with fixed buffers. Of compressed data, what lies before is decoded and passed over.
+/// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers. Of compressed data, what lies before is decoded and passed over.
 public final class HeldOutReader {
   /// The number of held-out tokens; nil if the data did not have to be counted.
   public let tokens: Int?

@@ -31,7 +31,10 @@ extension StreamPosition {
     let known = files.map { files in
       cut.streams > 1 || (restart.map { $0.isPlausible(files: files) } ?? (pairs == 0))
     }
-    if !(0...(1 << 56)).contains(pairs) || known == false || (found == nil) != (identity.files == 0) {
+    let isPipe = found == nil
+    if !(0...(1 << 56)).contains(pairs) || known == false || isPipe != (identity.files == 0)
+      || (isPipe && !(0...PipeDigest.limit).contains(identity.bytes))
+    {
       throw StreamError(.badData, "the saved position does not fit this data", advice: "start anew")
     }
   }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DamageTests {
   let folder = Folder()
-  let tokens = makeTokens(400, vocabulary: 200)
+  let tokens = makeTokens(150, vocabulary: 200)
 
   /// Small checksummed files, with their names.
   var files: [(String, [UInt8])] {
@@ -23,7 +23,7 @@ import Testing
     for (name, bytes) in files {
       for length in 0..<bytes.count {
         let path = folder.write(Array(bytes[..<length]), name)
-        let read = readAll(StreamConfiguration([path], streams: streams), pairs: 900)
+        let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330)
         #expect(read == nil, "\(name) cut to \(length) of \(bytes.count) bytes")
       }
     }
@@ -36,9 +36,9 @@ import Testing
         var damaged = bytes
         damaged[bit / 8] ^= 1 << UInt8(bit % 8)
         let path = folder.write(damaged, name)
-        if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 900) {
+        if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330) {
           for stream in 0..<streams {
-            let wanted = expected(tokens, stream: stream, of: streams, pairs: 900)
+            let wanted = expected(tokens, stream: stream, of: streams, pairs: 330)
             #expect(read[stream] == wanted, "\(name) bit \(bit)")
           }
         }
@@ -48,14 +48,14 @@ import Testing
 
   @Test(arguments: [1, 2])
   func everyBitFlipOfASeekTable(streams: Int) {
-    let bytes = seekable(split(tokens.bytes(.u8), every: 150))
+    let bytes = seekable(split(tokens.bytes(.u8), every: 60))
     for bit in 0..<(8 * bytes.count) {
       var damaged = bytes
       damaged[bit / 8] ^= 1 << UInt8(bit % 8)
       let path = folder.write(damaged, "s.zst")
-      if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 900) {
+      if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330) {
         for stream in 0..<streams {
-          #expect(read[stream] == expected(tokens, stream: stream, of: streams, pairs: 900), "bit \(bit)")
+          #expect(read[stream] == expected(tokens, stream: stream, of: streams, pairs: 330), "bit \(bit)")
         }
       }
     }
@@ -68,14 +68,16 @@ import Testing
       ("a.lz4", lz4Frame(bytes, LZ4Options(checksum: false))),
     ] {
       let path = folder.write(data, name)
-      #expect(readAll(StreamConfiguration([path]), pairs: 399)?[0] == tokens)
+      #expect(readAll(StreamConfiguration([path]), pairs: 149)?[0] == tokens)
     }
   }
 
   @Test func tokensBeforeAnErrorAreDelivered() throws {
     let bytes = makeTokens(1000).bytes(.u8)
     let good = zstdFrame(bytes)
-    for tail in [[UInt8]("garbage".utf8), [0x28], [0x28, 0xB5, 0x2F, 0xFD, 0x24], Array(skippable(9).dropLast())] {
+    for tail in [
+      [UInt8]("garbage".utf8), [0x28], [0x28, 0xB5, 0x2F, 0xFD, 0x24], Array(skippable(9).dropLast()),
+    ] {
       let path = folder.write(good + tail, "tail.zst")
       let feed = try TokenFeed(StreamConfiguration([path]), ledger: MemoryLedger())
       #expect(try feed.collect(980, by: 49)[0] == bytes[...980].map(UInt32.init))
@@ -94,12 +96,36 @@ import Testing
     var bytes = zstdFrame(tokens.bytes(.u8))
     bytes[bytes.count - 1] ^= 1
     let error = failure(StreamConfiguration([folder.write(bytes, "a.zst")]))
-    #expect(error?.tokenIndex == 400)
+    #expect(error?.tokenIndex == 150)
     #expect(error?.description.contains("checksum") == true)
     var block = lz4Frame(tokens.bytes(.u8))
     block[block.count - 1] ^= 1
     #expect(
       failure(StreamConfiguration([folder.write(block, "a.lz4")]))?.description.contains("checksum") == true)
+  }
+
+  @Test func theBlocksBeforeADamagedOneAreDelivered() throws {
+    let tokens = makeTokens(500_000, vocabulary: 16, seed: 9)
+    let bytes = tokens.bytes(.u8)
+    let cut = zstdFrame(bytes)
+    var damaged = lz4Frame(bytes, LZ4Options(blockChecksum: true))
+    damaged[damaged.count * 3 / 4] ^= 0x55
+    for (name, stored, block) in [
+      ("a.zst", Array(cut[..<(cut.count * 3 / 4)]), 1 << 12), ("a.lz4", damaged, 1 << 16),
+    ] {
+      let path = folder.write(stored, name)
+      let index = try #require(failure(StreamConfiguration([path]), pairs: 600_000)?.tokenIndex)
+      #expect(index > 200_000 && index % block == 0)
+      let feed = try TokenFeed(StreamConfiguration([path]), ledger: MemoryLedger())
+      #expect(try feed.collect(index - 1)[0] == Array(tokens[..<index]))
+      #expect(throws: StreamError.self) { try feed.rows(1) }
+
+      let writer = PipeWriter(stored, pieces: [4099, 1, 70_000])
+      defer { close(writer.readEnd) }
+      var piped = StreamConfiguration(["-"])
+      piped.inputDescriptor = writer.readEnd
+      #expect(failure(piped, pairs: 600_000)?.tokenIndex == index)
+    }
   }
 
   @Test(arguments: [1, 3], Storage.allCases)
@@ -127,7 +153,7 @@ import Testing
       let error = failure(StreamConfiguration([whole, path, whole], .u16, streams: streams))
       #expect(error?.code == .badData)
       #expect(error?.file == path)
-      #expect(error?.tokenIndex == 800)
+      #expect(error?.tokenIndex == 300)
       #expect(error?.description.contains("within a token") == true)
     }
   }
