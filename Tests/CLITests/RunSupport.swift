@@ -1,0 +1,135 @@
+import CLZ4
+import CZstd
+import Foundation
+import Testing
+
+/// Training runs of a model so small that a few hundred updates take no time.
+struct Runs {
+  let folder = TestFolder()
+  /// Given to every run; later options win.
+  var common = [
+    "--hidden-size", "8", "--pairs", "16", "--vocab-size", "64", "--val-fraction", "0", "--streams", "1", "--threads", "1",
+  ]
+
+  init(_ more: String...) { common += more }
+
+  /// Options, and data last.
+  func arguments(_ more: [String], out: String) -> [String] {
+    ["train"] + common + ["--json", "--quiet", "--out-dir", out] + more
+  }
+
+  /// A run that must succeed.
+  @discardableResult
+  func train(
+    _ more: String..., out: String = UUID().uuidString, input: LongzooProcess.Input = .nothing,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> RunResult {
+    try succeed(arguments(more, out: out), input: input, sourceLocation)
+  }
+
+  /// `train --resume` with nothing else than what is given.
+  @discardableResult
+  func resume(
+    _ out: String, _ more: String..., input: LongzooProcess.Input = .nothing,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> RunResult {
+    try succeed(["train", "--json", "--quiet", "--resume", out] + more, input: input, sourceLocation)
+  }
+
+  private func succeed(
+    _ arguments: [String], input: LongzooProcess.Input, _ sourceLocation: SourceLocation
+  ) throws -> RunResult {
+    let outcome = try LongzooProcess.run(arguments, in: folder, input: input, sourceLocation: sourceLocation)
+    try #require(
+      outcome.exitCode == 0, "\(arguments): exit \(outcome.exitCode), \(outcome.errors)", sourceLocation: sourceLocation)
+    return try RunResult(outcome.output, sourceLocation: sourceLocation)
+  }
+
+  /// A run that must fail with this code, one sentence, and no crash.
+  @discardableResult
+  func fail(
+    _ code: Int32, _ more: [String], out: String = "failed", input: LongzooProcess.Input = .nothing,
+    shell: String? = nil, mentions: [String] = [], sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let outcome = try LongzooProcess.run(
+      arguments(more, out: out), in: folder, input: input, shell: shell, sourceLocation: sourceLocation)
+    outcome.expectFailure(code, mentions: mentions, "\(more)", sourceLocation: sourceLocation)
+    return outcome.errors
+  }
+
+  func checkpoint(_ out: String) -> [UInt8] { folder.bytes(out + "/checkpoint.safetensors") }
+
+  func metrics(_ out: String) throws -> [[String: Any]] {
+    try folder.text(out + "/metrics.jsonl").split(separator: "\n").map { line in
+      try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+  }
+}
+
+extension LongzooProcess.Outcome {
+  func expectFailure(
+    _ code: Int32, mentions: [String] = [], _ what: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(exitCode == code, "\(what): \(errors)", sourceLocation: sourceLocation)
+    #expect(!isCrash, "\(what): \(errors)", sourceLocation: sourceLocation)
+    #expect(output.isEmpty, "\(what): \(output)", sourceLocation: sourceLocation)
+    let first = errors.split(separator: "\n").first ?? ""
+    #expect(first.count > 20 && !first.contains("Fatal error"), "\(what): \(errors)", sourceLocation: sourceLocation)
+    for text in mentions {
+      #expect(errors.contains(text), "\(what): \(errors) does not say \(text)", sourceLocation: sourceLocation)
+    }
+  }
+}
+
+/// The JSON object of a command.
+struct RunResult {
+  let values: [String: Any]
+
+  init(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let object = try? JSONSerialization.jsonObject(with: Data(text.utf8))
+    values = try #require(object as? [String: Any], "no JSON object: \(text)", sourceLocation: sourceLocation)
+  }
+
+  subscript<T>(key: String) -> T? { values[key] as? T }
+  var digest: String { self["parameters_digest"] ?? "none" }
+  var steps: Int { self["steps"] ?? -1 }
+  var memory: [String: Int] {
+    (values["memory"] as? [String: Any])?.compactMapValues { $0 as? Int } ?? [:]
+  }
+  var peakResident: Int { self["peak_rss_bytes"] ?? -1 }
+}
+
+/// Token files in every form.
+enum Sample {
+  /// Bytes below 64 with structure, the same on every call.
+  static func tokens(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var state = seed
+    var last: UInt8 = 0
+    return (0..<count).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      last = state >> 62 == 0 ? UInt8(state >> 58 & 63) : (last &* 5 &+ 7) & 63
+      return last
+    }
+  }
+
+  /// One frame with a content checksum.
+  static func zstd(_ bytes: [UInt8]) -> [UInt8] {
+    let context = ZSTD_createCCtx()
+    defer { ZSTD_freeCCtx(context) }
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    var out = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
+    let count = ZSTD_compress2(context, &out, out.count, bytes, bytes.count)
+    precondition(ZSTD_isError(count) == 0)
+    return Array(out[..<count])
+  }
+
+  /// One frame with a content checksum.
+  static func lz4(_ bytes: [UInt8]) -> [UInt8] {
+    var preferences = LZ4F_preferences_t()
+    preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
+    var out = [UInt8](repeating: 0, count: LZ4F_compressFrameBound(bytes.count, &preferences))
+    let count = LZ4F_compressFrame(&out, out.count, bytes, bytes.count, &preferences)
+    precondition(LZ4F_isError(count) == 0)
+    return Array(out[..<count])
+  }
+}
