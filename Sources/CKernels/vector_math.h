@@ -39,10 +39,11 @@ INLINE ratio sigmoid_ratio(vf x) {
   return (ratio){splat(0.5f) * (t.q + t.p), t.q};
 }
 
-// exp(x) for x ≤ 0, relative error 2e-7; below −87 the result is exp(−87).
+// exp(x) for x ≤ 0, relative error 2e-7; below −87 the result is exp(−87). NaN stays: the power of two is a factor, and
+// no addition to the bits, which would turn some NaNs into numbers.
 INLINE vf exp_negative(vf x) {
   x = at_least(x, splat(-87.0f));
-  const vf magic = splat(12582912.0f); // 1.5·2²³: adding it rounds to the nearest integer
+  const vf magic = splat(12583039.0f); // 1.5·2²³ + 127: adding it leaves the nearest integer + 127 in the low bits
   const vf shifted = x * splat(1.44269504f) + magic;
   const vf n = shifted - magic;
   vf r = x - n * splat(0.693359375f);
@@ -54,11 +55,10 @@ INLINE vf exp_negative(vf x) {
   p = p * r + splat(0.5f);
   p = p * r + splat(1.0f);
   p = p * r + splat(1.0f);
-  const vi exponent = (__builtin_bit_cast(vi, shifted) - __builtin_bit_cast(vi, magic)) << 23;
-  return __builtin_bit_cast(vf, __builtin_bit_cast(vi, p) + exponent);
+  return p * __builtin_bit_cast(vf, __builtin_bit_cast(vi, shifted) << 23);
 }
 
-// log(x) for normal x ≥ 1: exponent, then 2·atanh((m−1)/(m+1)) of the mantissa by its series.
+// log(x) for normal x ≥ 1: exponent, then 2·atanh((m−1)/(m+1)) of the mantissa by its series. NaN stays.
 INLINE vf log_positive(vf x) {
   const vi bits = __builtin_bit_cast(vi, x);
   vi exponent = ((bits - 0x3f3504f3) >> 23); // m in [√½, √2)
@@ -71,7 +71,8 @@ INLINE vf log_positive(vf x) {
   p = p * z + splat(0.66666667f);
   p = p * z;
   const vf e = __builtin_convertvector(exponent, vf);
-  return e * splat(0.693147181f) + (s * splat(2.0f) + s * p);
+  const vf log = e * splat(0.693147181f) + (s * splat(2.0f) + s * p);
+  return x == x ? log : x;
 }
 
 // x in the lanes whose bit (first + lane) of the word is set, 0 elsewhere; x negated in those lanes.
