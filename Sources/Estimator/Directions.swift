@@ -83,13 +83,13 @@ extension Layout {
 
   /// The matrices that have directions, in parameter order.
   var perturbedMatrices: [TensorSlice] {
-    shape.tensors.filter { $0.rows > 1 && isPerturbed($0.tensor) }
+    shape.tensors.filter { !$0.tensor.isVector && isPerturbed($0.tensor) }
   }
 
   /// The words of a tensor's direction: rows and columns of a rank-one one, or one range.
   func signRanges(_ slice: TensorSlice) -> [Range<Int>] {
     let (rows, columns) = signs(slice.tensor)
-    if slice.rows == 1 { return [rows..<rows + slice.columns] }
+    if slice.tensor.isVector { return [rows..<rows + slice.columns] }
     if kind == .rank1 { return [rows..<rows + slice.rows, columns..<columns + slice.columns] }
     let padded = (slice.rows + Tile.blockRows - 1) / Tile.blockRows * Tile.blockRows
     return [columns..<columns + (slice.tensor == .table ? slice.rows * gateStride : padded * slice.columns)]

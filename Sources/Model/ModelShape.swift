@@ -67,6 +67,14 @@ public enum Tensor: Hashable, Sendable {
   case readoutBias
 
   public var isReadout: Bool { self == .readout || self == .readoutBias }
+
+  /// Biases; a matrix of one row is none of them.
+  public var isVector: Bool {
+    switch self {
+    case .bias, .readoutBias: true
+    case .table, .kernel, .readout: false
+    }
+  }
 }
 
 /// A tensor as a row-major range of the parameter vector. Gate rows are unit-major: row 4·u + g is gate g (i, f, g, o) of

@@ -20,7 +20,7 @@ public final class PackedWeights {
     self.layout = layout
     values = try Buffer(count: layout.c.weights, .parameters, for: "the packed weights", ledger: ledger)
     jobs = layout.shape.tensors.flatMap { slice in
-      let rows = slice.rows == 1 ? slice.columns : slice.rows
+      let rows = slice.tensor.isVector ? slice.columns : slice.rows
       let blocks = slice.tensor == .table ? rows : (rows + Tile.blockRows - 1) / Tile.blockRows
       let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
       return stride(from: 0, to: blocks, by: step).map {
