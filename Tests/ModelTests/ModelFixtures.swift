@@ -1,0 +1,169 @@
+import CKernels
+import Memory
+import TestSupport
+
+@testable import Model
+
+extension Instructions {
+  /// Every fast kernel that this processor runs.
+  static var fast: [Instructions] { allCases.filter { $0 != .reference && $0.isSupported } }
+}
+
+extension ModelShape {
+  var reference: ReferenceLSTM {
+    ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers)
+  }
+}
+
+extension Layout {
+  var signMap: ModelSignMap {
+    ModelSignMap(
+      model: shape.reference, isDense: kind == .rademacher, exactReadout: exactReadout,
+      gateStride: gateStride,
+      table: signs(.table), kernels: (0..<shape.layers).map { signs(.kernel($0)) },
+      biases: (0..<shape.layers).map { signs(.bias($0)).rows }, readout: signs(.readout),
+      readoutBias: signs(.readoutBias).rows)
+  }
+}
+
+/// A random model; weights are uniform in ±scale.
+struct RandomModel {
+  let parameters: Parameters
+  let weights: PackedWeights
+  let pool = ThreadPool(threads: 1)
+  let ledger = MemoryLedger()
+
+  init(_ layout: Layout, scale: Double? = nil, seed: UInt64) throws {
+    var random = ModelRandom(seed)
+    parameters = try Parameters(layout.shape, ledger: ledger)
+    let scale = scale ?? 2 / Double(layout.shape.hiddenSize).squareRoot()
+    for i in 0..<parameters.values.count { parameters.values[i] = Float(scale * random.unit()) }
+    weights = try PackedWeights(layout, ledger: ledger)
+    weights.pack(parameters, on: pool)
+  }
+}
+
+/// What a population computes, ready to be compared bit by bit.
+struct PairBits: Equatable {
+  var plus: UInt64
+  var minus: UInt64
+  var states: [UInt32]
+}
+
+/// A population with random states, signs and tokens; every pair reads a stream of its own.
+final class PopulationUnderTest {
+  static let tokenStride = 64
+  let layout: Layout
+  let population: Population
+  var tokens: [UInt32]
+  var epsilon: Float = 0.1
+  private(set) var delta: [Float]
+  private(set) var input: [Float]
+
+  init(_ layout: Layout, pairs: Int, threads: Int = 1, instructions: Instructions, seed: UInt64) throws {
+    self.layout = layout
+    population = try Population(
+      layout, pairs: pairs, streams: pairs, threads: threads, instructions: instructions,
+      ledger: MemoryLedger())
+    tokens = []
+    let rows = Self.tokenStride * population.tiles * Tile.pairs
+    delta = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.deltaStride : 0)
+    input = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.inputStride : 0)
+    fill(seed: seed)
+  }
+
+  /// New random states, signs and tokens.
+  func fill(seed: UInt64) {
+    var random = ModelRandom(seed)
+    tokens = random.tokens(population.pairs * Self.tokenStride, vocabulary: layout.shape.vocabularySize)
+    for i in 0..<population.states.count { population.states[i] = Float(random.unit()) }
+    for i in 0..<population.signs.count {
+      population.signs[i] = UInt16(truncatingIfNeeded: random.word() >> 20)
+    }
+  }
+
+  /// Reads the tokens from `start` in chunks of these lengths.
+  func run(_ weights: PackedWeights, start: Int = 0, chunks: [Int], on pool: ThreadPool? = nil) {
+    var first = start
+    for count in chunks {
+      let row = (first - start) * population.tiles * Tile.pairs
+      tokens.withUnsafeBufferPointer { tokens in
+        delta.withUnsafeMutableBufferPointer { delta in
+          input.withUnsafeMutableBufferPointer { input in
+            let rows =
+              layout.exactReadout
+              ? ReadoutRows(
+                delta: delta.baseAddress! + row * layout.deltaStride,
+                input: input.baseAddress! + row * layout.inputStride)
+              : nil
+            let from = tokens.baseAddress! + first
+            let tile = { (tile: Int, thread: Int) in
+              self.population.run(
+                tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
+                stride: Self.tokenStride, count: count, readout: rows)
+            }
+            if let pool {
+              pool.run(population.tiles, tile)
+            } else {
+              for number in 0..<population.tiles { tile(number, 0) }
+            }
+          }
+        }
+      }
+      first += count
+    }
+  }
+
+  // MARK: One pair
+
+  /// Index of a state's value: h (part 0) or c (part 1) of a unit, under +ε (sign 0) or −ε (sign 1).
+  func stateIndex(pair: Int, layer: Int, part: Int, unit: Int, sign: Int) -> Int {
+    let row = (2 * layer + part) * layout.c.units + unit
+    return pair / 16 * layout.c.state + row * 32 + 16 * sign + pair % 16
+  }
+
+  /// All states of a pair that mean something: padding units are left out.
+  func stateIndices(pair: Int) -> [Int] {
+    var indices: [Int] = []
+    for layer in 0..<layout.shape.layers {
+      for part in 0..<2 {
+        for unit in 0..<layout.shape.hiddenSize {
+          for sign in 0..<2 {
+            indices.append(stateIndex(pair: pair, layer: layer, part: part, unit: unit, sign: sign))
+          }
+        }
+      }
+    }
+    return indices
+  }
+
+  func bits(ofPair pair: Int) -> PairBits {
+    let (plus, minus) = population.loss(ofPair: pair)
+    return PairBits(
+      plus: plus.bitPattern, minus: minus.bitPattern,
+      states: stateIndices(pair: pair).map { population.states[$0].bitPattern })
+  }
+
+  var allBits: [PairBits] { (0..<population.pairs).map(bits) }
+
+  func direction(ofPair pair: Int) -> [Double] {
+    layout.signMap.direction(bit: pair % 16, of: population.signs.pointer + pair / 16 * layout.signsPerTile)
+  }
+
+  /// Gives `pair` the states, direction and tokens of a pair of another population of the same layout.
+  func adopt(_ pair: Int, from other: PopulationUnderTest, _ source: Int) {
+    let mine = population.signs.pointer + pair / 16 * layout.signsPerTile
+    let theirs = other.population.signs.pointer + source / 16 * layout.signsPerTile
+    for word in 0..<layout.signsPerTile {
+      let bit = theirs[word] >> UInt16(source % 16) & 1
+      mine[word] = mine[word] & ~(1 << UInt16(pair % 16)) | bit << UInt16(pair % 16)
+    }
+    for row in 0..<layout.c.state / 16 {
+      population.states[pair / 16 * layout.c.state + row * 16 + pair % 16] =
+        other.population.states[source / 16 * layout.c.state + row * 16 + source % 16]
+    }
+    for t in 0..<Self.tokenStride {
+      tokens[pair * Self.tokenStride + t] = other.tokens[source * Self.tokenStride + t]
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import Memory
+import Model
+import TestSupport
+import Testing
+
+/// One random problem for a tile of every instruction set.
+struct KernelCase: Sendable, CustomTestStringConvertible {
+  var shape: ModelShape
+  var kind: DirectionKind
+  var exact: Bool
+  var pairs: Int
+  var tokens: Int
+  var seed: UInt64
+
+  var layout: Layout { Layout(shape, kind: kind, exactReadout: exact) }
+
+  var testDescription: String {
+    "V\(shape.vocabularySize) H\(shape.hiddenSize) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
+  }
+
+  /// Sums on the longest way to a loss: the shared product and the direction's of every layer and token, each with the
+  /// token's row, the bias and both their signs, then a logit's and the log-sum-exp's.
+  var sums: Int {
+    let layers = (0..<shape.layers).reduce(0) { $0 + 2 * shape.inputs(ofLayer: $1) + 4 }
+    return tokens * layers + 2 * shape.hiddenSize + shape.vocabularySize + 8
+  }
+
+  /// Each sum rounds once, to half an ulp of a value whose size is about 1; the factor leaves room for the slopes.
+  var tolerance: Double { 2 * Double(sums) * 0x1p-23 }
+
+  static func random(
+    _ seed: UInt64, vocabulary: ClosedRange<Int>, hidden: ClosedRange<Int>, layers: ClosedRange<Int>
+  )
+    -> KernelCase
+  {
+    var random = ModelRandom(seed)
+    return KernelCase(
+      shape: ModelShape(
+        vocabularySize: random.within(vocabulary), hiddenSize: random.within(hidden),
+        layers: random.within(layers)),
+      kind: seed % 2 == 0 ? .rank1 : .rademacher, exact: seed % 4 < 2, pairs: random.within(1...16),
+      tokens: random.within(1...9), seed: seed)
+  }
+
+  /// Corners: one of everything, and both sides of the blocks of 3, 12 and 16.
+  static let corners: [KernelCase] = [
+    (1, 1), (1, 3), (1, 16), (2, 1), (11, 2), (12, 3), (13, 4), (16, 12), (17, 13), (24, 16), (25, 17),
+  ].enumerated().flatMap { index, size in
+    (0..<4).map { variant in
+      KernelCase(
+        shape: ModelShape(vocabularySize: size.0, hiddenSize: size.1, layers: 1 + index % 3),
+        kind: variant % 2 == 0 ? .rank1 : .rademacher, exact: variant < 2, pairs: 16 - index,
+        tokens: 1 + (index + variant) % 9,
+        seed: UInt64(1000 + 4 * index + variant))
+    }
+  }
+
+  static let small = (0..<32).map { random($0, vocabulary: 1...60, hidden: 1...30, layers: 1...3) }
+  static let large = (100..<108).map { random($0, vocabulary: 100...300, hidden: 40...100, layers: 1...3) }
+}
+
+@Suite("Kernels against the reference")
+struct ModelKernelTests {
+  @Test("Losses, states, seen words and readout rows agree", arguments: KernelCase.corners + KernelCase.small)
+  func agree(_ test: KernelCase) throws { try compare(test) }
+
+  @Test("They agree for large shapes", arguments: KernelCase.large)
+  func agreeLarge(_ test: KernelCase) throws {
+    var test = test
+    test.tokens = min(test.tokens, 3)  // the reference is slow
+    try compare(test)
+  }
+
+  private func compare(_ test: KernelCase) throws {
+    let model = try RandomModel(test.layout, seed: test.seed)
+    func run(_ instructions: Instructions) throws -> PopulationUnderTest {
+      let under = try PopulationUnderTest(
+        test.layout, pairs: test.pairs, instructions: instructions, seed: test.seed + 7)
+      under.run(model.weights, chunks: [test.tokens])
+      return under
+    }
+    let expected = try run(.reference)
+    for instructions in Instructions.fast {
+      let actual = try run(instructions)
+      let worst = [
+        "losses": lossError(actual, expected), "states": stateError(actual, expected),
+        "delta": rowError(
+          test, actual.delta, expected.delta, width: test.shape.vocabularySize,
+          stride: test.layout.deltaStride),
+        "input": rowError(
+          test, actual.input, expected.input, width: test.shape.hiddenSize + 1,
+          stride: test.layout.inputStride),
+      ]
+      for (what, error) in worst {
+        #expect(
+          error <= test.tolerance, "\(instructions): \(what) are off by \(error), allowed \(test.tolerance)")
+      }
+      #expect(
+        Array(actual.population.seen.elements) == Array(expected.population.seen.elements), "\(instructions)")
+    }
+  }
+
+  private func lossError(_ a: PopulationUnderTest, _ b: PopulationUnderTest) -> Double {
+    (0..<a.population.pairs).reduce(0) { worst, pair in
+      let (x, y) = (a.population.loss(ofPair: pair), b.population.loss(ofPair: pair))
+      return largest(worst, x.plus - y.plus, x.minus - y.minus)
+    }
+  }
+
+  private func stateError(_ a: PopulationUnderTest, _ b: PopulationUnderTest) -> Double {
+    (0..<a.population.pairs).flatMap(a.stateIndices).reduce(0) {
+      largest($0, Double(a.population.states[$1]) - Double(b.population.states[$1]))
+    }
+  }
+
+  /// Rows of the chunk's tokens; those of padding lanes must be exactly zero.
+  private func rowError(_ test: KernelCase, _ a: [Float], _ b: [Float], width: Int, stride: Int) -> Double {
+    guard test.exact else { return 0 }
+    var worst = 0.0
+    for row in 0..<test.tokens * 16 {
+      for i in 0..<width {
+        let (x, y) = (a[row * stride + i], b[row * stride + i])
+        if row % 16 >= test.pairs, x != 0 { return .infinity }
+        worst = largest(worst, Double(x) - Double(y))
+      }
+    }
+    return worst
+  }
+
+  /// NaN counts as infinitely wrong.
+  private func largest(_ worst: Double, _ errors: Double...) -> Double {
+    errors.reduce(worst) { $1.isNaN ? .infinity : max($0, abs($1)) }
+  }
+}

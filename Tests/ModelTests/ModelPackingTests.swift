@@ -1,0 +1,74 @@
+import Memory
+import TestSupport
+import Testing
+
+@testable import Model
+
+@Suite("Packed weights")
+struct ModelPackingTests {
+  static let shapes = [
+    (1, 1, 1), (2, 1, 2), (11, 2, 1), (12, 3, 2), (13, 4, 3), (25, 16, 1), (40, 17, 2), (300, 50, 1),
+  ]
+  .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) }
+
+  @Test("Every weight lies where the layout says, and padding is zero or −1e30", arguments: shapes)
+  func places(_ shape: ModelShape) throws {
+    let layout = Layout(shape, kind: .rank1, exactReadout: false)
+    let model = try RandomModel(layout, seed: 1)
+    var expected = Array(repeating: Float(0), count: layout.c.weights)
+    func put(_ slice: TensorSlice, at offset: Int) {
+      for row in 0..<slice.rows {
+        for k in 0..<slice.columns {
+          expected[offset + (row / 12 * slice.columns + k) * 12 + row % 12] =
+            model.parameters.values[slice.offset + row * slice.columns + k]
+        }
+      }
+    }
+    let (table, bias) = (shape.slice(.table), shape.slice(.bias(0)))
+    for token in 0..<shape.vocabularySize {
+      for row in 0..<4 * shape.hiddenSize {
+        expected[layout.c.w_table + token * layout.gateStride + row] =
+          model.parameters.values[table.offset + token * table.columns + row]
+          + model.parameters.values[bias.offset + row]
+      }
+    }
+    for layer in 0..<shape.layers {
+      put(shape.slice(.kernel(layer)), at: layout.kernel(layer))
+      guard layer > 0 else { continue }
+      for i in 0..<4 * shape.hiddenSize {
+        expected[layout.bias(layer) + i] = model.parameters.values[shape.slice(.bias(layer)).offset + i]
+      }
+    }
+    put(shape.slice(.readout), at: layout.c.w_readout)
+    for v in 0..<layout.c.readout_blocks * 12 {
+      expected[layout.c.w_readout_bias + v] =
+        v < shape.vocabularySize ? model.parameters.values[shape.slice(.readoutBias).offset + v] : -1e30
+    }
+    #expect(Array(model.weights.values.elements) == expected)
+  }
+
+  @Test("Packing again with more threads gives the same, and takes over every change", arguments: shapes)
+  func again(_ shape: ModelShape) throws {
+    let layout = Layout(shape, kind: .rademacher, exactReadout: true)
+    let first = try RandomModel(layout, seed: 1)
+    let second = try RandomModel(layout, seed: 2)
+    second.parameters.values.pointer.update(
+      from: first.parameters.values.pointer, count: shape.parameterCount)
+    second.weights.pack(second.parameters, on: ThreadPool(threads: 3))
+    #expect(Array(first.weights.values.elements) == Array(second.weights.values.elements))
+  }
+
+  @Test("The tensors cover the parameter vector without gaps", arguments: shapes)
+  func slices(_ shape: ModelShape) {
+    var next = 0
+    for slice in shape.tensors {
+      #expect(slice.offset == next)
+      next = slice.range.upperBound
+    }
+    #expect(next == shape.parameterCount && next == shape.reference.parameterCount)
+    for layer in 0..<shape.layers {
+      #expect(shape.slice(.kernel(layer)).offset == shape.reference.kernel(layer))
+      #expect(shape.slice(.bias(layer)).offset == shape.reference.bias(layer))
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import Memory
+import TestSupport
+import Testing
+
+@testable import Model
+
+@Suite("Population")
+struct ModelPopulationTests {
+  static let shapes = [
+    ModelShape(vocabularySize: 5, hiddenSize: 4), ModelShape(vocabularySize: 13, hiddenSize: 7, layers: 2),
+    ModelShape(vocabularySize: 30, hiddenSize: 17, layers: 3), ModelShape(vocabularySize: 1, hiddenSize: 2),
+  ]
+  static let layouts = shapes.flatMap { shape in
+    DirectionKind.allCases.flatMap { kind in
+      [false, true].map { Layout(shape, kind: kind, exactReadout: $0) }
+    }
+  }
+
+  /// The loss of one perturbed model, run by itself through the sequence kernel.
+  private func explicitLoss(
+    _ model: RandomModel, _ z: [Double], epsilon: Double, tokens: [UInt32], instructions: Instructions
+  ) throws -> Double {
+    let layout = model.weights.layout
+    let moved = try Parameters(layout.shape, ledger: model.ledger)
+    for i in 0..<z.count { moved.values[i] = Float(Double(model.parameters.values[i]) + epsilon * z[i]) }
+    let weights = try PackedWeights(layout, ledger: model.ledger)
+    weights.pack(moved, on: model.pool)
+    let sequence = try SequenceModel(weights, instructions: instructions, ledger: model.ledger)
+    return tokens.withUnsafeBufferPointer { sequence.run($0) }
+  }
+
+  @Test("Every column's loss is that of the model θ ± εz read out of the sign words", arguments: layouts)
+  func explicitPerturbation(_ layout: Layout) throws {
+    let model = try RandomModel(layout, seed: 3)
+    let (pairs, count) = (18, 6)
+    // Sums as in KernelCase, and one more rounding of each weight when it is moved.
+    let sums = count * layout.shape.layers * (4 * layout.shape.hiddenSize + 6) + layout.shape.vocabularySize
+    for instructions in Instructions.fast {
+      let under = try PopulationUnderTest(layout, pairs: pairs, instructions: instructions, seed: 5)
+      under.population.resetStates()
+      under.run(model.weights, chunks: [count])
+      for pair in [0, 3, 15, 16, 17] {
+        let row = pair * PopulationUnderTest.tokenStride
+        let tokens = Array(under.tokens[row...row + count])
+        let z = under.direction(ofPair: pair)
+        let epsilon = Double(under.epsilon)
+        let plus = try explicitLoss(model, z, epsilon: epsilon, tokens: tokens, instructions: instructions)
+        let minus = try explicitLoss(model, z, epsilon: -epsilon, tokens: tokens, instructions: instructions)
+        let loss = under.population.loss(ofPair: pair)
+        let tolerance = 4 * Double(sums) * 0x1p-23
+        #expect(abs(loss.plus - plus) <= tolerance, "\(instructions), pair \(pair)")
+        #expect(abs(loss.minus - minus) <= tolerance, "\(instructions), pair \(pair)")
+        if layout.shape.vocabularySize > 1 {
+          #expect(abs(plus - minus) > 10 * tolerance, "the test would not see a wrong sign")
+        }
+      }
+    }
+  }
+
+  @Test("Any split into chunks gives the same bits", arguments: layouts)
+  func chunks(_ layout: Layout) throws {
+    let model = try RandomModel(layout, seed: 11)
+    for instructions in Instructions.fast {
+      let whole = try PopulationUnderTest(layout, pairs: 19, instructions: instructions, seed: 13)
+      whole.run(model.weights, chunks: [9])
+      for split in [[1, 8], [4, 5], [3, 3, 3], [2, 6, 1], Array(repeating: 1, count: 9)] {
+        let parts = try PopulationUnderTest(layout, pairs: 19, instructions: instructions, seed: 13)
+        parts.run(model.weights, chunks: split)
+        #expect(parts.allBits == whole.allBits, "\(instructions) \(split)")
+        #expect(parts.delta.map(\.bitPattern) == whole.delta.map(\.bitPattern), "\(instructions) \(split)")
+        #expect(parts.input.map(\.bitPattern) == whole.input.map(\.bitPattern), "\(instructions) \(split)")
+        #expect(Array(parts.population.seen.elements) == Array(whole.population.seen.elements))
+      }
+    }
+  }
+
+  @Test("A pair's bits do not depend on its neighbours, its lane or its tile", arguments: layouts)
+  func independence(_ layout: Layout) throws {
+    let model = try RandomModel(layout, seed: 17)
+    for instructions in Instructions.fast {
+      let first = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 19)
+      let other = try PopulationUnderTest(layout, pairs: 40, instructions: instructions, seed: 23)
+      let moves = [(0, 0), (5, 15), (7, 20), (15, 39)]
+      for (source, lane) in moves { other.adopt(lane, from: first, source) }
+      first.run(model.weights, chunks: [7])
+      other.run(model.weights, chunks: [7])
+      for (source, lane) in moves {
+        #expect(
+          first.bits(ofPair: source) == other.bits(ofPair: lane), "\(instructions): \(source) as \(lane)")
+      }
+      #expect(first.bits(ofPair: 1).states != other.bits(ofPair: 1).states, "the others must differ")
+    }
+  }
+
+  @Test("The same token for all pairs takes a short cut to the same bits", arguments: layouts)
+  func sharedTokens(_ layout: Layout) throws {
+    let model = try RandomModel(layout, seed: 29)
+    for instructions in Instructions.fast {
+      let shared = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 31)
+      let mixed = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 31)
+      let stride = PopulationUnderTest.tokenStride
+      for pair in 0..<16 { for t in 0..<stride { shared.tokens[pair * stride + t] = shared.tokens[t] } }
+      mixed.tokens = Array(shared.tokens[..<(15 * stride)]) + mixed.tokens[(15 * stride)...]
+      shared.run(model.weights, chunks: [6])
+      mixed.run(model.weights, chunks: [6])
+      #expect(shared.allBits[..<15] == mixed.allBits[..<15], "\(instructions)")
+    }
+  }
+
+  @Test("The number of threads does not change a bit")
+  func threads() throws {
+    let layout = Layout(
+      ModelShape(vocabularySize: 20, hiddenSize: 10, layers: 2), kind: .rank1, exactReadout: true)
+    let model = try RandomModel(layout, seed: 37)
+    let single = try PopulationUnderTest(layout, pairs: 100, instructions: .best, seed: 41)
+    single.run(model.weights, chunks: [5, 4])
+    for threads in [2, 3, 5] {
+      let several = try PopulationUnderTest(
+        layout, pairs: 100, threads: threads, instructions: .best, seed: 41)
+      several.run(model.weights, chunks: [5, 4], on: ThreadPool(threads: threads))
+      #expect(several.allBits == single.allBits, "\(threads) threads")
+      #expect(several.delta.map(\.bitPattern) == single.delta.map(\.bitPattern))
+    }
+  }
+
+  @Test("Streams share the pairs evenly, and each pair belongs to the stream that it reads")
+  func streams() throws {
+    let layout = Layout(ModelShape(vocabularySize: 2, hiddenSize: 1), kind: .rank1, exactReadout: false)
+    for (pairs, streams) in [(1, 1), (16, 16), (17, 5), (33, 2), (40, 39), (7, 3)] {
+      let population = try Population(
+        layout, pairs: pairs, streams: streams, threads: 1, ledger: MemoryLedger())
+      var members: [Int] = []
+      for stream in 0..<streams {
+        let range = population.pairs(ofStream: stream)
+        #expect(range.allSatisfy { population.stream(ofPair: $0) == stream })
+        #expect(range.count >= pairs / streams && range.count <= (pairs + streams - 1) / streams)
+        members += range
+      }
+      #expect(members == Array(0..<pairs))
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/// Reads the direction of one pair out of a tile's sign words, by the kernels' documented layout: bit p of a word is
+/// set where the direction of pair p is −1.
+public struct ModelSignMap: Sendable {
+  /// First words of a matrix: rank-one has one word a row and one a column; full-rank has only `columns`, a word a weight.
+  public typealias Matrix = (rows: Int, columns: Int)
+
+  public var model: ReferenceLSTM
+  public var isDense: Bool
+  public var exactReadout: Bool
+  /// Words between two tokens of a full-rank table.
+  public var gateStride: Int
+  public var table: Matrix
+  public var kernels: [Matrix]
+  public var biases: [Int]
+  public var readout: Matrix
+  public var readoutBias: Int
+
+  public init(
+    model: ReferenceLSTM, isDense: Bool, exactReadout: Bool, gateStride: Int, table: Matrix,
+    kernels: [Matrix],
+    biases: [Int], readout: Matrix, readoutBias: Int
+  ) {
+    self.model = model
+    self.isDense = isDense
+    self.exactReadout = exactReadout
+    self.gateStride = gateStride
+    self.table = table
+    self.kernels = kernels
+    self.biases = biases
+    self.readout = readout
+    self.readoutBias = readoutBias
+  }
+
+  /// ±1 for each parameter, 0 for those that are not perturbed.
+  public func direction(bit: Int, of words: UnsafePointer<UInt16>) -> [Double] {
+    func sign(_ word: Int) -> Double { words[word] >> UInt16(bit) & 1 == 1 ? -1 : 1 }
+    let gates = 4 * model.hidden
+    var z = Array(repeating: 0.0, count: model.parameterCount)
+    for token in 0..<model.vocabulary {
+      for row in 0..<gates {
+        z[token * gates + row] =
+          isDense
+          ? sign(table.columns + token * gateStride + row)
+          : sign(table.rows + token) * sign(table.columns + row)
+      }
+    }
+    func fill(_ first: Int, _ rows: Int, _ columns: Int, _ matrix: Matrix) {
+      for row in 0..<rows {
+        for k in 0..<columns {
+          z[first + row * columns + k] =
+            isDense
+            ? sign(matrix.columns + (row / 12 * columns + k) * 12 + row % 12)
+            : sign(matrix.rows + row) * sign(matrix.columns + k)
+        }
+      }
+    }
+    for layer in 0..<model.layers {
+      fill(model.kernel(layer), gates, model.inputs(layer), kernels[layer])
+      for row in 0..<gates { z[model.bias(layer) + row] = sign(biases[layer] + row) }
+    }
+    if !exactReadout {
+      fill(model.readout, model.vocabulary, model.hidden, readout)
+      for v in 0..<model.vocabulary { z[model.readoutBias + v] = sign(readoutBias + v) }
+    }
+    return z
+  }
+}
