@@ -106,7 +106,7 @@ struct EstimatorOptions: ParsableArguments {
   var perturbation: DirectionKind?
   @Option(
     help:
-      "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime); 1 with --window context)",
+      "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(

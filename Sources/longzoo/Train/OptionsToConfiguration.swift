@@ -26,6 +26,7 @@ extension TrainCommand {
     set(\.pairs, estimator.pairs)
     set(\.epsilon, estimator.eps)
     set(\.perturbation, estimator.perturbation)
+    set(\.lifetime, estimator.lifetime)
     set(\.readout, estimator.readout)
     set(\.optimizer, optimizer.optimizer)
     set(\.momentum, optimizer.momentum)
@@ -64,11 +65,6 @@ extension TrainCommand {
       c.streams = streams
     } else if isNew {
       c.streams = c.isPipe ? 1 : c.pairs
-    }
-    if let lifetime = estimator.lifetime {
-      c.lifetime = lifetime
-    } else if isNew {
-      c.lifetime = c.window == .context ? 1 : RunConfiguration.defaultLifetime
     }
     if let fraction = heldOut.valFraction {
       c.valFraction = fraction

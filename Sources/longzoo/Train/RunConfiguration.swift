@@ -9,8 +9,8 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultHiddenSize = 64
   static let defaultPairs = 256
   static let defaultWindow = 8
-  static let defaultLifetime = 8
-  static let defaultEpsilon = 0.1
+  static let defaultLifetime = 1
+  static let defaultEpsilon = 0.2
   static let defaultSGDRate = 0.1
   static let defaultContext = 1_000_000
   static let defaultHoldout = 0.1
