@@ -5,9 +5,26 @@ import Synchronization
 ///
 /// The caller is thread 0. Tasks are handed out as threads become free; what a task computes must not depend on which
 /// thread runs it. Waiting threads spin for some microseconds, then sleep.
-public final class ThreadPool: @unchecked Sendable {
+public final class ThreadPool: Sendable {
   public let threads: Int
+  private let crew: Crew
 
+  public init(threads: Int) {
+    precondition(threads >= 1, "\(threads) threads")
+    self.threads = threads
+    crew = Crew(workers: threads - 1)
+  }
+
+  deinit { crew.dismiss() }
+
+  /// Runs `body(task, thread)` for every task in 0..<count and returns when all have ended.
+  public func run(_ count: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
+    crew.run(count, body)
+  }
+}
+
+/// What the threads share. They hold it, and not the pool: the pool could never end if its own threads held it.
+private final class Crew: @unchecked Sendable {
   private let generation = Atomic<Int>(0)
   private let nextTask = Atomic<Int>(0)
   private let running = Atomic<Int>(0)
@@ -20,48 +37,48 @@ public final class ThreadPool: @unchecked Sendable {
 
   private static let spins = 4000
 
-  public init(threads: Int) {
-    precondition(threads >= 1, "\(threads) threads")
-    self.threads = threads
+  init(workers count: Int) {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
-    for index in 1..<max(threads, 1) {
-      // The pool outlives its threads: deinit joins them.
-      let start = Unmanaged.passRetained(Worker(pool: self, index: index))
+    for index in 0..<count {
+      let start = Unmanaged.passRetained(Worker(crew: self, thread: index + 1))
       var thread = pthread_t()
       let status = pthread_create(
         &thread, nil,
         { argument in
           let worker = Unmanaged<Worker>.fromOpaque(argument!).takeRetainedValue()
-          worker.pool.work(as: worker.index)
+          worker.crew.work(as: worker.thread)
           return nil
         }, start.toOpaque())
-      precondition(status == 0, "the system refused thread \(index) of \(threads)")
+      precondition(status == 0, "the system refused thread \(index + 1) of \(count)")
       workers.append(thread)
     }
   }
 
   private final class Worker {
-    unowned(unsafe) let pool: ThreadPool
-    let index: Int
-    init(pool: ThreadPool, index: Int) {
-      self.pool = pool
-      self.index = index
+    let crew: Crew
+    let thread: Int
+    init(crew: Crew, thread: Int) {
+      self.crew = crew
+      self.thread = thread
     }
   }
 
-  deinit {
+  /// Ends the threads, and waits for them.
+  func dismiss() {
     stopping.store(true, ordering: .releasing)
     announce()
     for worker in workers { pthread_join(worker, nil) }
+  }
+
+  deinit {
     pthread_cond_destroy(wake)
     pthread_mutex_destroy(mutex)
     wake.deallocate()
     mutex.deallocate()
   }
 
-  /// Runs `body(task, thread)` for every task in 0..<count and returns when all have ended.
-  public func run(_ count: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
+  func run(_ count: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
     if workers.isEmpty || count <= 1 {
       for task in 0..<count { body(task, 0) }
       return
