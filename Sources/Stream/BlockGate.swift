@@ -1,8 +1,8 @@
 /// Lets a codec have one block at a time.
 ///
-/// After an error the codecs do not say how much they wrote in that call. So a call never gets more than the rest of one
-/// block, and none while output is still to be flushed: then all that was decoded before the error is handed out, and
-/// where the error is found does not depend on how the file happened to be cut into reads.
+/// After an error the codecs do not say how much they wrote in that call. So a call never gets more than the rest
+/// of one block, and none while output is still to be flushed: then all that was decoded before the error is handed
+/// out, and where the error is found does not depend on how the file happened to be cut into reads.
 struct BlockGate {
   private enum Header {
     case zstd

@@ -92,8 +92,8 @@ final class ByteDecoder {
     }
   }
 
-  /// Fills `output`; fewer bytes mean the end of the file, an error that the next call throws, or, if there is at least
-  /// one byte, that a pipe has no more at the moment.
+  /// Fills `output`; fewer bytes mean the end of the file, an error that the next call throws, or, if there is at
+  /// least one byte, that a pipe has no more at the moment.
   func read(into output: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
     if let error = pending { throw error }
     var produced = 0
@@ -257,7 +257,7 @@ final class ByteDecoder {
     }
     head += step.consumed
     if let failure = step.failure {
-      throw site.error(failure, advice: "the data up to here is usable, but the file must be made anew")
+      throw site.error(failure, advice: "the file is damaged: make it anew")
     }
     if step.frameEnded {
       state = .boundary

@@ -1,9 +1,10 @@
 import Memory
 
-/// The held-out tokens, in order, from the first to the last: the last `holdoutFraction` of the data, or all of it where
-/// the configuration has no fraction (held-out data in files of its own).
+/// The held-out tokens, in order, from the first to the last: the last `holdoutFraction` of the data, or all of it
+/// where the configuration has no fraction (held-out data in files of its own).
 ///
-/// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers. Of compressed data, what lies before is decoded and passed over.
+/// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers.
+/// Of compressed data, what lies before is decoded and passed over.
 public final class HeldOutReader {
   /// The number of held-out tokens; nil if the data did not have to be counted.
   public let tokens: Int?
@@ -67,8 +68,8 @@ public final class HeldOutReader {
       region: SequentialTokens.Region(start: start, end: nil, wraps: false))
   }
 
-  /// Reads the next tokens: as many as there is room for, and fewer only at the end or before an error, which the next
-  /// call throws.
+  /// Reads the next tokens: as many as there is room for, and fewer only at the end or before an error, which the
+  /// next call throws.
   /// - Returns: the number of tokens; 0 at the end.
   public func next(into tokens: inout MutableSpan<UInt32>) throws(StreamError) -> Int {
     try tokens.withUnsafeMutableBufferPointer { (row) throws(StreamError) -> Int in

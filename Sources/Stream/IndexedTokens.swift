@@ -2,9 +2,9 @@ import Memory
 
 /// Tokens at any place of the data, for many streams at once.
 ///
-/// One decoder per stream would need one window per stream: 8 MiB each at level 19, 128 MiB with --long. So there is one
-/// decoder for all. It is used on files of small frames that can be found without decoding; any other compressed file is
-/// unpacked once, in order, to a scratch file, and read from there like a plain one.
+/// One decoder per stream would need one window per stream: 8 MiB each at level 19, 128 MiB with --long. So there
+/// is one decoder for all. It is used on files of small frames that can be found without decoding; any other
+/// compressed file is unpacked once, in order, to a scratch file, and read from there like a plain one.
 final class IndexedTokens: TokenSource {
   /// The largest frame, in decoded bytes, that is decoded again for each refill.
   static let largestFrame = 4 << 20

@@ -80,7 +80,8 @@ final class SequentialTokens: TokenSource {
     }
   }
 
-  /// The next tokens of the file; none at its end. A block never holds tokens of two files: so its place is one point.
+  /// The next tokens of the file; none at its end. A block never holds tokens of two files: so its place is one
+  /// point.
   private func readBlock(_ block: UnsafeMutableRawBufferPointer) throws(StreamError) -> Filled {
     let point = place()
     var room = block.count / width * width

@@ -28,8 +28,8 @@ public final class TokenFeed {
 
   /// The bytes that a feed reserves as `.stream`, whatever the length of the data.
   ///
-  /// For files this looks at the first frame of each, because its window has to be held. What a pipe holds is not known
-  /// before it is read: the memory for its decompressor is reserved when its first frame comes.
+  /// For files this looks at the first frame of each, because its window has to be held. What a pipe holds is not
+  /// known before it is read: the memory for its decompressor is reserved when its first frame comes.
   /// - Throws: what opening the files throws.
   public static func byteCount(for configuration: StreamConfiguration) throws(StreamError) -> Int {
     try configuration.validate()
@@ -48,9 +48,9 @@ public final class TokenFeed {
   /// Opens the data and starts to read ahead.
   ///
   /// - Parameter resume: where to go on; nil: at the start of the training region.
-  /// - Throws: `StreamError`: what is wrong with the options or the files, as far as it can be found without decoding;
-  ///   with more than one stream, compressed data that has to be unpacked is checked here to its end. A `resume` onto
-  ///   other data is refused here, or for a pipe by the first `next`.
+  /// - Throws: `StreamError`: what is wrong with the options or the files, as far as it can be found without
+  ///   decoding; with more than one stream, compressed data that has to be unpacked is checked here to its end. A
+  ///   `resume` onto other data is refused here, or for a pipe by the first `next`.
   public init(
     _ configuration: StreamConfiguration, resume: StreamPosition? = nil, ledger: MemoryLedger
   ) throws(StreamError) {
@@ -142,10 +142,10 @@ public final class TokenFeed {
   ///
   /// - Parameters:
   ///   - count: (input, target) pairs wanted, at most `chunkTokens`.
-  ///   - tokens: `[streams × (chunkTokens + 1)]`, row-major. Row s gets count + 1 tokens of stream s: first the last token
-  ///     of the call before (at the start the first of the stream), then `count` new ones.
-  /// - Returns: the pairs that are there: `count`, and fewer only at the end of a pipe (a last short one, then 0) or before
-  ///   an error in a single stream, which the next call throws.
+  ///   - tokens: `[streams × (chunkTokens + 1)]`, row-major. Row s gets count + 1 tokens of stream s: first the
+  ///     last token of the call before (at the start the first of the stream), then `count` new ones.
+  /// - Returns: the pairs that are there: `count`, and fewer only at the end of a pipe (a last short one, then 0) or
+  ///   before an error in a single stream, which the next call throws.
   /// - Throws: what reading ahead has found at the first token that is not there, with its index.
   public func next(_ count: Int, into tokens: inout MutableSpan<UInt32>) throws(StreamError) -> Int {
     precondition(count > 0 && count <= chunkTokens, "\(count) tokens of a feed made for 1 to \(chunkTokens)")

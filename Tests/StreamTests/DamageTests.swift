@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DamageTests {
   let folder = Folder()
-  let tokens = makeTokens(150, vocabulary: 200)
+  let tokens = makeTokens(100, vocabulary: 200)
 
   /// Small checksummed files, with their names.
   var files: [(String, [UInt8])] {
@@ -23,7 +23,7 @@ import Testing
     for (name, bytes) in files {
       for length in 0..<bytes.count {
         let path = folder.write(Array(bytes[..<length]), name)
-        let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330)
+        let read = readAll(StreamConfiguration([path], streams: streams), pairs: 230)
         #expect(read == nil, "\(name) cut to \(length) of \(bytes.count) bytes")
       }
     }
@@ -32,13 +32,14 @@ import Testing
   @Test(arguments: [1, 2])
   func everyBitFlip(streams: Int) {
     for (name, bytes) in files {
-      for bit in 0..<(8 * bytes.count) {
+      // Streams share the decoder with the single one: a sample of the bits is enough for them.
+      for bit in stride(from: 0, to: 8 * bytes.count, by: streams == 1 ? 1 : 5) {
         var damaged = bytes
         damaged[bit / 8] ^= 1 << UInt8(bit % 8)
         let path = folder.write(damaged, name)
-        if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330) {
+        if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 230) {
           for stream in 0..<streams {
-            let wanted = expected(tokens, stream: stream, of: streams, pairs: 330)
+            let wanted = expected(tokens, stream: stream, of: streams, pairs: 230)
             #expect(read[stream] == wanted, "\(name) bit \(bit)")
           }
         }
@@ -48,14 +49,14 @@ import Testing
 
   @Test(arguments: [1, 2])
   func everyBitFlipOfASeekTable(streams: Int) {
-    let bytes = seekable(split(tokens.bytes(.u8), every: 60))
+    let bytes = seekable(split(tokens.bytes(.u8), every: 40))
     for bit in 0..<(8 * bytes.count) {
       var damaged = bytes
       damaged[bit / 8] ^= 1 << UInt8(bit % 8)
       let path = folder.write(damaged, "s.zst")
-      if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 330) {
+      if let read = readAll(StreamConfiguration([path], streams: streams), pairs: 230) {
         for stream in 0..<streams {
-          #expect(read[stream] == expected(tokens, stream: stream, of: streams, pairs: 330), "bit \(bit)")
+          #expect(read[stream] == expected(tokens, stream: stream, of: streams, pairs: 230), "bit \(bit)")
         }
       }
     }
@@ -68,7 +69,7 @@ import Testing
       ("a.lz4", lz4Frame(bytes, LZ4Options(checksum: false))),
     ] {
       let path = folder.write(data, name)
-      #expect(readAll(StreamConfiguration([path]), pairs: 149)?[0] == tokens)
+      #expect(readAll(StreamConfiguration([path]), pairs: tokens.count - 1)?[0] == tokens)
     }
   }
 
@@ -96,7 +97,7 @@ import Testing
     var bytes = zstdFrame(tokens.bytes(.u8))
     bytes[bytes.count - 1] ^= 1
     let error = failure(StreamConfiguration([folder.write(bytes, "a.zst")]))
-    #expect(error?.tokenIndex == 150)
+    #expect(error?.tokenIndex == tokens.count)
     #expect(error?.description.contains("checksum") == true)
     var block = lz4Frame(tokens.bytes(.u8))
     block[block.count - 1] ^= 1
@@ -153,7 +154,7 @@ import Testing
       let error = failure(StreamConfiguration([whole, path, whole], .u16, streams: streams))
       #expect(error?.code == .badData)
       #expect(error?.file == path)
-      #expect(error?.tokenIndex == 300)
+      #expect(error?.tokenIndex == 2 * tokens.count)
       #expect(error?.description.contains("within a token") == true)
     }
   }
