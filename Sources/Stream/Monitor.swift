@@ -25,5 +25,16 @@ final class Monitor: @unchecked Sendable {
   func unlock() { pthread_mutex_unlock(mutex) }
   /// Lets go of the lock until the side is signalled.
   func wait(_ side: Side) { pthread_cond_wait(conditions + side.rawValue, mutex) }
+  /// The same, for a tenth of a second at most.
+  func waitBriefly(_ side: Side) {
+    var until = timespec()
+    clock_gettime(CLOCK_REALTIME, &until)
+    until.tv_nsec += 100_000_000
+    if until.tv_nsec >= 1_000_000_000 {
+      until.tv_nsec -= 1_000_000_000
+      until.tv_sec += 1
+    }
+    pthread_cond_timedwait(conditions + side.rawValue, mutex, &until)
+  }
   func signal(_ side: Side) { pthread_cond_signal(conditions + side.rawValue) }
 }

@@ -4,6 +4,8 @@ public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
   public enum Code: Int32, Sendable {
     /// The memory budget does not allow it.
     case memory = 1
+    /// The caller asked for an end while there was nothing to read.
+    case interrupted = 2
     /// The options cannot be meant so.
     case usage = 64
     /// The data is damaged, cut off, or not what it was said to be.

@@ -184,10 +184,16 @@ public final class TokenFeed {
       }
     } catch {
       // In a single stream what came before the error is handed out first.
-      if streams > 1 || have < 2 { throw error }
+      if streams > 1 || have < 2 || error.code == .interrupted { throw error }
     }
     if have > before { carries[stream] = row[have - 1] }
     return max(0, have - 1)
+  }
+
+  /// Lets `next` give up waiting on a quiet pipe once `isInterrupted` says so: it then throws an error of code
+  /// `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
+  public func onWaiting(_ isInterrupted: @escaping () -> Bool) {
+    if filesIdentity == nil { ring.isInterrupted = isInterrupted }
   }
 
   /// The place after the pairs handed out so far, not after what was read ahead.

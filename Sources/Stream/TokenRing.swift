@@ -117,6 +117,9 @@ final class TokenRing: @unchecked Sendable {
 
   // MARK: The consumer's side
 
+  /// Asked while the consumer waits for a reader that has nothing, as on a quiet pipe.
+  var isInterrupted: () -> Bool = { false }
+
   /// Copies up to `count` tokens, at least one; 0 at the end. Waits for the reader where it must.
   ///
   /// - Parameter place: the place of the last token copied.
@@ -151,8 +154,11 @@ final class TokenRing: @unchecked Sendable {
     defer { monitor.unlock() }
     if shared[stream].filled == 0 && !shared[stream].closed {
       let start = Self.now()
-      while shared[stream].filled == 0 && !shared[stream].closed { monitor.wait(.consumer) }
-      waited += Self.now() - start
+      defer { waited += Self.now() - start }
+      while shared[stream].filled == 0 && !shared[stream].closed {
+        if isInterrupted() { throw StreamError(.interrupted, "reading was interrupted") }
+        monitor.waitBriefly(.consumer)
+      }
     }
     if shared[stream].filled > 0 { return true }
     if let failure = failures[stream] { throw failure }

@@ -26,6 +26,8 @@ final class Trainer {
   private let log: RunLog
   private var clock = TrainingClock()
   private var lastSave = TrainingClock.now()
+  /// A window was given up half way: there is nothing consistent to save.
+  private var isWithinWindow = false
 
   /// - Parameter resume: the checkpoint to go on from, and its file.
   init(
@@ -77,16 +79,17 @@ final class Trainer {
     clock = TrainingClock(before: progress.trainSeconds)
     let before = progress
     var reason = stopReason()
+    feed.onWaiting { Signals.received != nil }
     while reason == nil {
       guard try step() else {
-        reason = .endOfData
+        reason = Signals.received == nil ? .endOfData : .signal
         break
       }
       try afterStep()
       reason = stopReason()
     }
     progress.trainSeconds = clock.seconds
-    try save()
+    if !isWithinWindow { try save() }
     log.finish(progress)
     let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     return try RunSummary(
@@ -97,13 +100,16 @@ final class Trainer {
       ))
   }
 
-  /// One window, one update. False at the end of the data.
+  /// One window, one update. False at the end of the data, or when a signal comes while a pipe is quiet.
   private func step() throws -> Bool {
     let wanted = windowTokens()
     var read = 0
     while read < wanted {
       let count = min(configuration.chunk, wanted - read)
-      let got = try rows.fill(count, from: feed)
+      guard let got = try fillRows(count) else {
+        isWithinWindow = read > 0
+        return false
+      }
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
       if read == 0 { model.estimator.beginWindow(progress.step) }
@@ -121,6 +127,15 @@ final class Trainer {
     }
     note(result, tokens: read)
     return true
+  }
+
+  /// nil when the wait for a quiet pipe was given up.
+  private func fillRows(_ count: Int) throws -> Int? {
+    do {
+      return try rows.fill(count, from: feed)
+    } catch let error as StreamError where error.code == .interrupted {
+      return nil
+    }
   }
 
   private func note(_ result: CDRGE.WindowResult, tokens: Int) {
