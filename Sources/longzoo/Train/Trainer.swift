@@ -88,6 +88,10 @@ final class Trainer {
       try afterStep()
       reason = stopReason()
     }
+    if reason == .endOfData, progress.step == 0 {
+      let name = configuration.isPipe ? "standard input" : configuration.paths[0]
+      throw RunFailure.badData("\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
+    }
     progress.trainSeconds = clock.seconds
     if !isWithinWindow { try save() }
     log.finish(progress)
@@ -133,7 +137,7 @@ final class Trainer {
   private func fillRows(_ count: Int) throws -> Int? {
     do {
       return try rows.fill(count, from: feed)
-    } catch let error as StreamError where error.code == .interrupted {
+    } catch where error.code == .interrupted {
       return nil
     }
   }
