@@ -37,7 +37,7 @@ struct EstimatorAverageTests {
         #expect(abs(Double(averages[0].mean.values[i]) - expected) <= Double(6 * update) * 0x1p-24)
       }
     }
-    #expect(Array(averages[0].mean.values.elements) == Array(averages[1].mean.values.elements))
+    expectSame(averages[0].mean.values.array, averages[1].mean.values.array)
   }
 
   @Test("Constant weights are their own average")
@@ -50,6 +50,6 @@ struct EstimatorAverageTests {
     parameters.initialize(seed: 1)
     let pool = ThreadPool(threads: 1)
     for update in 1...100 { average.add(parameters, update: update, on: pool) }
-    #expect(Array(average.mean.values.elements) == Array(parameters.values.elements))
+    #expect(average.mean.values.array == parameters.values.array)
   }
 }

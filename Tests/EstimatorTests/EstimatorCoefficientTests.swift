@@ -45,7 +45,7 @@ struct EstimatorCoefficientTests {
     }
     if shape.vocabularySize > 1 {
       #expect(abs(truncation[0] / truncation[1] - 4) < 0.2, "the error is not of second order: \(truncation)")
-      #expect(truncation[0] / Double(pairs) < 0.05, "\(truncation)")
+      #expect(truncation[0] / Double(pairs) < 2e-3, "\(truncation)")
     }
   }
 

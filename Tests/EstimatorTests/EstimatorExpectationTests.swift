@@ -64,7 +64,7 @@ struct EstimatorExpectationTests {
     // differs from the ratio of means by terms of 1/n.
     let (n, d) = (Double(Self.pairs), Double(expected.count))
     let theory = (n / (n + d - 1)).squareRoot()
-    let tolerance = 5 * cosines.standardErrors[0] + 4 / n
+    let tolerance = 5 * cosines.standardErrors[0] + 1 / n
     #expect(abs(cosines.mean[0] - theory) < tolerance, "\(mode): cosine \(cosines.mean[0]), theory \(theory)")
   }
 

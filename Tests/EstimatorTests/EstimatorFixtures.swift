@@ -5,6 +5,19 @@ import Testing
 
 @testable import Estimator
 
+/// For long values: a failing #expect would print all of them.
+func expectSame<T: Equatable>(
+  _ a: T, _ b: T, _ comment: @autoclosure () -> String = "they differ",
+  at location: SourceLocation = #_sourceLocation
+) {
+  if a != b { Issue.record(Comment(rawValue: comment()), sourceLocation: location) }
+}
+
+extension Buffer {
+  /// A copy. `elements` itself must not be the last use of what owns a buffer: it does not keep it alive.
+  var array: [Element] { Array(elements) }
+}
+
 extension Layout {
   var signMap: ModelSignMap {
     ModelSignMap(
@@ -61,9 +74,9 @@ final class EstimatorUnderTest {
     weights.pack(parameters, on: pool)
   }
 
-  var theta: [Double] { parameters.values.elements.map(Double.init) }
-  var gradient: [Double] { estimator.gradient.elements.map(Double.init) }
-  var gradientBits: [UInt32] { estimator.gradient.elements.map(\.bitPattern) }
+  var theta: [Double] { parameters.values.array.map(Double.init) }
+  var gradient: [Double] { estimator.gradient.array.map(Double.init) }
+  var gradientBits: [UInt32] { estimator.gradient.array.map(\.bitPattern) }
 
   /// Inputs start..<start + count of a stream, and their targets.
   func tokens(_ start: Int, _ count: Int, stream: Int = 0) -> [Int] {

@@ -24,9 +24,9 @@ struct EstimatorLifetimeTests {
     var seen: [UInt16]
 
     init(_ population: Population) {
-      states = Array(population.states.elements)
-      signs = Array(population.signs.elements)
-      seen = Array(population.seen.elements)
+      states = population.states.array
+      signs = population.signs.array
+      seen = population.seen.array
     }
 
     /// The part of a tile.
@@ -59,8 +59,8 @@ struct EstimatorLifetimeTests {
           #expect(
             directions.insert(Array(after.tile(\.signs, tile, of: 6))).inserted, "a direction came again")
         } else {
-          #expect(after.tile(\.seen, tile, of: 6) == before.tile(\.seen, tile, of: 6))
-          #expect(after.tile(\.states, tile, of: 6) == before.tile(\.states, tile, of: 6))
+          expectSame(after.tile(\.seen, tile, of: 6), before.tile(\.seen, tile, of: 6))
+          expectSame(after.tile(\.states, tile, of: 6), before.tile(\.states, tile, of: 6))
         }
       }
       let expected = number == 0 ? Array(0..<6) : (0..<6).filter { (number + $0) % lifetime == 0 }
@@ -110,8 +110,8 @@ struct EstimatorLifetimeTests {
   func context() throws {
     let under = try estimator(pairs: 20, streams: 1, lifetime: 4)
     under.window(0, chunks: [3])
-    #expect(under.estimator.population.states.elements.contains { $0 != 0 })
+    #expect(under.estimator.population.states.array.contains { $0 != 0 })
     under.estimator.beginContext()
-    #expect(under.estimator.population.states.elements.allSatisfy { $0 == 0 })
+    #expect(under.estimator.population.states.array.allSatisfy { $0 == 0 })
   }
 }

@@ -65,7 +65,7 @@ struct EstimatorOptimizerTests {
         parameters: count, test.configuration, instructions: instructions, ledger: ledger)
       var random = ModelRandom(2)
       for i in 0..<count { parameters.values[i] = Float(random.unit()) }
-      var plain = parameters.values.elements.map { Plain(theta: Double($0)) }
+      var plain = parameters.values.array.map { Plain(theta: Double($0)) }
       let updates = 6
       for _ in 0..<updates {
         // Every seventh parameter has no gradient at all; sizes span six orders.

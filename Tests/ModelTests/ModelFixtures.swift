@@ -1,8 +1,17 @@
 import CKernels
 import Memory
 import TestSupport
+import Testing
 
 @testable import Model
+
+/// For long values: a failing #expect would print all of them.
+func expectSame<T: Equatable>(
+  _ a: T, _ b: T, _ comment: @autoclosure () -> String = "they differ",
+  at location: SourceLocation = #_sourceLocation
+) {
+  if a != b { Issue.record(Comment(rawValue: comment()), sourceLocation: location) }
+}
 
 extension Instructions {
   /// Every fast kernel that this processor runs.
@@ -13,6 +22,11 @@ extension ModelShape {
   var reference: ReferenceLSTM {
     ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers)
   }
+}
+
+extension Buffer {
+  /// A copy. `elements` itself must not be the last use of what owns a buffer: it does not keep it alive.
+  var array: [Element] { Array(elements) }
 }
 
 extension Layout {

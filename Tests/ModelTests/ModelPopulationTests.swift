@@ -66,10 +66,10 @@ struct ModelPopulationTests {
       for split in [[1, 8], [4, 5], [3, 3, 3], [2, 6, 1], Array(repeating: 1, count: 9)] {
         let parts = try PopulationUnderTest(layout, pairs: 19, instructions: instructions, seed: 13)
         parts.run(model.weights, chunks: split)
-        #expect(parts.allBits == whole.allBits, "\(instructions) \(split)")
-        #expect(parts.delta.map(\.bitPattern) == whole.delta.map(\.bitPattern), "\(instructions) \(split)")
-        #expect(parts.input.map(\.bitPattern) == whole.input.map(\.bitPattern), "\(instructions) \(split)")
-        #expect(Array(parts.population.seen.elements) == Array(whole.population.seen.elements))
+        expectSame(parts.allBits, whole.allBits, "\(instructions) \(split)")
+        expectSame(parts.delta.map(\.bitPattern), whole.delta.map(\.bitPattern), "\(instructions) \(split)")
+        expectSame(parts.input.map(\.bitPattern), whole.input.map(\.bitPattern), "\(instructions) \(split)")
+        expectSame(parts.population.seen.array, whole.population.seen.array)
       }
     }
   }
@@ -85,8 +85,8 @@ struct ModelPopulationTests {
       first.run(model.weights, chunks: [7])
       other.run(model.weights, chunks: [7])
       for (source, lane) in moves {
-        #expect(
-          first.bits(ofPair: source) == other.bits(ofPair: lane), "\(instructions): \(source) as \(lane)")
+        expectSame(
+          first.bits(ofPair: source), other.bits(ofPair: lane), "\(instructions): \(source) as \(lane)")
       }
       #expect(first.bits(ofPair: 1).states != other.bits(ofPair: 1).states, "the others must differ")
     }
@@ -103,7 +103,7 @@ struct ModelPopulationTests {
       mixed.tokens = Array(shared.tokens[..<(15 * stride)]) + mixed.tokens[(15 * stride)...]
       shared.run(model.weights, chunks: [6])
       mixed.run(model.weights, chunks: [6])
-      #expect(shared.allBits[..<15] == mixed.allBits[..<15], "\(instructions)")
+      expectSame(shared.allBits[..<15], mixed.allBits[..<15], "\(instructions)")
     }
   }
 
@@ -118,8 +118,8 @@ struct ModelPopulationTests {
       let several = try PopulationUnderTest(
         layout, pairs: 100, threads: threads, instructions: .best, seed: 41)
       several.run(model.weights, chunks: [5, 4], on: ThreadPool(threads: threads))
-      #expect(several.allBits == single.allBits, "\(threads) threads")
-      #expect(several.delta.map(\.bitPattern) == single.delta.map(\.bitPattern))
+      expectSame(several.allBits, single.allBits, "\(threads) threads")
+      expectSame(several.delta.map(\.bitPattern), single.delta.map(\.bitPattern))
     }
   }
 

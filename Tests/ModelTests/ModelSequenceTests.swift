@@ -35,7 +35,7 @@ struct ModelSequenceTests {
     var random = ModelRandom(47)
     let tokens = random.tokens(30, vocabulary: shape.vocabularySize)
     var state = shape.reference.zeroState
-    let theta = model.parameters.values.elements.map(Double.init)
+    let theta = model.parameters.values.array.map(Double.init)
     let expected = shape.reference.losses(theta, tokens.map(Int.init), state: &state)
     // The sums of each token on the way, and the log-sum-exp's.
     let sums = 29 * shape.layers * (2 * shape.hiddenSize + 4) + shape.hiddenSize + shape.vocabularySize + 8
