@@ -57,7 +57,7 @@ struct Runs {
     return outcome.errors
   }
 
-  func checkpoint(_ out: String) -> [UInt8] { folder.bytes(out + "/checkpoint.safetensors") }
+  func checkpoint(_ out: String) -> FileImage { FileImage(bytes: folder.bytes(out + "/checkpoint.safetensors")) }
 
   func metrics(_ out: String) throws -> [[String: Any]] {
     try folder.text(out + "/metrics.jsonl").split(separator: "\n").map { line in
@@ -79,6 +79,13 @@ extension LongzooProcess.Outcome {
       #expect(errors.contains(text), "\(what): \(errors) does not say \(text)", sourceLocation: sourceLocation)
     }
   }
+}
+
+/// The bytes of a file, compared as a whole: a test that fails must not list where two arrays differ, which takes minutes.
+struct FileImage: Equatable, CustomTestStringConvertible {
+  let bytes: [UInt8]
+  var isEmpty: Bool { bytes.isEmpty }
+  var testDescription: String { "\(bytes.count) bytes" }
 }
 
 /// The JSON object of a command.

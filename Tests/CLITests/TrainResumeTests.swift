@@ -1,0 +1,318 @@
+import Foundation
+import Testing
+
+/// A run in pieces is the run at once, bit for bit.
+@Suite struct TrainResumeTests {
+  private static let tokens = Sample.tokens(4000)
+
+  private func expectSame(_ part: RunResult, _ whole: RunResult, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(part.digest == whole.digest, sourceLocation: sourceLocation)
+    for key in ["steps", "tokens", "token_columns"] {
+      #expect(part.values[key] as? Int == whole.values[key] as? Int, "\(key)", sourceLocation: sourceLocation)
+    }
+    let losses: (Double?, Double?) = (part["train_loss_nats"], whole["train_loss_nats"])
+    #expect(losses.0 == losses.1, sourceLocation: sourceLocation)
+  }
+
+  /// 200 updates at once, in halves, and in four odd pieces.
+  private func checkPieces(
+    _ runs: Runs, _ options: [String], data: [String], input: LongzooProcess.Input = .nothing
+  ) throws {
+    func run(_ arguments: [String]) throws -> RunResult {
+      let outcome = try LongzooProcess.run(arguments, in: runs.folder, input: input)
+      try #require(outcome.exitCode == 0, "\(options) \(arguments): \(outcome.errors)")
+      return try RunResult(outcome.output)
+    }
+    func begin(_ steps: Int, _ out: String) throws -> RunResult {
+      try run(runs.arguments(options + ["--max-steps", "\(steps)"] + data, out: out))
+    }
+    func goOn(_ steps: Int, _ out: String) throws -> RunResult {
+      // A pipe is named by the checkpoint already.
+      try run(["train", "--json", "--quiet", "--resume", out, "--max-steps", "\(steps)"])
+    }
+    let whole = try begin(200, "whole")
+    #expect(whole.steps == 200)
+    _ = try begin(100, "halves")
+    expectSame(try goOn(200, "halves"), whole)
+    _ = try begin(37, "odd")
+    for steps in [111, 173] { #expect(try goOn(steps, "odd").steps == steps) }
+    expectSame(try goOn(200, "odd"), whole)
+    // Nothing is left to do.
+    expectSame(try goOn(200, "odd"), whole)
+  }
+
+  @Test(arguments: [
+    ["--lifetime", "1"], ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"], ["--window", "context", "--context", "24"],
+    ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--lifetime", "3"],
+    ["--optimizer", "sgd", "--warmup", "60"], ["--skip-tokens", "11", "--context", "0"],
+  ])
+  func oneStream(options: [String]) throws {
+    let runs = Runs()
+    try checkPieces(runs, options, data: [runs.folder.put("data.zst", Sample.zstd(Self.tokens))])
+  }
+
+  @Test(arguments: [
+    ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"], ["--readout", "zo", "--perturbation", "rademacher"],
+  ])
+  func sixteenStreams(options: [String]) throws {
+    let runs = Runs("--streams", "16")
+    try checkPieces(runs, options, data: [runs.folder.put("data", Self.tokens)])
+  }
+
+  @Test(arguments: [1, 16])
+  func acrossTheEndOfTheData(streams: Int) throws {
+    let bytes = Array(Self.tokens[..<700])
+    let runs = Runs("--streams", "\(streams)", "--val-fraction", "0.1")
+    let folder = runs.folder
+    for data in [
+      [folder.put("plain", bytes)], [folder.put("one.lz4", Sample.lz4(bytes))],
+      [folder.put("a.zst", Sample.zstd(Array(bytes[..<301]))), folder.put("b", Array(bytes[301...]))],
+    ] {
+      try checkPieces(runs, [], data: data)
+    }
+  }
+
+  @Test func pipes() throws {
+    try checkPieces(Runs(), ["--lifetime", "4"], data: ["-"], input: .bytes(Self.tokens, pieces: [3, 1000]))
+    try checkPieces(Runs(), [], data: ["-"], input: .bytes(Sample.zstd(Self.tokens), pieces: [17]))
+  }
+
+  /// A finished pipe's last window is short; what was read of it is in the digest of both.
+  @Test func toTheEndOfAPipe() throws {
+    let runs = Runs()
+    let bytes = Array(Self.tokens[..<1003])
+    let whole = try runs.train("-", out: "whole", input: .bytes(bytes))
+    #expect(whole["stopped_by"] == "end-of-data")
+    #expect(whole["tokens"] == 1002)
+    try runs.train("--max-steps", "50", "-", out: "part", input: .bytes(bytes))
+    expectSame(try runs.resume("part", "--max-steps", "1k", "-", input: .bytes(bytes)), whole)
+  }
+
+  // MARK: Kills and signals
+
+  @Test(arguments: [["--streams", "1"], ["--streams", "16"], ["--streams", "1", "-"]])
+  func killedRunsGoOnFromTheirLastCheckpoint(options: [String]) throws {
+    let runs = Runs("--max-steps", "6000", "--save-interval", "150", "--log-interval", "20", "--lifetime", "4")
+    let isPipe = options.last == "-"
+    let input: LongzooProcess.Input = isPipe ? .bytes(Sample.tokens(50_000)) : .nothing
+    let data = isPipe ? [] : [runs.folder.put("data.lz4", Sample.lz4(Sample.tokens(50_000)))]
+    let begin = runs.arguments(options + data, out: "run")
+    let whole = try RunResult(
+      LongzooProcess.run(runs.arguments(options + data, out: "whole"), in: runs.folder, input: input).output)
+    #expect(whole.steps == 6000)
+
+    var kills: [Int] = []
+    var result: RunResult?
+    for attempt in 0..<12 where result == nil {
+      let resume = ["train", "--json", "--quiet", "--resume", "run"]
+      let child = try LongzooProcess(runs.checkpoint("run").isEmpty ? begin : resume, in: runs.folder, input: input)
+      if attempt < 6 {
+        let microseconds = Int.random(in: 5000...180_000)
+        usleep(UInt32(microseconds))
+        child.send(SIGKILL)
+        kills.append(microseconds)
+      }
+      let outcome = child.wait()
+      if outcome.exitCode == 0 {
+        result = try RunResult(outcome.output)
+      } else {
+        #expect(outcome.exitCode == 128 + SIGKILL, "\(kills): \(outcome.errors)")
+      }
+    }
+    #expect(result?.digest == whole.digest, "killed after \(kills) µs")
+    #expect(result?.steps == 6000)
+    let steps = try runs.metrics("run").compactMap { $0["step"] as? Int }
+    #expect(steps == Array(stride(from: 20, through: 6000, by: 20)), "killed after \(kills) µs")
+    let left = try FileManager.default.contentsOfDirectory(atPath: runs.folder("run"))
+    #expect(Set(["checkpoint.safetensors", "metrics.jsonl", "model.safetensors"]).isSubset(of: left))
+    #expect(!left.contains { $0.contains(".tmp-") }, "\(left)")
+  }
+
+  /// Waits until a run has done some updates.
+  private func awaitSteps(_ runs: Runs, _ out: String) throws {
+    let deadline = Date().addingTimeInterval(30)
+    while runs.folder.bytes(out + "/metrics.jsonl").isEmpty {
+      try #require(Date() < deadline, "no update within 30 s")
+      usleep(5000)
+    }
+  }
+
+  @Test(arguments: [(SIGINT, "run", false), (SIGTERM, "it's a run", false), (SIGINT, "piped", true)])
+  func signalsEndARunInOrder(number: Int32, out: String, isPipe: Bool) throws {
+    let runs = Runs("--log-interval", "1", "--lifetime", "4")
+    let bytes = Sample.tokens(60_000)
+    let input: LongzooProcess.Input = isPipe ? .endless(bytes, repetitions: 1000) : .nothing
+    let data = isPipe ? "-" : runs.folder.put("data", bytes)
+    let child = try LongzooProcess(
+      runs.arguments(["--max-steps", "100M", data], out: out), in: runs.folder, input: input)
+    try awaitSteps(runs, out)
+    child.send(number)
+    let outcome = child.wait()
+    #expect(outcome.exitCode == 128 + number)
+    let stopped = try RunResult(outcome.output)
+    #expect(stopped["stopped_by"] == "signal")
+    #expect(stopped.steps > 0)
+    let whole = try runs.train("--max-steps", "\(stopped.steps)", data, input: input)
+    expectSame(stopped, whole)
+
+    // The command as it is printed, in a shell.
+    let command = try #require(outcome.errors.split(separator: "\n").last { $0.contains("longzoo train --resume") })
+    let options = try #require(command.range(of: "longzoo ")).upperBound
+    let binary = try LongzooProcess.binary.get()
+    let resumed = try LongzooProcess.run(
+      [], in: runs.folder, input: input,
+      shell: "exec '\(binary)' \(command[options...]) --json --quiet --max-steps \(stopped.steps + 77);")
+    #expect(resumed.exitCode == 0, "\(command): \(resumed.errors)")
+    expectSame(
+      try RunResult(resumed.output), try runs.train("--max-steps", "\(stopped.steps + 77)", data, input: input))
+  }
+
+  @Test func peopleAreToldHowToGoOn() throws {
+    let runs = Runs("--log-interval", "1")
+    let data = runs.folder.put("data", Self.tokens)
+    let arguments = runs.arguments([data], out: "run").filter { $0 != "--json" && $0 != "--quiet" }
+    let child = try LongzooProcess(arguments, in: runs.folder)
+    try awaitSteps(runs, "run")
+    child.send(SIGTERM)
+    let outcome = child.wait()
+    #expect(outcome.exitCode == 143)
+    #expect(outcome.output.contains("longzoo train --resume run\n"), "\(outcome.output)")
+  }
+
+  /// A pipe that gives nothing more does not hold up a signal, within a window or between two.
+  @Test(arguments: [497, 500])
+  func signalsEndTheWaitForAPipe(count: Int) throws {
+    let runs = Runs("--log-interval", "1", "--save-interval", "0")
+    let child = try LongzooProcess(
+      runs.arguments(["-"], out: "run"), in: runs.folder, input: .stalled(Array(Self.tokens[..<count])))
+    try awaitSteps(runs, "run")
+    usleep(200_000)
+    child.send(SIGTERM)
+    let outcome = child.wait(seconds: 10)
+    #expect(outcome.exitCode == 143)
+    #expect(try RunResult(outcome.output).steps == 62)
+    let whole = try runs.train("--max-steps", "90", "-", input: .bytes(Self.tokens))
+    expectSame(try runs.resume("run", "--max-steps", "90", "-", input: .bytes(Self.tokens)), whole)
+  }
+
+  // MARK: What --resume takes and refuses
+
+  @Test func resumeFindsItsFolder() throws {
+    let runs = Runs("--max-steps", "30")
+    let data = runs.folder.put("data", Self.tokens)
+    let whole = try runs.train("--max-steps", "60", data)
+    try runs.train(data, out: "run")
+    let before = runs.checkpoint("run")
+    // Into another folder: the old one stays as it is.
+    let other = try runs.resume("run", "--out-dir", "other", "--max-steps", "60")
+    expectSame(other, whole)
+    #expect(other["out_dir"] == "other")
+    #expect(runs.checkpoint("run") == before)
+    // From the file.
+    expectSame(try runs.resume("run/checkpoint.safetensors", "--out-dir", "third", "--max-steps", "60"), whole)
+    // Alone, with --out-dir.
+    for options in [["--resume", "--out-dir", "run"], ["--out-dir=run", "--resume"]] {
+      let outcome = try LongzooProcess.run(
+        ["train", "--json", "--quiet", "--max-steps", "60"] + options, in: runs.folder)
+      expectSame(try RunResult(outcome.output), whole)
+    }
+    let lost = try LongzooProcess.run(["train", "--resume"], in: runs.folder)
+    lost.expectFailure(64, mentions: ["--out-dir"], "--resume alone")
+  }
+
+  @Test func resumeAloneTakesAPipe() throws {
+    let runs = Runs("--max-steps", "30")
+    let whole = try runs.train("--max-steps", "60", "-", input: .bytes(Self.tokens))
+    try runs.train("-", out: "run", input: .bytes(Self.tokens))
+    let outcome = try LongzooProcess.run(
+      ["train", "--json", "--quiet", "--out-dir", "run", "--max-steps", "60", "--resume", "-"], in: runs.folder,
+      input: .bytes(Self.tokens))
+    expectSame(try RunResult(outcome.output), whole)
+  }
+
+  @Test func resumeRefusesOtherModels() throws {
+    let runs = Runs("--max-steps", "20")
+    try runs.train(runs.folder.put("data", Self.tokens), out: "run")
+    let before = runs.checkpoint("run")
+    for options in [
+      ["--hidden-size", "9"], ["--layers", "2"], ["--pairs", "8"], ["--streams", "2"], ["--vocab-size", "65"],
+      ["--readout", "zo"], ["--perturbation", "rademacher"], ["--lifetime", "77"], ["--seed", "1"], ["--window", "9"],
+      ["--optimizer", "sgd"], ["--dtype", "u16"], ["--val-fraction", "0.2"], ["--skip-tokens", "1"],
+    ] {
+      let outcome = try LongzooProcess.run(["train", "--resume", "run"] + options, in: runs.folder)
+      outcome.expectFailure(64, mentions: [options[0]], "\(options)")
+    }
+    #expect(runs.checkpoint("run") == before)
+  }
+
+  @Test(arguments: [1, 16])
+  func resumeRefusesOtherData(streams: Int) throws {
+    let runs = Runs("--max-steps", "20", "--streams", "\(streams)")
+    let data = runs.folder.put("data", Self.tokens)
+    try runs.train(data, out: "run")
+    let before = runs.checkpoint("run")
+    for (name, bytes) in [
+      ("of the same size", Sample.tokens(4000, seed: 9)), ("longer", Self.tokens + [1]),
+      ("shorter", Array(Self.tokens.dropLast())), ("packed", Sample.zstd(Self.tokens)),
+    ] {
+      let other = runs.folder.put("other", bytes)
+      let outcome = try LongzooProcess.run(["train", "--resume", "run", "--max-steps", "40", other], in: runs.folder)
+      outcome.expectFailure(65, mentions: ["other"], name)
+      #expect(runs.checkpoint("run") == before, "\(name)")
+    }
+    // The same bytes elsewhere are the same data; no data at all is an error that names the path.
+    #expect(try runs.resume("run", "--max-steps", "40", runs.folder.put("moved", Self.tokens)).steps == 40)
+    unlink(runs.folder("moved"))
+    let lost = try LongzooProcess.run(["train", "--resume", "run", "--max-steps", "60"], in: runs.folder)
+    lost.expectFailure(66, mentions: ["moved"], "data gone")
+  }
+
+  @Test func resumeRefusesOtherPipes() throws {
+    let runs = Runs("--max-steps", "20")
+    try runs.train("-", out: "run", input: .bytes(Self.tokens))
+    let before = runs.checkpoint("run")
+    for bytes in [Sample.tokens(4000, seed: 9), Array(Self.tokens[..<100]), []] {
+      let outcome = try LongzooProcess.run(
+        ["train", "--resume", "run", "--max-steps", "40", "-"], in: runs.folder, input: .bytes(bytes))
+      outcome.expectFailure(65, mentions: ["standard input"], "\(bytes.count) bytes")
+      #expect(runs.checkpoint("run") == before)
+    }
+  }
+
+  @Test func resumeRefusesWhatIsNoCheckpoint() throws {
+    let runs = Runs("--max-steps", "20")
+    try runs.train(runs.folder.put("data", Self.tokens), out: "run")
+    mkdir(runs.folder("none"), 0o755)
+    let sound = runs.checkpoint("run").bytes
+    for (path, code) in [
+      ("none", Int32(66)), ("nowhere", 66), ("run/model.safetensors", 65), (runs.folder.put("text", Array("hello".utf8)), 65),
+      (runs.folder.put("void", []), 65), (runs.folder.put("short", Array(sound.dropLast(5))), 65),
+      (runs.folder.put("long", sound + [0]), 65), (runs.folder.put("head", Array(sound[..<100])), 65), ("/dev/null", 65),
+    ] {
+      let outcome = try LongzooProcess.run(["train", "--resume", path, "--out-dir", "new"], in: runs.folder)
+      outcome.expectFailure(code, mentions: [path], path)
+      #expect(!runs.folder.names.contains("new"), "\(path)")
+    }
+  }
+
+  /// Changed characters in what a checkpoint says of its run: refused, or another sound run, and never a crash.
+  @Test func damagedCheckpointsNeverCrash() throws {
+    let runs = Runs("--max-steps", "20", "--context", "40")
+    try runs.train(runs.folder.put("data", Self.tokens), out: "run")
+    let sound = runs.checkpoint("run").bytes
+    let length = sound[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let digits = sound[8..<(8 + length)].indices.filter { (0x30...0x39).contains(sound[$0]) }
+    let inMetadata = digits.filter { $0 < 8 + length / 2 }
+    for trial in 0..<60 {
+      var bytes = sound
+      let place = inMetadata[trial * inMetadata.count / 60]
+      bytes[place] = trial % 3 == 0 ? UInt8(ascii: "-") : UInt8(ascii: "9")
+      let path = runs.folder.put("damaged", bytes)
+      let outcome = try LongzooProcess.run(
+        ["train", "--resume", path, "--out-dir", "new", "--max-steps", "24", "--memory-budget", "1GiB", "--threads", "1"],
+        in: runs.folder, seconds: 20)
+      let around = String(decoding: bytes[max(8, place - 30)...(place + 10)], as: UTF8.self)
+      #expect([0, 64, 65, 66, 74].contains(outcome.exitCode), "exit \(outcome.exitCode) at …\(around)…: \(outcome.errors)")
+    }
+  }
+}
