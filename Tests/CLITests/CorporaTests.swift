@@ -13,6 +13,8 @@ struct CorpusFile: Decodable {
   let tokens: Int?
   let decodedSha256: String?
   let exitCode: Int32
+  /// nil: that of the dtype.
+  let vocabSize: Int?
 
   static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../corpora")
     .standardized
