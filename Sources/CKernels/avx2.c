@@ -8,5 +8,7 @@
 #include "population.h"
 #include "sequence.h"
 #include "update.h"
+#include "lstm_sweep.h"
+#include "rows.h"
 #pragma clang attribute pop
 #endif

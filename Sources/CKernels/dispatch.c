@@ -1,5 +1,6 @@
 // Which kernels run: the widest that the processor has, or the one asked for.
 #include "CKernels.h"
+#include "select.h"
 
 #define DECLARE(suffix)                                                                                              \
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
@@ -14,14 +15,6 @@ DECLARE(portable)
 #if defined(__x86_64__)
 DECLARE(avx2)
 DECLARE(avx512)
-#define SELECT(which, call)                                                                                          \
-  switch (which) {                                                                                                   \
-  case LZ_AVX512: return call(avx512);                                                                               \
-  case LZ_AVX2: return call(avx2);                                                                                   \
-  default: return call(portable);                                                                                    \
-  }
-#else
-#define SELECT(which, call) (void)(which); return call(portable);
 #endif
 
 void lz_run_chunk_reference(const lz_layout *, const lz_chunk *);

@@ -5,4 +5,6 @@
 #include "population.h"
 #include "sequence.h"
 #include "update.h"
+#include "lstm_sweep.h"
+#include "rows.h"
 

@@ -112,4 +112,6 @@ void lz_adam(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t coun
 // done: the machine's peak is that over the time it took.
 double lz_fma_rounds(lz_instructions instructions, int64_t rounds);
 
+#include "sweep.h"
+
 #endif

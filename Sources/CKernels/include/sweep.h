@@ -1,0 +1,64 @@
+// The exact baseline: one model over many streams, forward through a stretch of tokens and backward again.
+//
+// Shape letters: B streams, H hidden size, U units = H rounded up to 16, V vocabulary. Streams are rows, units lie side by
+// side: state [B][U], gates [B][4U]. So any number of streams does without padding, a token's row of the table is read as
+// it lies, and gradients come out of the products in the order of the parameters.
+//
+// A tape holds what the way back needs of some consecutive tokens ("slots"). Units of padding are 0 throughout.
+// What is computed for a stream does not depend on which streams a call is given with it.
+#ifndef CKERNELS_SWEEP_H
+#define CKERNELS_SWEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+  ptrdiff_t inputs;      // columns of the layer's matrix: H for the first, 2H (input, own state) above
+  const float *bias;     // [4H]
+  const float *forward;  // packed by lz_sweep_pack
+  const float *backward; // likewise
+  float *h, *c;          // tape: [slots + 1][B][U], slot 0 is the state before
+  float *gates;          // tape: [slots][B][4U]; after the way back ∂ of the gates' inputs, row 4u + g
+  float *input_adjoint;  // [B][U], above the first layer [B][2U]: ∂ of (state below,) own state before
+  float *cell_adjoint;   // [B][U]
+} lz_sweep_layer;
+
+typedef struct {
+  ptrdiff_t hidden, units, streams, layers;
+  const float *table;    // [V][4H]
+  const lz_sweep_layer *layer;
+} lz_sweep;
+
+// Vector lanes, on which the packing depends.
+int lz_sweep_lanes(lz_instructions instructions);
+
+// Floats of a layer's packed matrices, for any instruction set.
+ptrdiff_t lz_sweep_forward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
+ptrdiff_t lz_sweep_backward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
+
+// Packs w [4H][inputs]: piece `piece` of `pieces` of the work.
+void lz_sweep_pack(lz_instructions instructions, ptrdiff_t hidden, ptrdiff_t inputs, const float *w, float *forward,
+                   float *backward, ptrdiff_t piece, ptrdiff_t pieces);
+
+// Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], those of slot `first` first.
+// `keep`: write the gates; the states are written in any case.
+void lz_sweep_forward(lz_instructions instructions, const lz_sweep *sweep, const uint32_t *tokens, ptrdiff_t first,
+                      ptrdiff_t count, int keep, ptrdiff_t column, ptrdiff_t columns);
+
+// The same slots, last to first. output_adjoint: [count][B][U], ∂ of the last layer's h by what reads it.
+void lz_sweep_backward(lz_instructions instructions, const lz_sweep *sweep, const float *output_adjoint,
+                       ptrdiff_t first, ptrdiff_t count, ptrdiff_t column, ptrdiff_t columns);
+
+// Rows of logits (without bias), `stride` floats apart (a multiple of 16, aligned), become scale·(softmax − target).
+// Returns the sum of the losses in nats; infinite or NaN if any of the logits is.
+double lz_softmax_rows(lz_instructions instructions, float *logits, ptrdiff_t stride, ptrdiff_t rows,
+                       ptrdiff_t vocabulary, const float *bias, const uint32_t *targets, float scale);
+
+// Adds `columns` columns of every row to `sum`, and to row targets[row] of `table` (if not null), in the order of the rows.
+void lz_add_rows(lz_instructions instructions, const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
+                 float *sum, const uint32_t *targets, float *table, ptrdiff_t table_stride);
+
+// Σ x², in double.
+double lz_sum_squares(lz_instructions instructions, const float *x, ptrdiff_t count);
+
+#endif

@@ -1,0 +1,190 @@
+import Memory
+import Model
+
+/// The exact gradient by back-propagation through time over a window: the baseline.
+///
+/// g = ∂/∂θ of the mean loss of the window's K·B tokens, the state that the window begins with being a constant. A window of
+/// the whole context from a zero state is full BPTT; shorter windows with carried states are truncated BPTT.
+///
+/// Tokens are kept until the window ends; then it runs forward, saving states as the checkpoint schedule says, and
+/// backward in blocks of 16 tokens. Results depend neither on the schedule, nor on the threads, nor on how the tokens came.
+public final class BPTT: GradientEstimator {
+  public struct Configuration: Sendable {
+    /// Positions in the data that are read in parallel, B.
+    public var streams: Int
+    /// The most tokens of a window, K.
+    public var window: Int
+    public var checkpointing: Checkpointing
+    /// The largest Euclidean norm of the gradient; longer ones are scaled down to it.
+    public var clip: Float?
+
+    public init(streams: Int, window: Int, checkpointing: Checkpointing = .none, clip: Float? = nil) {
+      self.streams = streams
+      self.window = window
+      self.checkpointing = checkpointing
+      self.clip = clip
+    }
+  }
+
+  public let configuration: Configuration
+  /// The gradient of the last window, in the order of `ModelShape.tensors`.
+  public let gradient: Buffer<Float>
+  /// The states behind the last window, [L][h, c][B][U] with U = H rounded up to 16.
+  public let states: Buffer<Float>
+
+  let plan: BPTTPlan
+  let instructions: Instructions
+  let pool: ThreadPool
+  let tape: Tape
+  let readout: ReadoutSweep
+  let weightGradient: WeightGradient
+  let sweep: LSTMSweep
+  let adjoints: Buffer<Float>
+  let checkpoints: Buffer<Float>  // [slots][stateCount]
+  let slotPositions: Buffer<Int>
+  let tokens: Buffer<UInt32>  // [K + 1][B]
+  private let packed: Buffer<Float>
+  private var weights: Parameters?
+  private var consumed = 0
+  /// Steps of the schedule that the last window took without keeping them.
+  private(set) var advancedTokens = 0
+
+  /// The bytes that an estimator reserves; they do not depend on the threads.
+  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
+    BPTTPlan.resolve(shape, c).byteCount
+  }
+
+  public init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    let plan = BPTTPlan.resolve(shape, configuration)
+    if case .within(let bytes) = configuration.checkpointing, plan.byteCount.total > bytes {
+      throw .overBudget(
+        purpose: "back-propagation with a single saved state", bytes: plan.byteCount.total,
+        category: .activations, budget: bytes, table: MemoryTable())
+    }
+    self.configuration = configuration
+    self.plan = plan
+    self.pool = pool
+    self.instructions = instructions
+    tape = try Tape(plan, ledger: ledger)
+    readout = try ReadoutSweep(plan, instructions: instructions, ledger: ledger)
+    weightGradient = WeightGradient(plan, instructions: instructions)
+    let count = plan.stateCount
+    states = try Buffer(count: count, .activations, for: "the carried states", ledger: ledger)
+    adjoints = try Buffer(
+      count: plan.adjointCount, .activations, for: "the derivatives of the states", ledger: ledger)
+    checkpoints = try Buffer(
+      count: plan.slots * count, .activations, for: "\(plan.slots) saved states", ledger: ledger)
+    slotPositions = try Buffer(
+      count: plan.slots, .activations, for: "the places of saved states", ledger: ledger)
+    tokens = try Buffer(
+      count: (plan.window + 1) * plan.streams, .stream, for: "the window's tokens", ledger: ledger)
+    packed = try Buffer(
+      count: plan.packedFloats, .parameters, for: "the packed recurrent weights", ledger: ledger)
+    gradient = try Buffer(count: shape.parameterCount, .perturbations, for: "the gradient", ledger: ledger)
+    sweep = LSTMSweep(
+      shape, streams: plan.streams,
+      layers: Self.layers(plan, tape, packed: packed.pointer, adjoints: adjoints.pointer),
+      instructions: instructions)
+  }
+
+  private static func layers(
+    _ plan: BPTTPlan, _ tape: Tape, packed: UnsafeMutablePointer<Float>, adjoints: UnsafeMutablePointer<Float>
+  ) -> [LSTMSweep.Layer] {
+    var (packed, adjoints) = (packed, adjoints)
+    return (0..<plan.shape.layers).map { layer in
+      let floats = LSTMSweep.packedFloats(plan.shape, layer: layer)
+      let inputs = plan.streams * plan.units * plan.shape.inputs(ofLayer: layer) / plan.shape.hiddenSize
+      defer {
+        packed += floats.forward + floats.backward
+        adjoints += inputs + plan.streams * plan.units
+      }
+      return LSTMSweep.Layer(
+        forward: packed, backward: packed + floats.forward, h: tape.h(layer), c: tape.c(layer),
+        gates: tape.gates(layer), inputAdjoint: adjoints, cellAdjoint: adjoints + inputs)
+    }
+  }
+
+  // MARK: One window
+
+  public func beginWindow(_ window: Int) {
+    consumed = 0
+  }
+
+  /// Takes the next `count` tokens of every stream; the work is done when the window ends.
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, weights: Parameters) {
+    precondition(
+      consumed + count <= plan.window, "\(consumed + count) tokens for a window of \(plan.window)")
+    let streams = plan.streams
+    for stream in 0..<streams {
+      let from = tokens + stream * stride
+      let to = self.tokens.pointer + consumed * streams + stream
+      for i in 0...count {
+        precondition(from[i] < plan.shape.vocabularySize, "token \(from[i]) of \(plan.shape.vocabularySize)")
+        to[i * streams] = from[i]
+      }
+    }
+    consumed += count
+    self.weights = weights
+  }
+
+  /// What a window says.
+  public struct WindowResult: GradientResult {
+    /// Mean loss of a token, in nats.
+    public var loss: Double
+    /// The gradient's Euclidean norm before it was clipped.
+    public var gradientNorm: Double
+    /// Whether loss and gradient are finite. If not, the states that are not finite start from zero.
+    public var isFinite: Bool
+    public var hasGradient: Bool { isFinite }
+  }
+
+  public func finishWindow(tokens count: Int) -> WindowResult {
+    precondition(count == consumed && count > 0, "\(count) tokens of \(consumed) that came")
+    guard let weights else { preconditionFailure("a window ends that nothing was consumed in") }
+    defer { self.weights = nil }
+    sweep.pack(weights, on: pool)
+    clearGradient()
+    adjoints.elements.update(repeating: 0)
+    tape.load(states.pointer)
+    let sum = runSchedule(tokens: count, weights: weights)
+    let loss = sum / Double(count * plan.streams)
+    let norm = clippedNorm()
+    let isFinite = loss.isFinite && norm.isFinite
+    if !isFinite { resetBrokenStates() }
+    return WindowResult(loss: loss, gradientNorm: norm, isFinite: isFinite)
+  }
+
+  /// A context begins: all states are zero again.
+  public func beginContext() { states.elements.update(repeating: 0) }
+
+  /// Follows the checkpoint schedule; returns the sum of the losses.
+  private func runSchedule(tokens count: Int, weights: Parameters) -> Double {
+    var schedule = Revolve(
+      steps: (count + plan.step - 1) / plan.step, slots: plan.slots, positions: slotPositions.pointer)
+    var loss = 0.0
+    advancedTokens = 0
+    while let action = schedule.next() {
+      switch action {
+      case .save(let slot):
+        tape.store(slot: 0, to: checkpoints.pointer + slot * plan.stateCount)
+      case .restore(let slot):
+        tape.load(checkpoints.pointer + slot * plan.stateCount)
+      case .advance(let steps):
+        for step in steps {
+          forward(step * plan.step..<(step + 1) * plan.step, keep: false)
+          tape.moveToStart(slot: plan.step)
+        }
+        advancedTokens += steps.count * plan.step
+      case .reverse(let step):
+        let segment = step * plan.step..<min(count, (step + 1) * plan.step)
+        forward(segment, keep: true)
+        if segment.upperBound == count { tape.store(slot: segment.count, to: states.pointer) }
+        reverse(segment, windowTokens: count, weights: weights, loss: &loss)
+      }
+    }
+    return loss
+  }
+}

@@ -1,0 +1,91 @@
+import Memory
+import Model
+
+/// What a configuration means for a shape: the tape's length, the number of saved states, and the bytes of everything.
+///
+/// Weight gradients are summed over blocks of 16 tokens, aligned to the window, from its end to its start. Steps of the
+/// checkpoint schedule are whole blocks, so the sums do not depend on the schedule.
+struct BPTTPlan {
+  /// Tokens whose partial products are summed as one; also the smallest step of a schedule.
+  static let blockTokens = 16
+
+  let shape: ModelShape
+  let streams: Int
+  let window: Int
+  /// Tokens that the tape holds, and that one step of the schedule takes.
+  let step: Int
+  /// States that can be saved.
+  let slots: Int
+
+  var units: Int { LSTMSweep.units(shape) }
+  /// Floats of the states h and c of all layers and streams.
+  var stateCount: Int { shape.layers * 2 * streams * units }
+
+  static func resolve(_ shape: ModelShape, _ c: BPTT.Configuration) -> BPTTPlan {
+    precondition(c.streams >= 1 && c.window >= 1, "\(c.streams) streams, a window of \(c.window) tokens")
+    func plan(_ step: Int, _ slots: Int) -> BPTTPlan {
+      BPTTPlan(shape, streams: c.streams, window: c.window, step: step, slots: slots)
+    }
+    switch c.checkpointing {
+    case .none: return plan(c.window, 0)
+    case .sqrt: return plan(ceilingOfRoot(c.window), .max)
+    case .every(let tokens): return plan(tokens, .max)
+    case .binomial(let checkpoints): return plan(blockTokens, max(1, checkpoints))
+    case .within(let bytes):
+      let whole = plan(c.window, 0)
+      if whole.byteCount.total <= bytes { return whole }
+      let least = plan(blockTokens, 1)
+      let slot = Buffer<Float>.byteCount(for: least.stateCount) + MemoryLayout<Int>.stride
+      let most = plan(blockTokens, 1 + max(0, bytes - least.byteCount.total) / slot)
+      // The slots' positions are charged in whole cache lines: that may be one slot too many.
+      return most.byteCount.total > bytes ? plan(blockTokens, max(1, most.slots - 1)) : most
+    }
+  }
+
+  private init(_ shape: ModelShape, streams: Int, window: Int, step: Int, slots: Int) {
+    self.shape = shape
+    self.streams = streams
+    self.window = window
+    let block = Self.blockTokens
+    let whole = (max(1, step) + block - 1) / block * block
+    self.step = min(window, whole)
+    self.slots = min(slots, (window + self.step - 1) / self.step - 1)
+  }
+
+  private static func ceilingOfRoot(_ value: Int) -> Int {
+    var root = Int(Double(value).squareRoot())
+    while root * root < value { root += 1 }
+    return root
+  }
+
+  // MARK: Sizes
+
+  var blockRows: Int { min(Self.blockTokens, window) * streams }
+  /// Row of logits.
+  var logitStride: Int { (shape.vocabularySize + 15) / 16 * 16 }
+  /// Rows of logits that are there at a time: 4 MiB of them, and no fewer than 16.
+  var logitRows: Int { min(blockRows, max(16, (1 << 20) / logitStride)) }
+  var packedFloats: Int {
+    (0..<shape.layers).reduce(0) {
+      let (forward, backward) = LSTMSweep.packedFloats(shape, layer: $1)
+      return $0 + forward + backward
+    }
+  }
+  /// ∂ of every layer's input and own state, and of its c.
+  var adjointCount: Int {
+    streams * units * (0..<shape.layers).reduce(0) { $0 + shape.inputs(ofLayer: $1) / shape.hiddenSize + 1 }
+  }
+
+  var byteCount: MemoryTable {
+    var table = MemoryTable()
+    table[.parameters] = Buffer<Float>.byteCount(for: packedFloats)
+    table[.activations] =
+      Tape.byteCount(for: self)
+      + Buffer<Float>.byteCount(for: slots * stateCount) + Buffer<Int>.byteCount(for: slots)
+      + Buffer<Float>.byteCount(for: stateCount) + Buffer<Float>.byteCount(for: adjointCount)
+      + ReadoutSweep.byteCount(for: self)
+    table[.stream] = Buffer<UInt32>.byteCount(for: (window + 1) * streams)
+    table[.perturbations] = Buffer<Float>.byteCount(for: shape.parameterCount)
+    return table
+  }
+}

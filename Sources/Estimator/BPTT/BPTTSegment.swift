@@ -1,0 +1,56 @@
+import Memory
+import Model
+
+extension BPTT {
+  /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
+  private var pieces: Int {
+    let threads = pool.threads
+    return min(plan.streams, (((plan.streams + 31) / 32) + threads - 1) / threads * threads)
+  }
+
+  private func streams(ofPiece piece: Int) -> Range<Int> {
+    piece * plan.streams / pieces..<(piece + 1) * plan.streams / pieces
+  }
+
+  /// Runs the state in slot 0 of the tape through these tokens of the window.
+  func forward(_ segment: Range<Int>, keep: Bool) {
+    let first = tokens.pointer + segment.lowerBound * plan.streams
+    pool.run(pieces) { piece, _ in
+      sweep.forward(0..<segment.count, tokens: first, streams: streams(ofPiece: piece), keep: keep)
+    }
+  }
+
+  /// The way back over a segment that is on the tape, block by block. The losses of each block are added to `loss` by
+  /// themselves: sums of segments would depend on the schedule.
+  func reverse(_ segment: Range<Int>, windowTokens: Int, weights: Parameters, loss: inout Double) {
+    let block = BPTTPlan.blockTokens
+    for index in (0..<(segment.count + block - 1) / block).reversed() {
+      let slots = index * block..<min(segment.count, (index + 1) * block)
+      loss += reverse(
+        slots, tokens: tokens.pointer + (segment.lowerBound + slots.lowerBound) * plan.streams,
+        windowTokens: windowTokens, weights: weights)
+    }
+  }
+
+  private func reverse(
+    _ slots: Range<Int>, tokens: UnsafePointer<UInt32>, windowTokens: Int, weights: Parameters
+  ) -> Double {
+    let rows = ReadoutSweep.Rows(
+      h: tape.h(plan.shape.layers - 1, slot: slots.lowerBound + 1), targets: tokens + plan.streams,
+      count: slots.count * plan.streams, scale: 1 / Float(windowTokens * plan.streams), parameters: weights,
+      gradient: gradient.pointer)
+    let (loss, rest) = readout.run(rows, on: pool)
+    pool.run(pieces) { piece, _ in
+      sweep.backward(slots, outputAdjoint: readout.adjoint.pointer, streams: streams(ofPiece: piece))
+    }
+    let jobs = weightGradient.jobCount
+    pool.run(jobs + readout.gradientJobs) { job, _ in
+      if job < jobs {
+        weightGradient.run(job, tape: tape, slots: slots, tokens: tokens, into: gradient.pointer)
+      } else {
+        readout.addGradient(job - jobs, rows, rest)
+      }
+    }
+    return loss
+  }
+}

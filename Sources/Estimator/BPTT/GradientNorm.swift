@@ -1,0 +1,45 @@
+import Memory
+import Model
+
+extension BPTT {
+  /// Parameters of one task.
+  private static var piece: Int { 16384 }
+
+  private var pieceCount: Int { (gradient.count + Self.piece - 1) / Self.piece }
+
+  private func range(ofPiece piece: Int) -> Range<Int> {
+    piece * Self.piece..<min(gradient.count, (piece + 1) * Self.piece)
+  }
+
+  func clearGradient() {
+    pool.run(pieceCount) { piece, _ in
+      gradient.elements[range(ofPiece: piece)].update(repeating: 0)
+    }
+  }
+
+  /// The gradient's norm; scales the gradient down to the configured one if it is longer.
+  func clippedNorm() -> Double {
+    var squares = 0.0
+    for piece in 0..<pieceCount {
+      let range = range(ofPiece: piece)
+      squares += instructions.sumOfSquares(gradient.pointer + range.lowerBound, count: range.count)
+    }
+    let norm = squares.squareRoot()
+    guard let clip = configuration.clip, norm.isFinite, norm > Double(clip) else { return norm }
+    let factor = Float(Double(clip) / norm)
+    pool.run(pieceCount) { piece, _ in
+      for i in range(ofPiece: piece) { gradient[i] *= factor }
+    }
+    return norm
+  }
+
+  /// Streams whose state is infinite or NaN start again from zero, or no window would ever be finite again.
+  func resetBrokenStates() {
+    let (units, rows) = (plan.units, 2 * plan.shape.layers)
+    for stream in 0..<plan.streams {
+      let parts = (0..<rows).map { states.pointer + ($0 * plan.streams + stream) * units }
+      let isFinite = parts.allSatisfy { part in (0..<units).allSatisfy { part[$0].isFinite } }
+      if !isFinite { for part in parts { part.update(repeating: 0, count: units) } }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import Memory
+import Model
+
+/// What the way back needs of a stretch of consecutive tokens: h, c and gates of every layer and stream.
+///
+/// Slot 0 of h and c is the state before the stretch.
+final class Tape {
+  let plan: BPTTPlan
+  private let hidden: Buffer<Float>  // [L][S + 1][B][U]
+  private let cells: Buffer<Float>  // [L][S + 1][B][U]
+  private let gateValues: Buffer<Float>  // [L][S][B][4U]
+
+  /// Floats of one slot of h or c.
+  private var slot: Int { plan.streams * plan.units }
+
+  static func byteCount(for plan: BPTTPlan) -> Int {
+    let slot = plan.shape.layers * plan.streams * plan.units
+    return 2 * Buffer<Float>.byteCount(for: (plan.step + 1) * slot)
+      + Buffer<Float>.byteCount(for: plan.step * 4 * slot)
+  }
+
+  init(_ plan: BPTTPlan, ledger: MemoryLedger) throws(MemoryError) {
+    self.plan = plan
+    let slot = plan.shape.layers * plan.streams * plan.units
+    let purpose = "the activations of \(plan.step) tokens"
+    hidden = try Buffer(count: (plan.step + 1) * slot, .activations, for: purpose, ledger: ledger)
+    cells = try Buffer(count: (plan.step + 1) * slot, .activations, for: purpose, ledger: ledger)
+    gateValues = try Buffer(count: plan.step * 4 * slot, .activations, for: purpose, ledger: ledger)
+  }
+
+  func h(_ layer: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {
+    hidden.pointer + (layer * (plan.step + 1) + index) * slot
+  }
+
+  func c(_ layer: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {
+    cells.pointer + (layer * (plan.step + 1) + index) * slot
+  }
+
+  /// Behind the way back: ∂ of the gates' inputs.
+  func gates(_ layer: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {
+    gateValues.pointer + (layer * plan.step + index) * 4 * slot
+  }
+
+  // MARK: States, [L][h, c][B][U]
+
+  /// The state before the stretch becomes `state`.
+  func load(_ state: UnsafePointer<Float>) {
+    for layer in 0..<plan.shape.layers {
+      h(layer).update(from: state + 2 * layer * slot, count: slot)
+      c(layer).update(from: state + (2 * layer + 1) * slot, count: slot)
+    }
+  }
+
+  /// Copies the state before slot `index` to `state`.
+  func store(slot index: Int, to state: UnsafeMutablePointer<Float>) {
+    for layer in 0..<plan.shape.layers {
+      (state + 2 * layer * slot).update(from: h(layer, slot: index), count: slot)
+      (state + (2 * layer + 1) * slot).update(from: c(layer, slot: index), count: slot)
+    }
+  }
+
+  /// The state before slot `index` becomes the state before the stretch.
+  func moveToStart(slot index: Int) {
+    for layer in 0..<plan.shape.layers {
+      h(layer).update(from: h(layer, slot: index), count: slot)
+      c(layer).update(from: c(layer, slot: index), count: slot)
+    }
+  }
+}

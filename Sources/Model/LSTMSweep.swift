@@ -1,0 +1,128 @@
+import CKernels
+
+/// One model over many streams, forward through a stretch of tokens and backward again: what the exact gradient is made of.
+///
+/// It owns no memory: the pointers are the caller's, laid out as the head of `CKernels/include/sweep.h` says.
+package final class LSTMSweep {
+  /// A layer's pointers; the layouts are those of `lz_sweep_layer`.
+  package struct Layer {
+    package var forward: UnsafeMutablePointer<Float>
+    package var backward: UnsafeMutablePointer<Float>
+    package var h: UnsafeMutablePointer<Float>
+    package var c: UnsafeMutablePointer<Float>
+    package var gates: UnsafeMutablePointer<Float>
+    package var inputAdjoint: UnsafeMutablePointer<Float>
+    package var cellAdjoint: UnsafeMutablePointer<Float>
+
+    package init(
+      forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>,
+      h: UnsafeMutablePointer<Float>, c: UnsafeMutablePointer<Float>, gates: UnsafeMutablePointer<Float>,
+      inputAdjoint: UnsafeMutablePointer<Float>, cellAdjoint: UnsafeMutablePointer<Float>
+    ) {
+      self.forward = forward
+      self.backward = backward
+      self.h = h
+      self.c = c
+      self.gates = gates
+      self.inputAdjoint = inputAdjoint
+      self.cellAdjoint = cellAdjoint
+    }
+  }
+
+  private let shape: ModelShape
+  private let instructions: Instructions
+  private let layers: UnsafeMutablePointer<lz_sweep_layer>
+  private let sweep: UnsafeMutablePointer<lz_sweep>
+
+  /// Hidden units with their padding.
+  package static func units(_ shape: ModelShape) -> Int { (shape.hiddenSize + 15) / 16 * 16 }
+
+  /// Floats of a layer's packed matrices.
+  package static func packedFloats(_ shape: ModelShape, layer: Int) -> (forward: Int, backward: Int) {
+    let inputs = shape.inputs(ofLayer: layer)
+    return (
+      lz_sweep_forward_floats(shape.hiddenSize, inputs), lz_sweep_backward_floats(shape.hiddenSize, inputs)
+    )
+  }
+
+  package init(_ shape: ModelShape, streams: Int, layers given: [Layer], instructions: Instructions) {
+    precondition(given.count == shape.layers, "\(given.count) layers of \(shape.layers)")
+    self.shape = shape
+    self.instructions = instructions
+    layers = .allocate(capacity: given.count)
+    for (index, layer) in given.enumerated() {
+      let row = lz_sweep_layer(
+        inputs: shape.inputs(ofLayer: index), bias: nil, forward: layer.forward, backward: layer.backward,
+        h: layer.h, c: layer.c, gates: layer.gates, input_adjoint: layer.inputAdjoint,
+        cell_adjoint: layer.cellAdjoint)
+      (layers + index).initialize(to: row)
+    }
+    sweep = .allocate(capacity: 1)
+    sweep.initialize(
+      to: lz_sweep(
+        hidden: shape.hiddenSize, units: Self.units(shape), streams: streams, layers: shape.layers,
+        table: nil, layer: UnsafePointer(layers)))
+  }
+
+  deinit {
+    layers.deallocate()
+    sweep.deallocate()
+  }
+
+  private static let packPieces = 8
+
+  /// Takes over the parameters, which must stay as they are until the sweeps are done.
+  package func pack(_ parameters: Parameters, on pool: ThreadPool) {
+    sweep.pointee.table = UnsafePointer(parameters.pointer(shape.slice(.table)))
+    for layer in 0..<shape.layers {
+      layers[layer].bias = UnsafePointer(parameters.pointer(shape.slice(.bias(layer))))
+    }
+    let matrices = (0..<shape.layers).map { parameters.pointer(shape.slice(.kernel($0))) }
+    pool.run(shape.layers * Self.packPieces) { task, _ in
+      let (index, piece) = (task / Self.packPieces, task % Self.packPieces)
+      let layer = layers[index]
+      lz_sweep_pack(
+        instructions.code, shape.hiddenSize, layer.inputs, matrices[index],
+        UnsafeMutablePointer(mutating: layer.forward), UnsafeMutablePointer(mutating: layer.backward), piece,
+        Self.packPieces)
+    }
+  }
+
+  /// Slots `slots` of the tape for some of the streams; `tokens`: [count][B].
+  /// - Parameter keep: whether the way back will need these slots.
+  package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, streams: Range<Int>, keep: Bool) {
+    lz_sweep_forward(
+      instructions.code, sweep, tokens, slots.lowerBound, slots.count, keep ? 1 : 0, streams.lowerBound,
+      streams.count)
+  }
+
+  /// The way back over `slots`; `outputAdjoint`: [count][B][U].
+  package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, streams: Range<Int>) {
+    lz_sweep_backward(
+      instructions.code, sweep, outputAdjoint, slots.lowerBound, slots.count, streams.lowerBound,
+      streams.count)
+  }
+}
+
+extension Instructions {
+  /// Logits (without bias) become scale·(softmax − target); the sum of the losses in nats.
+  package func softmaxRows(
+    _ logits: UnsafeMutablePointer<Float>, stride: Int, rows: Int, vocabulary: Int,
+    bias: UnsafePointer<Float>, targets: UnsafePointer<UInt32>, scale: Float
+  ) -> Double {
+    lz_softmax_rows(code, logits, stride, rows, vocabulary, bias, targets, scale)
+  }
+
+  /// Adds every row to `sum`, and to row targets[row] of `table` if there is one, in the order of the rows.
+  package func addRows(
+    _ from: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, to sum: UnsafeMutablePointer<Float>,
+    targets: UnsafePointer<UInt32>? = nil, table: UnsafeMutablePointer<Float>? = nil, tableStride: Int = 0
+  ) {
+    lz_add_rows(code, from, stride, rows, columns, sum, targets, table, tableStride)
+  }
+
+  /// Σ x² in Double.
+  package func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+    lz_sum_squares(code, x, count)
+  }
+}
