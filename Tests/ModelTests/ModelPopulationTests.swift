@@ -95,15 +95,29 @@ struct ModelPopulationTests {
   @Test("The same token for all pairs takes a short cut to the same bits", arguments: layouts)
   func sharedTokens(_ layout: Layout) throws {
     let model = try RandomModel(layout, seed: 29)
+    let stride = PopulationUnderTest.tokenStride
     for instructions in Instructions.fast {
-      let shared = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 31)
-      let mixed = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 31)
-      let stride = PopulationUnderTest.tokenStride
-      for pair in 0..<16 { for t in 0..<stride { shared.tokens[pair * stride + t] = shared.tokens[t] } }
-      mixed.tokens = Array(shared.tokens[..<(15 * stride)]) + mixed.tokens[(15 * stride)...]
-      shared.run(model.weights, chunks: [6])
-      mixed.run(model.weights, chunks: [6])
-      expectSame(shared.allBits[..<15], mixed.allBits[..<15], "\(instructions)")
+      func run(_ change: (PopulationUnderTest) -> Void) throws -> [PairBits] {
+        let under = try PopulationUnderTest(layout, pairs: 16, instructions: instructions, seed: 31)
+        change(under)
+        under.run(model.weights, chunks: [6])
+        return under.allBits
+      }
+      func share(_ under: PopulationUnderTest, except odd: Int?) {
+        let text = (0..<stride).map { UInt32($0 * $0 % layout.shape.vocabularySize) }
+        for pair in 0..<16 where pair != odd {
+          under.tokens.replaceSubrange(pair * stride..<(pair + 1) * stride, with: text)
+        }
+      }
+      let mixed = try run { _ in }
+      let shared = try run { share($0, except: nil) }
+      for odd in [0, 1, 8, 15] {
+        // One pair that reads something else takes the short cut from all.
+        let bits = try run { share($0, except: odd) }
+        for pair in 0..<16 {
+          expectSame(bits[pair], pair == odd ? mixed[pair] : shared[pair], "\(instructions), \(odd), \(pair)")
+        }
+      }
     }
   }
 
