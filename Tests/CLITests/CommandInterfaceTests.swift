@@ -13,10 +13,12 @@ import Testing
   }
 
   private func run(
-    _ runs: Runs, _ arguments: [String], environment: [String: String] = [:], sourceLocation: SourceLocation = #_sourceLocation
+    _ runs: Runs, _ arguments: [String], environment: [String: String] = [:],
+    sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> RunResult {
     let outcome = try LongzooProcess.run(
-      ["train", "--json", "--quiet"] + arguments, in: runs.folder, environment: environment, sourceLocation: sourceLocation)
+      ["train", "--json", "--quiet"] + arguments, in: runs.folder, environment: environment,
+      sourceLocation: sourceLocation)
     try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)", sourceLocation: sourceLocation)
     return try RunResult(outcome.output, sourceLocation: sourceLocation)
   }
@@ -28,15 +30,18 @@ import Testing
     #expect(outcome.output.split(separator: "\n").count == 1)
     let result = try RunResult(outcome.output)
     let promised: Set = [
-      "command", "estimator", "steps", "tokens", "context", "window", "parameters", "train_loss_nats", "val_loss_nats",
-      "val_bits_per_token", "memory", "peak_rss_bytes", "seconds", "token_columns", "token_columns_per_second", "gflops",
+      "command", "estimator", "steps", "tokens", "context", "window", "parameters", "train_loss_nats",
+      "val_loss_nats",
+      "val_bits_per_token", "memory", "peak_rss_bytes", "seconds", "token_columns",
+      "token_columns_per_second", "gflops",
       "parameters_digest", "out_dir", "stopped_by",
     ]
     #expect(promised.isSubset(of: result.values.keys), "\(promised.subtracting(result.values.keys))")
     let memory = result.values["memory"] as? [String: Any] ?? [:]
     #expect(
       Set(memory.keys) == [
-        "parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "peak_total", "budget",
+        "parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "peak_total",
+        "budget",
       ])
     #expect(memory["budget"] is NSNull)
     #expect(result["command"] == "train")
@@ -51,7 +56,9 @@ import Testing
     #expect(result["stopped_by"] == "max-steps")
     let seconds: Double = try #require(result["seconds"])
     #expect(seconds > 0 && seconds < 30)
-    let (nats, bits): (Double, Double) = (try #require(result["val_loss_nats"]), try #require(result["val_bits_per_token"]))
+    let (nats, bits): (Double, Double) = (
+      try #require(result["val_loss_nats"]), try #require(result["val_bits_per_token"])
+    )
     #expect(abs(bits - nats / log(2)) < 1e-9)
     // What was not measured is null.
     let bare = try run(runs, runs.common + ["--val-fraction", "0", "--out-dir", "bare", "data"])
@@ -67,7 +74,8 @@ import Testing
     #expect(context["stopped_by"] == "end-of-data")
     #expect(context["tokens"] == 1000)
     #expect(try runs.train("--context", "500", "--window", "context", "data").steps == 1)
-    #expect(try runs.train("--context", "500", "--window", "context", "--max-steps", "3", "data")["tokens"] == 1500)
+    #expect(
+      try runs.train("--context", "500", "--window", "context", "--max-steps", "3", "data")["tokens"] == 1500)
   }
 
   @Test func quietSaysNothing() throws {
@@ -88,7 +96,9 @@ import Testing
     let version = try LongzooProcess.run(["--version"], in: folder)
     #expect(version.exitCode == 0)
     #expect(version.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil)
-    for arguments in [["--help"], ["train", "--help"], ["eval", "--help"], ["help", "train"], ["bench", "--help"], []] {
+    for arguments in [
+      ["--help"], ["train", "--help"], ["eval", "--help"], ["help", "train"], ["bench", "--help"], [],
+    ] {
       let help = try LongzooProcess.run(arguments, in: folder)
       #expect(help.exitCode == 0 && help.output.contains("longzoo"), "\(arguments)")
     }
@@ -100,9 +110,15 @@ import Testing
   @Test func namesThatPeopleType() throws {
     let runs = runs("--out-dir", "run")
     let expected = try run(
-      runs, runs.common + ["--max-steps", "20", "--context", "96", "--streams", "2", "--lr", "0.02", "--eps", "0.05", "data"])
+      runs,
+      runs.common + [
+        "--max-steps", "20", "--context", "96", "--streams", "2", "--lr", "0.02", "--eps", "0.05", "data",
+      ])
     for options in [
-      ["--max_steps", "20", "--seq-len", "96", "--batch-size", "2", "--learning-rate", "0.02", "--zo-eps", "0.05"],
+      [
+        "--max_steps", "20", "--seq-len", "96", "--batch-size", "2", "--learning-rate", "0.02", "--zo-eps",
+        "0.05",
+      ],
       ["--max_steps=20", "--ctx_len=96", "--batch_size=2", "--learning_rate=0.02", "--zo_eps=0.05"],
     ] {
       #expect(try run(runs, runs.common + options + ["data"]).digest == expected.digest, "\(options)")
@@ -118,7 +134,8 @@ import Testing
     let result = try run(runs, runs.common + ["--max-tokens", "1.6k", "--context", "2_000", "data"])
     #expect(result["tokens"] == 1600)
     #expect(result["context"] == 2000)
-    #expect(try run(runs, runs.common + ["--max-steps", "1", "--context", "3M", "data"])["context"] == 3_000_000)
+    #expect(
+      try run(runs, runs.common + ["--max-steps", "1", "--context", "3M", "data"])["context"] == 3_000_000)
     let size = try run(runs, runs.common + ["--max-steps", "1", "--memory-budget", "1.5GiB", "data"])
     #expect(size.memory["budget"] == 3 << 29)
   }
@@ -126,13 +143,18 @@ import Testing
   /// The command line, the environment, the file of --config, the default: the first that says something wins.
   @Test func precedence() throws {
     let runs = runs()
-    let base = ["--hidden-size", "8", "--vocab-size", "64", "--val-fraction", "0", "--threads", "1", "--out-dir", "run", "data"]
+    let base = [
+      "--hidden-size", "8", "--vocab-size", "64", "--val-fraction", "0", "--threads", "1", "--out-dir", "run",
+      "data",
+    ]
     let text = #"{"pairs": 18, "max_steps": 7, "lr": 0.015, "context": "5k", "streams": 1, "quiet": true}"#
     let config = ["--config", runs.folder.put("config.json", Array(text.utf8))]
     let environment = ["LONGZOO_PAIRS": "17", "LONGZOO_STREAMS": "2", "LONGZOO_MAX_STEPS": "9"]
 
     let fromFile = try run(runs, base + config)
-    #expect(fromFile["pairs"] == 18 && fromFile["streams"] == 1 && fromFile.steps == 7 && fromFile["context"] == 5000)
+    #expect(
+      fromFile["pairs"] == 18 && fromFile["streams"] == 1 && fromFile.steps == 7
+        && fromFile["context"] == 5000)
     let fromEnvironment = try run(runs, base + config, environment: environment)
     #expect(fromEnvironment["pairs"] == 17 && fromEnvironment["streams"] == 2 && fromEnvironment.steps == 9)
     #expect(fromEnvironment["context"] == 5000)
@@ -156,7 +178,8 @@ import Testing
     #expect(try RunResult(json.output).steps == 3)
     #expect(try run(["LONGZOO_JSON": "0", "LONGZOO_QUIET": "no"]).output.contains("peak RSS"))
     for (environment, mentions) in [
-      (["LONGZOO_SEED": "-3"], "seed"), (["LONGZOO_SINGING": "1"], "singing"), (["LONGZOO_JSON": "perhaps"], "LONGZOO_JSON"),
+      (["LONGZOO_SEED": "-3"], "seed"), (["LONGZOO_SINGING": "1"], "singing"),
+      (["LONGZOO_JSON": "perhaps"], "LONGZOO_JSON"),
       (["LONGZOO_EPS": "x"], "eps"),
     ] {
       try run(environment).expectFailure(64, mentions: [mentions], "\(environment)")
@@ -170,7 +193,9 @@ import Testing
     #expect(lines.compactMap { $0["step"] as? Int } == Array(stride(from: 3, through: 30, by: 3)))
     for line in lines {
       #expect(
-        Set(line.keys) == ["step", "tokens", "train/loss", "val/loss", "lr", "tok_per_s", "rss_bytes", "wall_s"])
+        Set(line.keys) == [
+          "step", "tokens", "train/loss", "val/loss", "lr", "tok_per_s", "rss_bytes", "wall_s",
+        ])
       #expect(line["tokens"] as? Int == (line["step"] as! Int) * 8)
       #expect((line["train/loss"] as? Double).map { $0 > 0 && $0 < 10 } == true)
       #expect((line["lr"] as? Double).map { $0 > 0 } == true)
@@ -188,7 +213,9 @@ import Testing
     let still = try runs.train("--init", "first/model.safetensors", "--lr", "0", "--max-steps", "1", "data")
     #expect(still.digest == first.digest)
     #expect(try runs.train("--init", "first/model.safetensors", "data").digest != runs.train("data").digest)
-    try runs.fail(65, ["--init", "first/model.safetensors", "--hidden-size", "9", "data"], mentions: ["first/model.safetensors"])
+    try runs.fail(
+      65, ["--init", "first/model.safetensors", "--hidden-size", "9", "data"],
+      mentions: ["first/model.safetensors"])
     try runs.fail(65, ["--init", "data", "data"], mentions: ["data"])
   }
 }

@@ -7,7 +7,8 @@ import Testing
   private func eval(
     _ runs: Runs, _ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> RunResult {
-    let outcome = try LongzooProcess.run(["eval", "--json"] + arguments, in: runs.folder, sourceLocation: sourceLocation)
+    let outcome = try LongzooProcess.run(
+      ["eval", "--json"] + arguments, in: runs.folder, sourceLocation: sourceLocation)
     try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)", sourceLocation: sourceLocation)
     return try RunResult(outcome.output, sourceLocation: sourceLocation)
   }
@@ -25,7 +26,10 @@ import Testing
     #expect(result["tokens"] == 5999)
     #expect(result["tokens"] == run["val_tokens"]! as Int)
     #expect(abs(try loss(result) - expected) < 1e-6)
-    for (key, other) in [("bits_per_token", "val_bits_per_token"), ("unigram_bits", "unigram_bits"), ("bigram_bits", "bigram_bits")] {
+    for (key, other) in [
+      ("bits_per_token", "val_bits_per_token"), ("unigram_bits", "unigram_bits"),
+      ("bigram_bits", "bigram_bits"),
+    ] {
       let pair: (Double, Double) = (try #require(result[key]), try #require(run[other]))
       #expect(abs(pair.0 - pair.1) < 1e-6, "\(key)")
     }
@@ -33,7 +37,10 @@ import Testing
     #expect(try loss(eval(runs, "run/model.safetensors", held)) == loss(result))
     let packed = runs.folder.put("held.zst", Sample.zstd(Array(Self.tokens[14_000...])))
     #expect(try loss(eval(runs, "run", packed, "--threads", "2")) == loss(result))
-    let halves = [runs.folder.put("a", Array(Self.tokens[14_000..<15_001])), runs.folder.put("b", Array(Self.tokens[15_001...]))]
+    let halves = [
+      runs.folder.put("a", Array(Self.tokens[14_000..<15_001])),
+      runs.folder.put("b", Array(Self.tokens[15_001...])),
+    ]
     #expect(try loss(eval(runs, "run", halves[0], halves[1])) == loss(result))
     #expect(try loss(eval(runs, "run", data, "--skip-tokens", "14k")) == loss(result))
     // A checkpoint holds the weights in training, the model the averaged ones: close, and not the same.
@@ -63,7 +70,9 @@ import Testing
     let first = runs.folder.put("first", Array(Self.tokens[...5000]))
     #expect(try loss(eval(runs, "run", first)) == loss(some))
     #expect(try eval(runs, "run", data, "--max-tokens", "1")["tokens"] == 1)
-    #expect(try loss(eval(runs, "run", data, "--max-tokens", "\(Int.max)", "--reset-every", "\(Int.max)")) == loss(all))
+    #expect(
+      try loss(eval(runs, "run", data, "--max-tokens", "\(Int.max)", "--reset-every", "\(Int.max)"))
+        == loss(all))
 
     // Positions: 2^i of them in the i-th mean, together the whole.
     let positions: [Double] = try #require(all["loss_by_position"])
@@ -92,7 +101,9 @@ import Testing
     let often = try runs.train("--eval-interval", "10", "--eval-tokens", "100", data, out: "often")
     #expect(plain.digest == often.digest)
     #expect(often["val_tokens"] == 100)
-    let losses = try runs.metrics("often").filter { $0["val/loss"] is Double }.compactMap { $0["step"] as? Int }
+    let losses = try runs.metrics("often").filter { $0["val/loss"] is Double }.compactMap {
+      $0["step"] as? Int
+    }
     #expect(Set(losses) == [10, 20, 30, 40, 50])
     #expect(try runs.metrics("plain").filter { $0["val/loss"] is Double }.count == 1)
   }
@@ -117,11 +128,15 @@ import Testing
     let over = runs.folder.put("over", Self.tokens + [64])
     let one = runs.folder.put("one", [1])
     for (arguments, code, mentions) in [
-      ([text, data], Int32(65), text), ([short, data], 65, short), (["void", data], 66, "void"), (["nowhere", data], 66, "nowhere"),
-      (["run", "nowhere"], 66, "nowhere"), (["run", over], 65, "token 20000"), (["run", one], 65, "at least 2"),
+      ([text, data], Int32(65), text), ([short, data], 65, short), (["void", data], 66, "void"),
+      (["nowhere", data], 66, "nowhere"),
+      (["run", "nowhere"], 66, "nowhere"), (["run", over], 65, "token 20000"),
+      (["run", one], 65, "at least 2"),
       (["run", data, "--vocab-size", "65"], 64, "--vocab-size"), (["run"], 64, "data"),
-      (["run", data, "--expect-tokens", "5"], 65, "--expect-tokens"), (["run", data, "--threads", "0"], 64, "--threads"),
-      (["run", data, "--max-tokens", "-1"], 64, "--max-tokens"), (["run", data, "--reset-every", "x"], 64, "--reset-every"),
+      (["run", data, "--expect-tokens", "5"], 65, "--expect-tokens"),
+      (["run", data, "--threads", "0"], 64, "--threads"),
+      (["run", data, "--max-tokens", "-1"], 64, "--max-tokens"),
+      (["run", data, "--reset-every", "x"], 64, "--reset-every"),
       (["run", data, "--skip-tokens", "20k"], 65, "data"),
     ] {
       let outcome = try LongzooProcess.run(["eval", "--json"] + arguments, in: runs.folder)

@@ -34,7 +34,8 @@ final class LongzooProcess {
   ///   - environment: over the pinned one.
   ///   - shell: what a shell does first, such as `ulimit -f 8;`.
   init(
-    _ arguments: [String], in folder: TestFolder, input: Input = .nothing, environment: [String: String] = [:],
+    _ arguments: [String], in folder: TestFolder, input: Input = .nothing,
+    environment: [String: String] = [:],
     shell: String? = nil, output: String? = nil
   ) throws {
     self.folder = folder
@@ -53,7 +54,9 @@ final class LongzooProcess {
     let create = O_WRONLY | O_CREAT | O_APPEND
     posix_spawn_file_actions_addopen(&actions, 1, output ?? folder(".out-" + name), create, 0o644)
     posix_spawn_file_actions_addopen(&actions, 2, folder(".err-" + name), create, 0o644)
-    let command = ["/bin/sh", "-c", "cd \"$0\" && \(shell ?? "") exec \"$@\"", folder.path, try Self.binary.get()]
+    let command = [
+      "/bin/sh", "-c", "cd \"$0\" && \(shell ?? "") exec \"$@\"", folder.path, try Self.binary.get(),
+    ]
     process = try Self.spawn(command + arguments, Self.environment(environment), &actions)
     if let feed {
       close(feed.read)
@@ -87,7 +90,8 @@ final class LongzooProcess {
   }
 
   static func run(
-    _ arguments: [String], in folder: TestFolder, input: Input = .nothing, environment: [String: String] = [:],
+    _ arguments: [String], in folder: TestFolder, input: Input = .nothing,
+    environment: [String: String] = [:],
     shell: String? = nil, seconds: Double = 60, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> Outcome {
     try LongzooProcess(arguments, in: folder, input: input, environment: environment, shell: shell)
@@ -103,7 +107,9 @@ final class LongzooProcess {
   /// $LONGZOO_BINARY, or what lies beside the tests or in a release build.
   static let binary = Result<String, any Error> {
     if let given = ProcessInfo.processInfo.environment["LONGZOO_BINARY"] {
-      guard access(given, X_OK) == 0 else { throw NotBuilt(description: "LONGZOO_BINARY is \(given), and cannot be run") }
+      guard access(given, X_OK) == 0 else {
+        throw NotBuilt(description: "LONGZOO_BINARY is \(given), and cannot be run")
+      }
       return given
     }
     let root = URL(filePath: #filePath).appending(path: "../../..").standardized.path
@@ -116,7 +122,9 @@ final class LongzooProcess {
 
   /// The same OpenBLAS kernels everywhere, and no options that are meant for somebody else.
   private static func environment(_ more: [String: String]) -> [String] {
-    var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LONGZOO_") && $0.key != "OPENBLAS_CORETYPE" }
+    var all = ProcessInfo.processInfo.environment.filter {
+      !$0.key.hasPrefix("LONGZOO_") && $0.key != "OPENBLAS_CORETYPE"
+    }
     all["SWIFT_BACKTRACE"] = "enable=no"
     if hasAVX2 { all["OPENBLAS_CORETYPE"] = "Haswell" }
     all.merge(more) { $1 }

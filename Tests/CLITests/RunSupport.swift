@@ -8,7 +8,8 @@ struct Runs {
   let folder = TestFolder()
   /// Given to every run; later options win.
   var common = [
-    "--hidden-size", "8", "--pairs", "16", "--vocab-size", "64", "--val-fraction", "0", "--streams", "1", "--threads", "1",
+    "--hidden-size", "8", "--pairs", "16", "--vocab-size", "64", "--val-fraction", "0", "--streams", "1",
+    "--threads", "1",
   ]
 
   init(_ more: String...) { common += more }
@@ -41,7 +42,8 @@ struct Runs {
   ) throws -> RunResult {
     let outcome = try LongzooProcess.run(arguments, in: folder, input: input, sourceLocation: sourceLocation)
     try #require(
-      outcome.exitCode == 0, "\(arguments): exit \(outcome.exitCode), \(outcome.errors)", sourceLocation: sourceLocation)
+      outcome.exitCode == 0, "\(arguments): exit \(outcome.exitCode), \(outcome.errors)",
+      sourceLocation: sourceLocation)
     return try RunResult(outcome.output, sourceLocation: sourceLocation)
   }
 
@@ -57,7 +59,9 @@ struct Runs {
     return outcome.errors
   }
 
-  func checkpoint(_ out: String) -> FileImage { FileImage(bytes: folder.bytes(out + "/checkpoint.safetensors")) }
+  func checkpoint(_ out: String) -> FileImage {
+    FileImage(bytes: folder.bytes(out + "/checkpoint.safetensors"))
+  }
 
   func metrics(_ out: String) throws -> [[String: Any]] {
     try folder.text(out + "/metrics.jsonl").split(separator: "\n").map { line in
@@ -74,9 +78,12 @@ extension LongzooProcess.Outcome {
     #expect(!isCrash, "\(what): \(errors)", sourceLocation: sourceLocation)
     #expect(output.isEmpty, "\(what): \(output)", sourceLocation: sourceLocation)
     let first = errors.split(separator: "\n").first ?? ""
-    #expect(first.count > 20 && !first.contains("Fatal error"), "\(what): \(errors)", sourceLocation: sourceLocation)
+    #expect(
+      first.count > 20 && !first.contains("Fatal error"), "\(what): \(errors)", sourceLocation: sourceLocation
+    )
     for text in mentions {
-      #expect(errors.contains(text), "\(what): \(errors) does not say \(text)", sourceLocation: sourceLocation)
+      #expect(
+        errors.contains(text), "\(what): \(errors) does not say \(text)", sourceLocation: sourceLocation)
     }
   }
 }

@@ -12,7 +12,9 @@ import Testing
       "plain": [folder.put("plain", bytes)],
       "zst": [folder.put("one.zst", Sample.zstd(bytes))],
       "lz4": [folder.put("one.lz4", Sample.lz4(bytes))],
-      "two frames": [folder.put("two.zst", Sample.zstd(Array(bytes[..<1501])) + Sample.zstd(Array(bytes[1501...])))],
+      "two frames": [
+        folder.put("two.zst", Sample.zstd(Array(bytes[..<1501])) + Sample.zstd(Array(bytes[1501...])))
+      ],
       "two files": [folder.put("a", Array(bytes[..<777])), folder.put("b", Array(bytes[777...]))],
     ]
     var digests: [String: String] = [:]
@@ -46,7 +48,9 @@ import Testing
     #expect(Set(digests.values).count == 1, "\(digests)")
   }
 
-  @Test(arguments: [[], ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--context", "50"]])
+  @Test(arguments: [
+    [], ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--context", "50"],
+  ])
   func sixteenStreamsFromAnyFile(options: [String]) throws {
     let digests = try digests(Runs("--streams", "16"), options, pipes: false)
     #expect(digests.count == 6)
@@ -60,9 +64,11 @@ import Testing
     let other = runs.folder.put("other", Sample.tokens(4000, seed: 2))
     var digests = [try runs.train(data).digest, try runs.train(other).digest]
     for options in [
-      ["--seed", "1338"], ["--streams", "2"], ["--eps", "0.05"], ["--lr", "0.02"], ["--lifetime", "3"], ["--window", "9"],
+      ["--seed", "1338"], ["--streams", "2"], ["--eps", "0.05"], ["--lr", "0.02"], ["--lifetime", "3"],
+      ["--window", "9"],
       ["--context", "80"], ["--readout", "zo"], ["--perturbation", "rademacher"], ["--optimizer", "sgd"],
-      ["--skip-tokens", "1"], ["--max-steps", "41"], ["--layers", "2"], ["--pairs", "17"], ["--momentum", "0.8"],
+      ["--skip-tokens", "1"], ["--max-steps", "41"], ["--layers", "2"], ["--pairs", "17"],
+      ["--momentum", "0.8"],
       ["--beta2", "0.9"], ["--weight-decay", "0.1"], ["--lr-schedule", "cosine"], ["--warmup", "10"],
     ] {
       let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "x"), in: runs.folder)

@@ -21,7 +21,9 @@ import Testing
 
     func expectIntact(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
       #expect(runs.checkpoint("kept") == checkpoint, "\(what)", sourceLocation: sourceLocation)
-      let temporaries = try? FileManager.default.contentsOfDirectory(atPath: runs.folder("kept")).filter { $0.contains(".tmp-") }
+      let temporaries = try? FileManager.default.contentsOfDirectory(atPath: runs.folder("kept")).filter {
+        $0.contains(".tmp-")
+      }
       #expect(temporaries == [], "\(what)", sourceLocation: sourceLocation)
     }
 
@@ -45,7 +47,8 @@ import Testing
       let codec = isNameless ? ["--compression", file.path.hasSuffix("zst") ? "zstd" : "lz4"] : []
       let errors = try earlier.runs.fail(
         file.exitCode,
-        ["--max-steps", "1M", "--dtype", file.dtype, "--vocab-size", "\(file.vocabSize ?? 256)"] + options + codec
+        ["--max-steps", "1M", "--dtype", file.dtype, "--vocab-size", "\(file.vocabSize ?? 256)"] + options
+          + codec
           + (isPipe ? [] : [path]),
         out: "kept", input: isPipe ? .file(path) : .nothing, mentions: [isPipe ? "standard input" : path])
       // One sentence: one line.
@@ -84,7 +87,8 @@ import Testing
     let limit = ["--max-steps", "1M"]
     for streams in ["1", "8"] {
       try earlier.runs.fail(
-        65, limit + ["--streams", streams, plain], out: "kept", mentions: [plain, "200", "byte 1234", "token 1234"])
+        65, limit + ["--streams", streams, plain], out: "kept",
+        mentions: [plain, "200", "byte 1234", "token 1234"])
       try earlier.runs.fail(
         65, limit + ["--streams", streams, packed], out: "kept", mentions: [packed, "200", "token 1234"])
       earlier.expectIntact("--streams \(streams)")
@@ -115,7 +119,9 @@ import Testing
     let runs = Runs("--max-steps", "10")
     for (name, bytes) in [("none", []), ("one", [UInt8(1)])] {
       let path = runs.folder.put(name, bytes)
-      for streams in ["1", "4"] { try runs.fail(65, ["--streams", streams, path], mentions: [bytes.isEmpty ? path : "too few"]) }
+      for streams in ["1", "4"] {
+        try runs.fail(65, ["--streams", streams, path], mentions: [bytes.isEmpty ? path : "too few"])
+      }
       try runs.fail(65, ["-"], input: .bytes(bytes), mentions: ["standard input"])
     }
     #expect(try runs.train(runs.folder.put("two", [1, 2])).steps == 10)
@@ -129,7 +135,8 @@ import Testing
       try earlier.runs.fail(66, ["data", "--init", path], out: "kept", mentions: [path])
       try earlier.runs.fail(66, ["data", path], out: "kept", mentions: [path])
     }
-    try earlier.runs.fail(66, [earlier.runs.folder.path], out: "kept", mentions: [earlier.runs.folder.path, "folder"])
+    try earlier.runs.fail(
+      66, [earlier.runs.folder.path], out: "kept", mentions: [earlier.runs.folder.path, "folder"])
     earlier.expectIntact("missing")
     try earlier.expectResumable()
   }
@@ -143,7 +150,9 @@ import Testing
       let option = ["--max-steps", "1M", "--expect-tokens", "\(wrong)"]
       for path in ["data", packed] {
         for streams in ["1", "4"] {
-          try runs.fail(65, option + ["--streams", streams, path], out: "kept", mentions: [path, "\(wrong)", "--expect-tokens"])
+          try runs.fail(
+            65, option + ["--streams", streams, path], out: "kept",
+            mentions: [path, "\(wrong)", "--expect-tokens"])
         }
       }
       try runs.fail(
@@ -152,11 +161,14 @@ import Testing
     }
     // The producer has failed half way.
     try runs.fail(
-      65, ["--max-steps", "1M", "--expect-tokens", "\(count)", "-"], out: "kept", input: .bytes(Array(Self.tokens[..<1500])),
+      65, ["--max-steps", "1M", "--expect-tokens", "\(count)", "-"], out: "kept",
+      input: .bytes(Array(Self.tokens[..<1500])),
       mentions: ["1500", "pipefail"])
     earlier.expectIntact("half of a pipe")
     #expect(try runs.train("--expect-tokens", "3k", packed).steps == 40)
-    #expect(try runs.train("--max-steps", "1M", "--expect-tokens", "3k", "-", input: .bytes(Self.tokens))["tokens"] == count - 1)
+    #expect(
+      try runs.train("--max-steps", "1M", "--expect-tokens", "3k", "-", input: .bytes(Self.tokens))["tokens"]
+        == count - 1)
     try earlier.expectResumable()
   }
 
@@ -168,7 +180,9 @@ import Testing
     packed[packed.count - 2] ^= 4
     let held = runs.folder.put("held.zst", packed)
     try runs.fail(65, ["--val", held, data], out: "run", mentions: [held])
-    #expect(try runs.resume("run", "--max-steps", "40", "--val", data).digest == runs.train(data, "--max-steps", "40").digest)
+    #expect(
+      try runs.resume("run", "--max-steps", "40", "--val", data).digest
+        == runs.train(data, "--max-steps", "40").digest)
   }
 
   // MARK: Folders and disks
@@ -178,7 +192,8 @@ import Testing
     runs.folder.put("data", Self.tokens)
     runs.folder.put("file", [1])
     for out in ["file", "file/below", "/proc/longzoo", "/dev/null", "/proc/version/x"] {
-      try runs.fail(74, ["data"], out: out, mentions: [out.hasPrefix("file") ? "file" : out.replacing("/x", with: "")])
+      try runs.fail(
+        74, ["data"], out: out, mentions: [out.hasPrefix("file") ? "file" : out.replacing("/x", with: "")])
     }
     #expect(runs.folder.bytes("file") == [1])
     // A name of one letter, a deep one, one with a slash at its end.
@@ -189,7 +204,8 @@ import Testing
     let runs = Runs()
     runs.folder.put("data", Self.tokens)
     let child = try LongzooProcess(
-      runs.arguments(["--log-interval", "1", "-"], out: "run"), in: runs.folder, input: .stalled(Array(Self.tokens[..<200])))
+      runs.arguments(["--log-interval", "1", "-"], out: "run"), in: runs.folder,
+      input: .stalled(Array(Self.tokens[..<200])))
     let deadline = Date().addingTimeInterval(20)
     while runs.folder.bytes("run/metrics.jsonl").isEmpty, Date() < deadline { usleep(5000) }
     let before = runs.checkpoint("run")
@@ -204,10 +220,12 @@ import Testing
     for _ in 0..<2 {
       let outcome = try LongzooProcess.run(
         ["train", "--resume", "kept", "--max-steps", "80"], in: earlier.runs.folder, shell: "ulimit -f 8;")
-      outcome.expectFailure(74, mentions: ["cannot write kept/checkpoint.safetensors", "larger than the system allows"], "EFBIG")
+      outcome.expectFailure(
+        74, mentions: ["cannot write kept/checkpoint.safetensors", "larger than the system allows"], "EFBIG")
       earlier.expectIntact("EFBIG")
     }
-    try earlier.runs.fail(74, ["data"], out: "new", shell: "ulimit -f 8;", mentions: ["new/checkpoint.safetensors"])
+    try earlier.runs.fail(
+      74, ["data"], out: "new", shell: "ulimit -f 8;", mentions: ["new/checkpoint.safetensors"])
     #expect(earlier.runs.checkpoint("new").isEmpty)
     try earlier.expectResumable()
   }
@@ -228,7 +246,11 @@ import Testing
       let shell = Process()
       shell.executableURL = URL(filePath: "/bin/sh")
       shell.arguments = ["-c", command + " 2>/dev/null"]
-      return (try? shell.run()) != nil && { shell.waitUntilExit(); return shell.terminationStatus == 0 }()
+      return (try? shell.run()) != nil
+        && {
+          shell.waitUntilExit()
+          return shell.terminationStatus == 0
+        }()
     }
 
     static let isPossible: Bool = {
@@ -247,7 +269,9 @@ import Testing
     let before = runs.checkpoint("disk/kept")
     #expect(SmallDisk.run("dd if=/dev/zero of='\(disk.path)/filler' bs=4k") == false)
     for out in ["disk/kept", "disk/new"] {
-      let arguments = out == "disk/new" ? runs.arguments(["data"], out: out) : ["train", "--resume", out, "--max-steps", "80"]
+      let arguments =
+        out == "disk/new"
+        ? runs.arguments(["data"], out: out) : ["train", "--resume", out, "--max-steps", "80"]
       let outcome = try LongzooProcess.run(arguments, in: runs.folder)
       outcome.expectFailure(74, mentions: [out], out)
     }
@@ -259,7 +283,9 @@ import Testing
   @Test func aFullStandardOutput() throws {
     let runs = Runs("--max-steps", "5")
     runs.folder.put("data", Self.tokens)
-    for arguments in [runs.arguments(["data"], out: "run"), runs.arguments(["data", "--dry-run"], out: "run")] {
+    for arguments in [
+      runs.arguments(["data"], out: "run"), runs.arguments(["data", "--dry-run"], out: "run"),
+    ] {
       let outcome = try LongzooProcess(arguments, in: runs.folder, output: "/dev/full").wait()
       outcome.expectFailure(74, mentions: ["standard output", "full"], "/dev/full")
     }
@@ -269,14 +295,18 @@ import Testing
 
   @Test(arguments: [
     ["--no-such-option"], ["--pairs", "0"], ["--pairs", "-3"], ["--pairs", "many"], ["--hidden-size", "0"],
-    ["--hidden-size", "1.5"], ["--layers", "0"], ["--layers", "1000"], ["--streams", "0"], ["--streams", "17"],
+    ["--hidden-size", "1.5"], ["--layers", "0"], ["--layers", "1000"], ["--streams", "0"],
+    ["--streams", "17"],
     ["--context", "-1"], ["--context", "ten"], ["--context", "1.5"], ["--context", "99999999999999999999"],
-    ["--context", "1KiB"], ["--window", "0"], ["--window", "half"], ["--window", "context", "--context", "0"],
+    ["--context", "1KiB"], ["--window", "0"], ["--window", "half"],
+    ["--window", "context", "--context", "0"],
     ["--eps", "0"], ["--eps", "-1"], ["--eps", "nan"], ["--eps", "inf"], ["--lr", "-1"], ["--lr", "nan"],
     ["--momentum", "1"], ["--beta2", "1.5"], ["--weight-decay", "-1"], ["--lifetime", "0"], ["--seed", "-1"],
-    ["--threads", "0"], ["--threads", "5000"], ["--max-steps", "0"], ["--max-steps", "-5"], ["--max-tokens", "0"],
+    ["--threads", "0"], ["--threads", "5000"], ["--max-steps", "0"], ["--max-steps", "-5"],
+    ["--max-tokens", "0"],
     ["--max-seconds", "0"], ["--max-seconds", "nan"], ["--val-fraction", "1"], ["--val-fraction", "-0.1"],
-    ["--val-fraction", "0.1", "--val", "data"], ["--dtype", "u64"], ["--compression", "gzip"], ["--vocab-size", "0"],
+    ["--val-fraction", "0.1", "--val", "data"], ["--dtype", "u64"], ["--compression", "gzip"],
+    ["--vocab-size", "0"],
     ["--cell", "gru"], ["--estimator", "bptt"], ["--perturbation", "gaussian"], ["--readout", "none"],
     ["--optimizer", "lion"], ["--lr-schedule", "square"], ["--reset", "doc"], ["--memory-budget", "512M"],
     ["--memory-budget", "-1"], ["--memory-budget"], ["--zstd-window-log", "9"], ["--zstd-window-log", "32"],
@@ -288,7 +318,9 @@ import Testing
     runs.folder.put("data", Self.tokens)
     // The data first: a last option without a value must not swallow it.
     let outcome = try LongzooProcess.run(
-      ["train", "data"] + runs.common.filter { !($0 == "--val-fraction" || $0 == "0") } + ["--out-dir", "new"] + options,
+      ["train", "data"] + runs.common.filter { !($0 == "--val-fraction" || $0 == "0") } + [
+        "--out-dir", "new",
+      ] + options,
       in: runs.folder)
     outcome.expectFailure(64, mentions: [String(options[0].split(separator: "=")[0])], "\(options)")
     #expect(!runs.folder.names.contains("new"), "\(options)")
@@ -313,7 +345,9 @@ import Testing
     let runs = Runs()
     runs.folder.put("data", Self.tokens)
     try runs.fail(66, ["--config", "missing.json", "data"], mentions: ["missing.json"])
-    for (name, text) in [("garbage", "pairs = 3"), ("list", "[1]"), ("nested", #"{"pairs":{"x":1}}"#), ("void", "")] {
+    for (name, text) in [
+      ("garbage", "pairs = 3"), ("list", "[1]"), ("nested", #"{"pairs":{"x":1}}"#), ("void", ""),
+    ] {
       runs.folder.put(name, Array(text.utf8))
       try runs.fail(65, ["--config", name, "data"], mentions: [name])
     }
@@ -330,7 +364,8 @@ import Testing
     for options in [
       ["--max-tokens", "100", "--max-steps", huge], ["--context", huge, "--max-steps", "4"],
       ["--window", huge, "--context", "40", "--max-steps", "2"], ["--max-tokens", huge, "--max-steps", "4"],
-      ["--eval-tokens", huge, "--val-fraction", "0.1", "--max-steps", "4"], ["--warmup", huge, "--max-steps", "4"],
+      ["--eval-tokens", huge, "--val-fraction", "0.1", "--max-steps", "4"],
+      ["--warmup", huge, "--max-steps", "4"],
       ["--log-interval", huge, "--save-interval", huge, "--eval-interval", huge, "--max-steps", "4"],
       ["--memory-budget", huge, "--max-steps", "4"], ["--seed", "\(UInt64.max)", "--max-steps", "4"],
       ["--streams", "16", "--context", huge, "--max-steps", "4"],
@@ -353,8 +388,11 @@ import Testing
     let runs = Runs("--max-steps", "5")
     runs.folder.put("data", Self.tokens)
     let need = try #require(try runs.train("data").memory["peak_total"])
-    let errors = try runs.fail(64, ["--memory-budget", "\(need - 1)", "data"], out: "new", mentions: ["--memory-budget"])
-    for name in ["parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "total", "budget"] {
+    let errors = try runs.fail(
+      64, ["--memory-budget", "\(need - 1)", "data"], out: "new", mentions: ["--memory-budget"])
+    for name in [
+      "parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "total", "budget",
+    ] {
       #expect(errors.contains("\n  \(name) "), "\(errors)")
     }
     #expect(!runs.folder.names.contains("new"))
@@ -366,8 +404,11 @@ import Testing
     let packed = try runs.train("-", input: .bytes(Sample.zstd(Self.tokens)))
     let more = try #require(packed.memory["peak_total"])
     #expect(more > plain)
-    #expect(try runs.train("--memory-budget", "\(more)", "-", input: .bytes(Sample.zstd(Self.tokens))).digest == packed.digest)
+    #expect(
+      try runs.train("--memory-budget", "\(more)", "-", input: .bytes(Sample.zstd(Self.tokens))).digest
+        == packed.digest)
     try runs.fail(
-      64, ["--memory-budget", "\(more - 1)", "-"], input: .bytes(Sample.zstd(Self.tokens)), mentions: ["--memory-budget"])
+      64, ["--memory-budget", "\(more - 1)", "-"], input: .bytes(Sample.zstd(Self.tokens)),
+      mentions: ["--memory-budget"])
   }
 }

@@ -5,7 +5,9 @@ import Testing
 @Suite struct TrainResumeTests {
   private static let tokens = Sample.tokens(4000)
 
-  private func expectSame(_ part: RunResult, _ whole: RunResult, sourceLocation: SourceLocation = #_sourceLocation) {
+  private func expectSame(
+    _ part: RunResult, _ whole: RunResult, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
     #expect(part.digest == whole.digest, sourceLocation: sourceLocation)
     for key in ["steps", "tokens", "token_columns"] {
       #expect(part.values[key] as? Int == whole.values[key] as? Int, "\(key)", sourceLocation: sourceLocation)
@@ -42,7 +44,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--lifetime", "1"], ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"], ["--window", "context", "--context", "24"],
+    ["--lifetime", "1"], ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"],
+    ["--window", "context", "--context", "24"],
     ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--lifetime", "3"],
     ["--optimizer", "sgd", "--warmup", "60"], ["--skip-tokens", "11", "--context", "0"],
   ])
@@ -52,7 +55,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"], ["--readout", "zo", "--perturbation", "rademacher"],
+    ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"],
+    ["--readout", "zo", "--perturbation", "rademacher"],
   ])
   func sixteenStreams(options: [String]) throws {
     let runs = Runs("--streams", "16")
@@ -92,7 +96,8 @@ import Testing
 
   @Test(arguments: [["--streams", "1"], ["--streams", "16"], ["--streams", "1", "-"]])
   func killedRunsGoOnFromTheirLastCheckpoint(options: [String]) throws {
-    let runs = Runs("--max-steps", "6000", "--save-interval", "150", "--log-interval", "20", "--lifetime", "4")
+    let runs = Runs(
+      "--max-steps", "6000", "--save-interval", "150", "--log-interval", "20", "--lifetime", "4")
     let isPipe = options.last == "-"
     let input: LongzooProcess.Input = isPipe ? .bytes(Sample.tokens(50_000)) : .nothing
     let data = isPipe ? [] : [runs.folder.put("data.lz4", Sample.lz4(Sample.tokens(50_000)))]
@@ -105,7 +110,8 @@ import Testing
     var result: RunResult?
     for attempt in 0..<12 where result == nil {
       let resume = ["train", "--json", "--quiet", "--resume", "run"]
-      let child = try LongzooProcess(runs.checkpoint("run").isEmpty ? begin : resume, in: runs.folder, input: input)
+      let child = try LongzooProcess(
+        runs.checkpoint("run").isEmpty ? begin : resume, in: runs.folder, input: input)
       if attempt < 6 {
         let microseconds = Int.random(in: 5000...180_000)
         usleep(UInt32(microseconds))
@@ -156,7 +162,8 @@ import Testing
     expectSame(stopped, whole)
 
     // The command as it is printed, in a shell.
-    let command = try #require(outcome.errors.split(separator: "\n").last { $0.contains("longzoo train --resume") })
+    let command = try #require(
+      outcome.errors.split(separator: "\n").last { $0.contains("longzoo train --resume") })
     let options = try #require(command.range(of: "longzoo ")).upperBound
     let binary = try LongzooProcess.binary.get()
     let resumed = try LongzooProcess.run(
@@ -164,7 +171,8 @@ import Testing
       shell: "exec '\(binary)' \(command[options...]) --json --quiet --max-steps \(stopped.steps + 77);")
     #expect(resumed.exitCode == 0, "\(command): \(resumed.errors)")
     expectSame(
-      try RunResult(resumed.output), try runs.train("--max-steps", "\(stopped.steps + 77)", data, input: input))
+      try RunResult(resumed.output),
+      try runs.train("--max-steps", "\(stopped.steps + 77)", data, input: input))
   }
 
   @Test func peopleAreToldHowToGoOn() throws {
@@ -209,7 +217,8 @@ import Testing
     #expect(other["out_dir"] == "other")
     #expect(runs.checkpoint("run") == before)
     // From the file.
-    expectSame(try runs.resume("run/checkpoint.safetensors", "--out-dir", "third", "--max-steps", "60"), whole)
+    expectSame(
+      try runs.resume("run/checkpoint.safetensors", "--out-dir", "third", "--max-steps", "60"), whole)
     // Alone, with --out-dir.
     for options in [["--resume", "--out-dir", "run"], ["--out-dir=run", "--resume"]] {
       let outcome = try LongzooProcess.run(
@@ -225,7 +234,8 @@ import Testing
     let whole = try runs.train("--max-steps", "60", "-", input: .bytes(Self.tokens))
     try runs.train("-", out: "run", input: .bytes(Self.tokens))
     let outcome = try LongzooProcess.run(
-      ["train", "--json", "--quiet", "--out-dir", "run", "--max-steps", "60", "--resume", "-"], in: runs.folder,
+      ["train", "--json", "--quiet", "--out-dir", "run", "--max-steps", "60", "--resume", "-"],
+      in: runs.folder,
       input: .bytes(Self.tokens))
     expectSame(try RunResult(outcome.output), whole)
   }
@@ -235,8 +245,10 @@ import Testing
     try runs.train(runs.folder.put("data", Self.tokens), out: "run")
     let before = runs.checkpoint("run")
     for options in [
-      ["--hidden-size", "9"], ["--layers", "2"], ["--pairs", "8"], ["--streams", "2"], ["--vocab-size", "65"],
-      ["--readout", "zo"], ["--perturbation", "rademacher"], ["--lifetime", "77"], ["--seed", "1"], ["--window", "9"],
+      ["--hidden-size", "9"], ["--layers", "2"], ["--pairs", "8"], ["--streams", "2"],
+      ["--vocab-size", "65"],
+      ["--readout", "zo"], ["--perturbation", "rademacher"], ["--lifetime", "77"], ["--seed", "1"],
+      ["--window", "9"],
       ["--optimizer", "sgd"], ["--dtype", "u16"], ["--val-fraction", "0.2"], ["--skip-tokens", "1"],
     ] {
       let outcome = try LongzooProcess.run(["train", "--resume", "run"] + options, in: runs.folder)
@@ -256,7 +268,8 @@ import Testing
       ("shorter", Array(Self.tokens.dropLast())), ("packed", Sample.zstd(Self.tokens)),
     ] {
       let other = runs.folder.put("other", bytes)
-      let outcome = try LongzooProcess.run(["train", "--resume", "run", "--max-steps", "40", other], in: runs.folder)
+      let outcome = try LongzooProcess.run(
+        ["train", "--resume", "run", "--max-steps", "40", other], in: runs.folder)
       outcome.expectFailure(65, mentions: ["other"], name)
       #expect(runs.checkpoint("run") == before, "\(name)")
     }
@@ -285,9 +298,11 @@ import Testing
     mkdir(runs.folder("none"), 0o755)
     let sound = runs.checkpoint("run").bytes
     for (path, code) in [
-      ("none", Int32(66)), ("nowhere", 66), ("run/model.safetensors", 65), (runs.folder.put("text", Array("hello".utf8)), 65),
+      ("none", Int32(66)), ("nowhere", 66), ("run/model.safetensors", 65),
+      (runs.folder.put("text", Array("hello".utf8)), 65),
       (runs.folder.put("void", []), 65), (runs.folder.put("short", Array(sound.dropLast(5))), 65),
-      (runs.folder.put("long", sound + [0]), 65), (runs.folder.put("head", Array(sound[..<100])), 65), ("/dev/null", 65),
+      (runs.folder.put("long", sound + [0]), 65), (runs.folder.put("head", Array(sound[..<100])), 65),
+      ("/dev/null", 65),
     ] {
       let outcome = try LongzooProcess.run(["train", "--resume", path, "--out-dir", "new"], in: runs.folder)
       outcome.expectFailure(code, mentions: [path], path)
@@ -309,10 +324,15 @@ import Testing
       bytes[place] = trial % 3 == 0 ? UInt8(ascii: "-") : UInt8(ascii: "9")
       let path = runs.folder.put("damaged", bytes)
       let outcome = try LongzooProcess.run(
-        ["train", "--resume", path, "--out-dir", "new", "--max-steps", "24", "--memory-budget", "1GiB", "--threads", "1"],
+        [
+          "train", "--resume", path, "--out-dir", "new", "--max-steps", "24", "--memory-budget", "1GiB",
+          "--threads", "1",
+        ],
         in: runs.folder, seconds: 20)
       let around = String(decoding: bytes[max(8, place - 30)...(place + 10)], as: UTF8.self)
-      #expect([0, 64, 65, 66, 74].contains(outcome.exitCode), "exit \(outcome.exitCode) at …\(around)…: \(outcome.errors)")
+      #expect(
+        [0, 64, 65, 66, 74].contains(outcome.exitCode),
+        "exit \(outcome.exitCode) at …\(around)…: \(outcome.errors)")
     }
   }
 }
