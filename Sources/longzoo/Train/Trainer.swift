@@ -90,7 +90,8 @@ final class Trainer {
     }
     if reason == .endOfData, progress.step == 0 {
       let name = configuration.isPipe ? "standard input" : configuration.paths[0]
-      throw RunFailure.badData("\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
+      throw RunFailure.badData(
+        "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
     }
     progress.trainSeconds = clock.seconds
     if !isWithinWindow { try save() }
