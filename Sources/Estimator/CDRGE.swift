@@ -7,7 +7,7 @@ import Model
 /// states from window to window; after a lifetime of R windows it takes a new direction and starts again from the clean
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime.
-public final class CDRGE {
+public final class CDRGE: GradientEstimator {
   public struct Configuration: Sendable {
     public var pairs: Int
     public var epsilon: Float
@@ -40,6 +40,7 @@ public final class CDRGE {
   public let population: Population
   /// The estimate of the last window, in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
+  private let weights: PackedWeights
   private let directions: Directions
   private let zerothOrder: ZerothOrderGradient
   private let readout: ReadoutGradient?
@@ -54,6 +55,7 @@ public final class CDRGE {
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(for: shape, c)
     var table = Population.byteCount(for: layout, pairs: c.pairs, streams: c.streams, threads: threads)
+    table[.parameters] = PackedWeights.byteCount(for: layout)
     table[.activations] += ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
     table[.perturbations] +=
       Directions.byteCount(for: layout, pairs: c.pairs)
@@ -83,6 +85,7 @@ public final class CDRGE {
     population = try Population(
       layout, pairs: configuration.pairs, streams: configuration.streams, threads: pool.threads,
       instructions: instructions, ledger: ledger)
+    weights = try PackedWeights(layout, ledger: ledger)
     directions = try Directions(
       population, seed: configuration.seed, instructions: instructions, ledger: ledger)
     zerothOrder = try ZerothOrderGradient(
@@ -101,6 +104,8 @@ public final class CDRGE {
 
   // MARK: One window
 
+  public func take(_ parameters: Parameters) { weights.pack(parameters, on: pool) }
+
   /// Begins window number `window`: the tiles whose lifetime is over take new directions from the clean states.
   public func beginWindow(_ window: Int) {
     let lifetime = configuration.lifetime
@@ -114,7 +119,7 @@ public final class CDRGE {
   }
 
   /// Draws again the directions that were in use when window `window` ended; the states are the caller's to restore.
-  public func restoreDirections(ofWindow window: Int) {
+  public func restore(afterWindow window: Int) {
     draw(tiles: Array(0..<population.tiles), window: window)
   }
 
@@ -127,7 +132,7 @@ public final class CDRGE {
   /// Runs the population over the next `count` tokens of every stream.
   /// - Parameters:
   ///   - tokens: [streams][stride], of each row count + 1.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, weights: PackedWeights) {
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     let rows = readout?.rows
     pool.run(population.tiles) { tile, thread in
@@ -139,12 +144,17 @@ public final class CDRGE {
   }
 
   /// What a window of the population says.
-  public struct WindowResult: Sendable {
+  public struct WindowResult: GradientResult {
     /// Mean loss of a token over all columns, in nats.
     public var loss: Double
     /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
     public var brokenPairs: Int
-    public var hasGradient: Bool { brokenPairs == 0 }
+    public var refusal: String? {
+      brokenPairs == 0
+        ? nil
+        : "\(brokenPairs) pairs had an infinite or NaN loss; their states start again from zero "
+          + "(a smaller --lr or --eps helps if this goes on)"
+    }
   }
 
   /// Ends a window of `tokens` tokens: computes `gradient`.
@@ -175,4 +185,11 @@ public final class CDRGE {
 
   /// A context begins: all states are zero again.
   public func beginContext() { population.resetStates() }
+
+  public var carried: [CarriedState] {
+    [
+      CarriedState("population.states", floats: population.states),
+      CarriedState("population.seen", words: population.seen),
+    ]
+  }
 }

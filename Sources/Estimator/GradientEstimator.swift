@@ -6,32 +6,61 @@ import Model
 /// A window is `beginWindow`, `consume` for each of its chunks, `finishWindow`. Recurrent states are carried from window to
 /// window until `beginContext`.
 public protocol GradientEstimator: AnyObject {
-  /// The form in which the estimator reads the model.
-  associatedtype Weights
   associatedtype WindowResult: GradientResult
 
   /// Of the last window, in the order of `ModelShape.tensors`.
   var gradient: Buffer<Float> { get }
 
+  /// The weights from here on; to be called whenever they have changed. `parameters` must stay until the window's end.
+  func take(_ parameters: Parameters)
+
   func beginWindow(_ window: Int)
 
   /// Takes the next `count` tokens of every stream; `tokens`: [streams][stride], of each row count + 1.
-  func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, weights: Weights)
+  func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int)
 
   /// Ends a window of `tokens` tokens a stream: computes `gradient`.
   func finishWindow(tokens: Int) -> WindowResult
 
   /// A context begins: all states are zero again.
   func beginContext()
+
+  /// What a checkpoint has to keep beside the weights.
+  var carried: [CarriedState] { get }
+
+  /// Makes again what `carried` leaves out, as it was when window number `window` ended; then `carried` is to be filled.
+  func restore(afterWindow window: Int)
+}
+
+/// A piece of an estimator's memory that outlives a window.
+public struct CarriedState {
+  public enum Element: Sendable { case float32, uint16 }
+
+  public let name: String
+  public let element: Element
+  public let bytes: UnsafeMutableRawBufferPointer
+
+  init(_ name: String, floats: borrowing Buffer<Float>) {
+    self.name = name
+    element = .float32
+    bytes = UnsafeMutableRawBufferPointer(floats.elements)
+  }
+
+  init(_ name: String, words: borrowing Buffer<UInt16>) {
+    self.name = name
+    element = .uint16
+    bytes = UnsafeMutableRawBufferPointer(words.elements)
+  }
 }
 
 /// What a window says.
 public protocol GradientResult: Sendable {
   /// Mean loss of a token, in nats.
   var loss: Double { get }
-  /// Whether there is a gradient to follow; there is none where a number was infinite or NaN.
-  var hasGradient: Bool { get }
+  /// Why there is no gradient to follow, as a sentence; nil if there is one.
+  var refusal: String? { get }
 }
 
-extension CDRGE.WindowResult: GradientResult {}
-extension CDRGE: GradientEstimator {}
+extension GradientResult {
+  public var hasGradient: Bool { refusal == nil }
+}

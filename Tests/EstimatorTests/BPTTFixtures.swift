@@ -32,6 +32,7 @@ struct BPTTCase {
     _ bptt: BPTT, _ range: Range<Int>? = nil, chunk: Int = .max, number: Int = 0
   ) -> BPTT.WindowResult {
     let range = range ?? 0..<tokens
+    bptt.take(parameters)
     bptt.beginWindow(number)
     var first = range.lowerBound
     while first < range.upperBound {
@@ -41,7 +42,7 @@ struct BPTTCase {
       for (stream, row) in rows.enumerated() {
         for i in 0...count { values[stream * (count + 3) + i] = row[first + i] }
       }
-      bptt.consume(values, stride: count + 3, count: count, weights: parameters)
+      bptt.consume(values, stride: count + 3, count: count)
       first += count
     }
     return bptt.finishWindow(tokens: range.count)

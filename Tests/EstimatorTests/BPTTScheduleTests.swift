@@ -73,8 +73,9 @@ struct BPTTScheduleTests {
     for stream in [0, 5, 12] {
       let alone = try BPTT(
         model.shape, .init(streams: 1, window: 20), pool: ThreadPool(threads: 1), ledger: MemoryLedger())
+      alone.take(model.parameters)
       alone.beginWindow(0)
-      alone.consume(model.rows[stream], stride: 21, count: 20, weights: model.parameters)
+      alone.consume(model.rows[stream], stride: 21, count: 20)
       _ = alone.finishWindow(tokens: 20)
       for part in 0..<2 {
         for u in 0..<units {

@@ -60,10 +60,10 @@ struct EstimatorBrokenPairTests {
     let at = Self.shape.slice(.readoutBias).offset + 5
     let sound = under.parameters.values[at]
     under.parameters.values[at] = .nan
-    under.weights.pack(under.parameters, on: under.pool)
+    under.estimator.take(under.parameters)
     #expect(under.window(0, chunks: [4]).brokenPairs == 20)
     under.parameters.values[at] = sound
-    under.weights.pack(under.parameters, on: under.pool)
+    under.estimator.take(under.parameters)
     let result = under.window(1, from: 4, chunks: [4])
     #expect(result.brokenPairs == 0 && under.gradient.allSatisfy { $0.isFinite })
   }

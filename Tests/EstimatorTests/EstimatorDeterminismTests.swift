@@ -28,7 +28,7 @@ struct EstimatorDeterminismTests {
     for number in 0..<5 {
       under.window(number, from: 6 * number, chunks: [4, 2])
       optimizer.update(under.parameters, gradient: under.estimator.gradient, rate: 0.01, on: under.pool)
-      under.weights.pack(under.parameters, on: under.pool)
+      under.estimator.take(under.parameters)
       bits.append(under.gradientBits)
     }
     bits.append(under.parameters.values.array.map(\.bitPattern))
@@ -52,7 +52,7 @@ struct EstimatorDeterminismTests {
       let original = try estimator(mode, threads: 1)
       for number in 0...stop { original.window(number, from: 6 * number, chunks: [6]) }
       let copy = try estimator(mode, threads: 2)
-      copy.estimator.restoreDirections(ofWindow: stop)
+      copy.estimator.restore(afterWindow: stop)
       let (from, to) = (original.estimator.population, copy.estimator.population)
       expectSame(to.signs.array, from.signs.array)
       to.states.pointer.update(from: from.states.pointer, count: from.states.count)

@@ -52,7 +52,6 @@ struct EstimatorMode: Sendable, CustomTestStringConvertible {
 final class EstimatorUnderTest {
   let shape: ModelShape
   let parameters: Parameters
-  let weights: PackedWeights
   let estimator: CDRGE
   let pool: ThreadPool
   /// [stream][token]
@@ -67,11 +66,10 @@ final class EstimatorUnderTest {
     pool = ThreadPool(threads: threads)
     parameters = try Parameters(shape, ledger: ledger)
     estimator = try CDRGE(shape, configuration, pool: pool, ledger: ledger)
-    weights = try PackedWeights(estimator.layout, ledger: ledger)
     var random = ModelRandom(seed)
     for i in 0..<parameters.values.count { parameters.values[i] = Float(random.unit()) }
     streams = (0..<configuration.streams).map { _ in random.tokens(64, vocabulary: shape.vocabularySize) }
-    weights.pack(parameters, on: pool)
+    estimator.take(parameters)
   }
 
   var theta: [Double] { parameters.values.array.map(Double.init) }
@@ -97,7 +95,7 @@ final class EstimatorUnderTest {
     var first = start
     for count in chunks {
       flat.withUnsafeBufferPointer {
-        estimator.consume($0.baseAddress! + first, stride: stride, count: count, weights: weights)
+        estimator.consume($0.baseAddress! + first, stride: stride, count: count)
       }
       first += count
     }

@@ -19,7 +19,7 @@ struct EstimatorLearningTests {
         chunk: 6,
         seed: 5), threads: 2, seed: 5)
     under.parameters.initialize(seed: 6)
-    under.weights.pack(under.parameters, on: under.pool)
+    under.estimator.take(under.parameters)
     // The streams are at different places of the period.
     under.streams = (0..<3).map { stream in (0..<64).map { ($0 + stream) % 3 == 2 ? 1 : 0 } }
     let optimizer = try Optimizer(
@@ -32,7 +32,7 @@ struct EstimatorLearningTests {
       if number == 0 { first = result.loss }
       last = number < 290 ? 0 : last + result.loss / 10
       optimizer.update(under.parameters, gradient: under.estimator.gradient, rate: 0.03, on: under.pool)
-      under.weights.pack(under.parameters, on: under.pool)
+      under.estimator.take(under.parameters)
     }
     #expect(first > 0.8, "the loss began at \(first)")
     #expect(last < 0.1, "the loss ended at \(last)")

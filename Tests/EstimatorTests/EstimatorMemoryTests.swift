@@ -64,7 +64,7 @@ struct EstimatorMemoryTests {
       if number == 5 { under.estimator.beginContext() }
       under.window(number, from: 5 * number, chunks: [4, 1])
       optimizer.update(under.parameters, gradient: under.estimator.gradient, rate: 0.01, on: under.pool)
-      under.weights.pack(under.parameters, on: under.pool)
+      under.estimator.take(under.parameters)
     }
     #expect(ledger.snapshot() == before)
     #expect(before.peakTotal == before.current.total)

@@ -109,12 +109,14 @@ public final class BPTT: GradientEstimator {
 
   // MARK: One window
 
+  public func take(_ parameters: Parameters) { weights = parameters }
+
   public func beginWindow(_ window: Int) {
     consumed = 0
   }
 
   /// Takes the next `count` tokens of every stream; the work is done when the window ends.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, weights: Parameters) {
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     precondition(
       consumed + count <= plan.window, "\(consumed + count) tokens for a window of \(plan.window)")
     let streams = plan.streams
@@ -127,7 +129,6 @@ public final class BPTT: GradientEstimator {
       }
     }
     consumed += count
-    self.weights = weights
   }
 
   /// What a window says.
@@ -138,13 +139,14 @@ public final class BPTT: GradientEstimator {
     public var gradientNorm: Double
     /// Whether loss and gradient are finite. If not, the states that are not finite start from zero.
     public var isFinite: Bool
-    public var hasGradient: Bool { isFinite }
+    public var refusal: String? {
+      isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller --lr helps if this goes on)"
+    }
   }
 
   public func finishWindow(tokens count: Int) -> WindowResult {
     precondition(count == consumed && count > 0, "\(count) tokens of \(consumed) that came")
-    guard let weights else { preconditionFailure("a window ends that nothing was consumed in") }
-    defer { self.weights = nil }
+    guard let weights else { preconditionFailure("a window ends before any weights were taken") }
     sweep.pack(weights, on: pool)
     clearGradient()
     adjoints.elements.update(repeating: 0)
@@ -159,6 +161,11 @@ public final class BPTT: GradientEstimator {
 
   /// A context begins: all states are zero again.
   public func beginContext() { states.elements.update(repeating: 0) }
+
+  public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states)] }
+
+  /// Nothing but the states outlives a window.
+  public func restore(afterWindow window: Int) {}
 
   /// Follows the checkpoint schedule; returns the sum of the losses.
   private func runSchedule(tokens count: Int, weights: Parameters) -> Double {

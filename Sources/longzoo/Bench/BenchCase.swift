@@ -22,7 +22,6 @@ enum PeakMeter {
 final class BenchCase {
   let configuration: RunConfiguration
   private let estimator: CDRGE
-  private let weights: PackedWeights
   private let rows: TokenRows
   private var rates: [Double] = []
   private var fractions: [Double] = []
@@ -32,9 +31,8 @@ final class BenchCase {
     let ledger = MemoryLedger()
     let parameters = try Parameters(c.shape, ledger: ledger)
     parameters.initialize(seed: c.seed)
-    estimator = try CDRGE(c.shape, c.estimator, pool: pool, ledger: ledger)
-    weights = try PackedWeights(estimator.layout, ledger: ledger)
-    weights.pack(parameters, on: pool)
+    estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+    estimator.take(parameters)
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     let random = Philox(seed: c.seed, domain: .initialization, tensor: 0)
     for i in 0..<rows.values.count {
@@ -46,7 +44,7 @@ final class BenchCase {
 
   /// One chunk of tokens for every pair.
   private func advance() {
-    estimator.consume(rows.values.pointer, stride: rows.stride, count: configuration.chunk, weights: weights)
+    estimator.consume(rows.values.pointer, stride: rows.stride, count: configuration.chunk)
   }
 
   /// About 0.1 s of steps, against the peak that was measured just before.

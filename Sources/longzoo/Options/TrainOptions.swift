@@ -10,7 +10,31 @@ extension OptimizerKind: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
 
 enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
-enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument { case cdRGE = "cd-rge" }
+enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
+  case cdRGE = "cd-rge"
+  /// Exact, over the window.
+  case bptt
+  /// The same with short windows; a name for it, and other defaults.
+  case tbptt
+}
+
+/// `--checkpointing none|sqrt|binomial|N`
+enum CheckpointingChoice: Codable, Equatable {
+  case none, sqrt, binomial
+  case every(Int)
+
+  static func parse(_ text: String) throws -> CheckpointingChoice {
+    switch text {
+    case "none": return .none
+    case "sqrt": return .sqrt
+    case "binomial": return .binomial
+    default:
+      let tokens = try TokenCount.number(text)
+      guard tokens >= 1 else { throw ValidationError("a segment has at least one token.") }
+      return .every(tokens)
+    }
+  }
+}
 enum ReadoutKind: String, CaseIterable, Codable, ExpressibleByArgument {
   /// Estimated like all other parameters.
   case zo
@@ -92,7 +116,10 @@ struct StreamingOptions: ParsableArguments {
 }
 
 struct EstimatorOptions: ParsableArguments {
-  @Option(help: "The gradient estimator: cd-rge. (default: cd-rge)")
+  @Option(
+    help:
+      "The gradient estimator: cd-rge; or exact, bptt (over the whole context) or tbptt (truncated to windows of \(RunConfiguration.defaultTruncation)). (default: cd-rge)"
+  )
   var estimator: EstimatorKind?
   @Option(
     help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))",
@@ -113,6 +140,13 @@ struct EstimatorOptions: ParsableArguments {
     help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
   )
   var readout: ReadoutKind?
+  @Option(
+    help:
+      "What bptt keeps of its window: none (everything), sqrt, binomial (as many states as --memory-budget has room for), or segments of N tokens. (default: none)",
+    transform: CheckpointingChoice.parse)
+  var checkpointing: CheckpointingChoice?
+  @Option(help: "Largest norm of bptt's gradient; 0: any. (default: \(RunConfiguration.defaultClipNorm))")
+  var clipNorm: Double?
 }
 
 struct OptimizerOptions: ParsableArguments {

@@ -28,8 +28,8 @@ struct CheckpointState: Codable {
   var position: StreamPosition
 }
 
-/// `checkpoint.safetensors`: the weights in training, the optimizer's moments, the averaged weights, the population's
-/// states and the tokens that its directions have met. Directions themselves are drawn again from the seed.
+/// `checkpoint.safetensors`: the weights in training, the optimizer's moments, the averaged weights, and what the
+/// estimator carries: states, and which tokens its directions have met. Directions are drawn again from the seed.
 enum Checkpoint {
   static let key = "longzoo.checkpoint"
 
@@ -75,13 +75,16 @@ enum Checkpoint {
   }
 
   private static func memory(_ model: TrainingState) -> [Memory] {
-    let population = model.estimator.population
-    return [
+    let own = [
       Memory(name: "longzoo.optimizer.first", dtype: .f32, bytes: .init(model.optimizer.first.elements)),
       Memory(name: "longzoo.optimizer.second", dtype: .f32, bytes: .init(model.optimizer.second.elements)),
       Memory(name: "longzoo.average", dtype: .f32, bytes: .init(model.average.mean.values.elements)),
-      Memory(name: "longzoo.population.states", dtype: .f32, bytes: .init(population.states.elements)),
-      Memory(name: "longzoo.population.seen", dtype: .u16, bytes: .init(population.seen.elements)),
     ]
+    return own
+      + model.estimator.carried.map { state in
+        Memory(
+          name: "longzoo." + state.name, dtype: state.element == .float32 ? .f32 : .u16,
+          bytes: UnsafeRawBufferPointer(state.bytes))
+      }
   }
 }

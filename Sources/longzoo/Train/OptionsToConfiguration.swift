@@ -23,6 +23,9 @@ extension TrainCommand {
     set(\.context, streaming.context?.value)
     set(\.window, streaming.window)
     set(\.reset, streaming.reset)
+    set(\.estimator, estimator.estimator)
+    set(\.checkpointing, estimator.checkpointing)
+    set(\.clipNorm, estimator.clipNorm)
     set(\.pairs, estimator.pairs)
     set(\.epsilon, estimator.eps)
     set(\.perturbation, estimator.perturbation)
@@ -45,7 +48,33 @@ extension TrainCommand {
     setOptional(\.saveInterval, limits.saveInterval?.value)
     if !paths.isEmpty { c.paths = paths }
     try setDependent(&c, isNew: base == nil)
+    try refuseForeignOptions(c)
     return c
+  }
+
+  /// Options of one estimator mean nothing to another.
+  private func refuseForeignOptions(_ c: RunConfiguration) throws(RunFailure) {
+    let isExact = c.estimator != .cdRGE
+    let options: [(name: String, isGiven: Bool, belongsToExact: Bool)] = [
+      ("--pairs", estimator.pairs != nil, false), ("--eps", estimator.eps != nil, false),
+      ("--perturbation", estimator.perturbation != nil, false),
+      ("--lifetime", estimator.lifetime != nil, false),
+      ("--readout", estimator.readout != nil, false),
+      ("--checkpointing", estimator.checkpointing != nil, true),
+      ("--clip-norm", estimator.clipNorm != nil, true),
+    ]
+    for option in options where option.isGiven && option.belongsToExact != isExact {
+      throw .usage("\(option.name) means nothing to --estimator \(c.estimator.rawValue); leave it out")
+    }
+  }
+
+  /// Many positions make a minute's learning; but exact gradients of whole contexts hold each of them in full.
+  private func defaultStreams(_ c: RunConfiguration) -> Int {
+    switch c.estimator {
+    case .cdRGE: c.pairs
+    case .tbptt: RunConfiguration.defaultTruncation
+    case .bptt: 1
+    }
   }
 
   /// Defaults that depend on other options.
@@ -53,18 +82,25 @@ extension TrainCommand {
     let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     c.threads = threads
     if isNew || optimizer.lr != nil {
-      c.learningRate = optimizer.lr ?? RunConfiguration.defaultRate(c.optimizer, pairs: c.pairs)
+      c.learningRate = optimizer.lr ?? c.defaultRate
     }
     if let vocabulary = data.vocabSize {
       c.vocabularySize = vocabulary
     } else if isNew, c.dtype != .u8 {
       throw .usage("--dtype \(c.dtype.rawValue) needs --vocab-size: how many token ids there are")
     }
+    if isNew, streaming.window == nil {
+      switch c.estimator {
+      case .cdRGE: break
+      case .tbptt: c.window = .tokens(RunConfiguration.defaultTruncation)
+      case .bptt: c.window = .context
+      }
+    }
     if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
     if let streams = streaming.streams {
       c.streams = streams
     } else if isNew {
-      c.streams = c.isPipe ? 1 : c.pairs
+      c.streams = c.isPipe ? 1 : defaultStreams(c)
     }
     if let fraction = heldOut.valFraction {
       c.valFraction = fraction

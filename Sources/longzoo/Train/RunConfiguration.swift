@@ -12,6 +12,9 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultLifetime = 1
   static let defaultEpsilon = 0.2
   static let defaultSGDRate = 0.1
+  static let defaultExactRate = 0.005
+  static let defaultClipNorm = 1.0
+  static let defaultTruncation = 64
   static let defaultContext = 1_000_000
   static let defaultHoldout = 0.1
   static let defaultSchedule = ScheduleKind.constant
@@ -36,6 +39,12 @@ struct RunConfiguration: Codable, Equatable {
   var streams = 1
   var reset = ResetKind.context
   // estimator
+  var estimator = EstimatorKind.cdRGE
+  var checkpointing = CheckpointingChoice.none
+  /// Largest norm of an exact gradient; 0: any.
+  var clipNorm = defaultClipNorm
+  /// Bytes that binomial checkpointing may take: what the memory budget leaves.
+  var checkpointingBudget: Int?
   var pairs = defaultPairs
   var epsilon = defaultEpsilon
   var perturbation = DirectionKind.rank1
@@ -43,7 +52,7 @@ struct RunConfiguration: Codable, Equatable {
   var readout = ReadoutKind.exact
   // optimizer
   var optimizer = OptimizerKind.adam
-  var learningRate = defaultRate(.adam, pairs: defaultPairs)
+  var learningRate = 0.01
   var momentum = 0.9
   var beta2 = 0.999
   var weightDecay = 0.0
@@ -62,10 +71,17 @@ struct RunConfiguration: Codable, Equatable {
   var saveInterval: Int?
 
   var isPipe: Bool { paths == ["-"] }
-  /// Of twice as many pairs the estimate has √½ of the noise, and bears a rate √2 as high; measured from 64 to 1024 pairs.
-  static func defaultRate(_ optimizer: OptimizerKind, pairs: Int) -> Double {
-    optimizer == .adam ? 0.01 * (Double(pairs) / 256).squareRoot() : defaultSGDRate
+  /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
+  var defaultRate: Double {
+    guard optimizer == .adam else { return Self.defaultSGDRate }
+    return estimator == .cdRGE ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
   }
+
+  /// Columns that process a token of every stream: both of every pair, or one a stream.
+  var columns: Int { estimator == .cdRGE ? 2 * pairs : streams }
+
+  /// Of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
+  var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (estimator == .cdRGE ? 1 : 3) }
 
   /// Tokens between resets; nil: never.
   var tokensToReset: Int? { context == 0 || reset == .never ? nil : context }
@@ -79,10 +95,27 @@ struct RunConfiguration: Codable, Equatable {
   var chunk: Int {
     var window: Int?
     if case .tokens(let count) = self.window { window = count }
+    if estimator != .cdRGE { return min(window ?? .max, 256) }
     return CDRGE.chunk(for: shape, pairs: pairs, exactReadout: readout == .exact, window: window)
   }
 
-  var estimator: CDRGE.Configuration {
+  /// How evaluation reads the weights; directions play no part in it.
+  var evaluatedLayout: Layout { Layout(shape, kind: .rank1, exactReadout: true) }
+
+  var bptt: BPTT.Configuration {
+    let schedule: Checkpointing =
+      switch checkpointing {
+      case .none: .none
+      case .sqrt: .sqrt
+      case .every(let tokens): .every(tokens)
+      case .binomial: .within(bytes: checkpointingBudget ?? .max)
+      }
+    let tokens = if case .tokens(let count) = window { count } else { context }
+    return BPTT.Configuration(
+      streams: streams, window: tokens, checkpointing: schedule, clip: clipNorm > 0 ? Float(clipNorm) : nil)
+  }
+
+  var cdrge: CDRGE.Configuration {
     CDRGE.Configuration(
       pairs: pairs, epsilon: Float(epsilon), kind: perturbation, exactReadout: readout == .exact,
       lifetime: lifetime, streams: streams, chunk: chunk, seed: seed)
@@ -118,7 +151,7 @@ struct RunConfiguration: Codable, Equatable {
   /// What a resume may not change, by the option's name: the states and directions in the checkpoint mean nothing otherwise.
   var fixed: [(option: String, value: String)] {
     [
-      ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
+      ("--estimator", estimator.rawValue), ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
       ("--val-fraction", "\(valFraction)"),
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
       ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
@@ -144,10 +177,15 @@ struct RunConfiguration: Codable, Equatable {
       "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
     try require(
-      streams >= 1 && streams <= pairs,
-      "--streams \(streams): there must be from 1 to as many as --pairs (\(pairs))")
+      streams >= 1 && streams <= (estimator == .cdRGE ? pairs : 1 << 20),
+      "--streams \(streams): there must be from 1 to "
+        + (estimator == .cdRGE ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
     try require(
       !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
+    try require(
+      checkpointing != .binomial || memoryBudget != nil,
+      "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
+    try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     if case .tokens(let count) = window {

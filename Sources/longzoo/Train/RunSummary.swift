@@ -34,9 +34,9 @@ struct RunSummary {
   }
 
   /// Tokens times the columns that processed them.
-  private var tokenColumns: Int { progress.tokensPerStream * configuration.pairs * 2 }
+  private var tokenColumns: Int { progress.tokensPerStream * configuration.columns }
   private var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
-  private var gflops: Double? { rate.map { $0 * configuration.shape.flopsPerTokenColumn / 1e9 } }
+  private var gflops: Double? { rate.map { $0 * configuration.flopsPerTokenColumn / 1e9 } }
 
   /// For a shell. A pipe has to be given again from its start.
   var resumeCommand: String {
@@ -52,10 +52,10 @@ struct RunSummary {
     let c = configuration
     let window = if case .tokens(let count) = c.window { count } else { c.context }
     let fields: [(String, String)] = [
-      ("command", "\"train\""), ("estimator", "\"cd-rge\""), ("steps", "\(progress.step)"),
+      ("command", "\"train\""), ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"),
       ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
-      ("pairs", "\(c.pairs)"),
+      ("pairs", c.estimator == .cdRGE ? "\(c.pairs)" : "null"),
       ("parameters", "\(c.shape.parameterCount)"),
       ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
       ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
@@ -77,7 +77,8 @@ struct RunSummary {
     let c = configuration
     var lines = [
       "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
-      "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s"), \(c.pairs) pairs",
+      "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s")"
+        + (c.estimator == .cdRGE ? ", \(c.pairs) pairs" : ", \(c.estimator.rawValue)"),
       "tokens           \(ByteSize.grouped(tokens))",
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
       "train            \(Text.bits(progress.smoothedLoss)) bits/token",

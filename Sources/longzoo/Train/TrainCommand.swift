@@ -32,10 +32,14 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     let checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
-    let configuration = try configuration(over: stored?.configuration)
+    var configuration = try configuration(over: stored?.configuration)
     try configuration.validate()
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
 
+    if configuration.checkpointing == .binomial, let budget = configuration.memoryBudget {
+      configuration.checkpointingBudget = max(
+        0, budget - (try MemoryPlan.tableWithoutEstimator(for: configuration).total))
+    }
     let plan = try MemoryPlan.table(for: configuration)
     if dryRun { return try printPlan(plan, budget: configuration.memoryBudget) }
     if let budget = configuration.memoryBudget, plan.total > budget {
@@ -70,7 +74,7 @@ struct TrainCommand: ParsableCommand {
     try StandardStreams.printResult(
       json
         ? MemoryReport.json(plan, peakTotal: plan.total, budget: budget)
-        : "What this run would hold, whatever the length of the context:\n" + plan.formatted(budget: budget))
+        : "What this run would hold:\n" + plan.formatted(budget: budget))
   }
 
   private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {

@@ -44,12 +44,12 @@ final class Trainer {
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
     evaluator = try HeldOutEvaluator(
-      c, layout: model.estimator.layout, totalTokens: feed.totalTokens, ledger: ledger)
+      c, layout: c.evaluatedLayout, totalTokens: feed.totalTokens, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
     if let resume {
       model.optimizer.updates = resume.state.optimizerUpdates
-      if progress.step > 0 { model.estimator.restoreDirections(ofWindow: progress.step - 1) }
+      if progress.step > 0 { model.estimator.restore(afterWindow: progress.step - 1) }
       try Checkpoint.read(resume.file, into: model)
     } else {
       model.parameters.initialize(seed: c.seed)
@@ -57,7 +57,7 @@ final class Trainer {
         try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters)
       }
     }
-    model.weights.pack(model.parameters, on: pool)
+    model.estimator.take(model.parameters)
     try writeConfiguration()
   }
 
@@ -101,7 +101,7 @@ final class Trainer {
       self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
       session: (
         progress.trainSeconds - before.trainSeconds,
-        Double((progress.tokensPerStream - before.tokensPerStream) * configuration.pairs * 2)
+        Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)
       ))
   }
 
@@ -118,7 +118,7 @@ final class Trainer {
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
       if read == 0 { model.estimator.beginWindow(progress.step) }
-      model.estimator.consume(rows.values.pointer, stride: rows.stride, count: got, weights: model.weights)
+      model.estimator.consume(rows.values.pointer, stride: rows.stride, count: got)
       read += got
       if got < count { break }
     }
@@ -128,7 +128,7 @@ final class Trainer {
       model.optimizer.update(
         model.parameters, gradient: model.estimator.gradient, rate: Float(learningRate), on: pool)
       model.average.add(model.parameters, update: model.optimizer.updates, on: pool)
-      model.weights.pack(model.parameters, on: pool)
+      model.estimator.take(model.parameters)
     }
     note(result, tokens: read)
     return true
@@ -138,20 +138,18 @@ final class Trainer {
   private func fillRows(_ count: Int) throws -> Int? {
     do {
       return try rows.fill(count, from: feed)
-    } catch where error.code == .interrupted {
+    } catch  where error.code == .interrupted {
       return nil
     }
   }
 
-  private func note(_ result: CDRGE.WindowResult, tokens: Int) {
-    if result.hasGradient {
+  private func note(_ result: any GradientResult, tokens: Int) {
+    if let refusal = result.refusal {
+      progress.refusedUpdates += 1
+      log.message("update \(progress.step + 1) refused: \(refusal)")
+    } else {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
-    } else {
-      progress.refusedUpdates += 1
-      log.message(
-        "update \(progress.step + 1) refused: \(result.brokenPairs) of \(configuration.pairs) pairs had an infinite or NaN loss; "
-          + "their states start again from zero (a smaller --lr or --eps helps if this goes on)")
     }
     progress.step += 1
     progress.tokensPerStream += tokens

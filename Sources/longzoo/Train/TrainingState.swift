@@ -6,15 +6,17 @@ import Stream
 /// Everything of a run that lives in memory, and the account of it.
 final class TrainingState {
   let parameters: Parameters
-  let weights: PackedWeights
-  let estimator: CDRGE
+  let estimator: any GradientEstimator
   let optimizer: Optimizer
   let average: WeightAverage
 
   init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
     parameters = try Parameters(c.shape, ledger: ledger)
-    estimator = try CDRGE(c.shape, c.estimator, pool: pool, ledger: ledger)
-    weights = try PackedWeights(estimator.layout, ledger: ledger)
+    estimator =
+      switch c.estimator {
+      case .cdRGE: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+      }
     optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
@@ -29,9 +31,19 @@ enum MemoryPlan {
   /// - Throws: what opening the data throws; a pipe is not touched.
   static func table(for c: RunConfiguration) throws -> MemoryTable {
     let shape = c.shape
-    let layout = CDRGE.layout(for: shape, c.estimator)
-    var table = CDRGE.byteCount(for: shape, c.estimator, threads: c.threads)
-    table[.parameters] += Parameters.byteCount(for: shape) + PackedWeights.byteCount(for: layout)
+    var table = try tableWithoutEstimator(for: c)
+    switch c.estimator {
+    case .cdRGE: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .bptt, .tbptt: table = table + BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
+    }
+    return table
+  }
+
+  /// The same but for the estimator: what is left of a budget is the estimator's.
+  static func tableWithoutEstimator(for c: RunConfiguration) throws -> MemoryTable {
+    let shape = c.shape
+    var table = MemoryTable()
+    table[.parameters] = Parameters.byteCount(for: shape)
     table[.optimizer] +=
       Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
       + WeightAverage.byteCount(for: shape)
@@ -40,7 +52,7 @@ enum MemoryPlan {
       try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
     if let heldOut = c.heldOutData {
       table[.stream] += try HeldOutReader.byteCount(for: heldOut)
-      table = table + Evaluator.byteCount(for: layout)
+      table = table + Evaluator.byteCount(for: c.evaluatedLayout)
     }
     table[.checkpoint] += SafetensorsWriter.bufferBytes
     return table
