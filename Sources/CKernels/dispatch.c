@@ -8,6 +8,7 @@
                                 float *, float *);                                                                   \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
+  void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
   void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
   double lz_fma_rounds_##suffix(int64_t);
@@ -63,6 +64,12 @@ void lz_expand_signs(lz_instructions which, const uint16_t *words, ptrdiff_t row
 void lz_sum_signs(lz_instructions which, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
                   ptrdiff_t count, const float *coefficients, float *out) {
   #define CALL(suffix) lz_sum_signs_##suffix(words, tile_stride, tiles, count, coefficients, out)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_pack_rows(lz_instructions which, const float *from, ptrdiff_t columns, float *to) {
+  #define CALL(suffix) lz_pack_rows_##suffix(from, columns, to)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -116,7 +116,7 @@ static void look_up(const tile *t, const uint32_t tokens[LZ_LANES]) {
     for (ptrdiff_t r = 0; r < l->gate_stride; r++)
       for (int lane = 0; lane < LZ_LANES; lane += VL) store(t->tokens + r * LZ_LANES + lane, splat(rows[0][r]));
   } else {
-    transpose_rows(rows, l->gate_stride, t->tokens, LZ_LANES);
+    transpose_rows(rows, LZ_LANES, l->gate_stride, t->tokens, LZ_LANES);
   }
   const uint16_t *columns = ch->signs + l->s_table_column;
   if (l->shape.dense) {

@@ -59,11 +59,8 @@ static void emit_rows(const tile *t, const float *h, const uint32_t targets[LZ_L
     if (p >= ch->valid) break;
     for (ptrdiff_t v = 0; v < l->shape.vocabulary; v += 4) {
       const float *from = t->shifted + v * LZ_COLUMNS + p;
-      const v4 a = load4(from), b = load4(from + LZ_COLUMNS), c = load4(from + 2 * LZ_COLUMNS), e = load4(from + 3 * LZ_COLUMNS);
-      const v4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      const v4 ce0 = __builtin_shufflevector(c, e, 0, 4, 1, 5), ce1 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-      const v4 out[4] = {__builtin_shufflevector(ab0, ce0, 0, 1, 4, 5), __builtin_shufflevector(ab0, ce0, 2, 3, 6, 7),
-                         __builtin_shufflevector(ab1, ce1, 0, 1, 4, 5), __builtin_shufflevector(ab1, ce1, 2, 3, 6, 7)};
+      v4 out[4] = {load4(from), load4(from + LZ_COLUMNS), load4(from + 2 * LZ_COLUMNS), load4(from + 3 * LZ_COLUMNS)};
+      transpose4(out);
       for (int i = 0; i < 4; i++)
         if (p + i < ch->valid) store4(delta + (p + i) * l->delta_stride + v, out[i]);
     }

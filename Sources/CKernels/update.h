@@ -25,6 +25,15 @@ void NAME(sum_signs)(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t til
   }
 }
 
+void NAME(pack_rows)(const float *from, ptrdiff_t columns, float *to) {
+  const float *rows[LZ_BLOCK];
+  for (int j = 0; j < LZ_BLOCK; j++) rows[j] = from + j * columns;
+  const ptrdiff_t whole = columns / 4 * 4;
+  transpose_rows(rows, LZ_BLOCK, whole, to, LZ_BLOCK);
+  for (ptrdiff_t k = whole; k < columns; k++)
+    for (int j = 0; j < LZ_BLOCK; j++) to[k * LZ_BLOCK + j] = rows[j][k];
+}
+
 // Elementwise updates, on pieces that start at a vector and whose memory is padded to one.
 
 void NAME(sgd)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict velocity,

@@ -105,18 +105,24 @@ INLINE vf negated(vf x, uint16_t word, int first) {
 }
 #endif
 
-// out[j][i] = in_i[j] for 16 rows and `count` columns (a multiple of 4), out rows of `step` floats.
-INLINE void transpose_rows(const float *const *rows, ptrdiff_t count, float *out, ptrdiff_t step) {
+// Four rows of four become their columns.
+INLINE void transpose4(v4 rows[4]) {
+  const v4 ab0 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5), ab1 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+  const v4 cd0 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5), cd1 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+  rows[0] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
+  rows[1] = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
+  rows[2] = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
+  rows[3] = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
+}
+
+// out[j · step + i] = rows[i][j] for `height` rows (a multiple of 4) and `count` columns (likewise).
+INLINE void transpose_rows(const float *const *rows, int height, ptrdiff_t count, float *out, ptrdiff_t step) {
   for (ptrdiff_t j = 0; j < count; j += 4) {
     #pragma clang loop unroll(full)
-    for (int i = 0; i < 16; i += 4) {
-      const v4 a = load4(rows[i] + j), b = load4(rows[i + 1] + j), c = load4(rows[i + 2] + j), d = load4(rows[i + 3] + j);
-      const v4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      const v4 cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-      store4(out + (j + 0) * step + i, __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5));
-      store4(out + (j + 1) * step + i, __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7));
-      store4(out + (j + 2) * step + i, __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5));
-      store4(out + (j + 3) * step + i, __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7));
+    for (int i = 0; i < height; i += 4) {
+      v4 square[4] = {load4(rows[i] + j), load4(rows[i + 1] + j), load4(rows[i + 2] + j), load4(rows[i + 3] + j)};
+      transpose4(square);
+      for (int k = 0; k < 4; k++) store4(out + (j + k) * step + i, square[k]);
     }
   }
 }

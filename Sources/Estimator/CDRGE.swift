@@ -113,7 +113,7 @@ public final class CDRGE: GradientEstimator {
     for tile in 0..<population.tiles where window == 0 || (window + tile) % lifetime == 0 {
       ended.append(tile)
     }
-    population.restart(tiles: ended)
+    population.restart(tiles: ended, on: pool)
     draw(tiles: ended, window: window)
     population.clearLosses()
   }
@@ -179,7 +179,7 @@ public final class CDRGE: GradientEstimator {
       return WindowResult(loss: loss, brokenPairs: broken)
     }
     zerothOrder.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
-    readout?.finish(scale: 1 / Float(tokens * pairs), into: gradient.pointer)
+    readout?.finish(scale: 1 / Float(tokens * pairs), into: gradient.pointer, on: pool)
     return WindowResult(loss: loss, brokenPairs: 0)
   }
 

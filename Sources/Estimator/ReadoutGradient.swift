@@ -53,14 +53,16 @@ final class ReadoutGradient {
   }
 
   /// Writes scale · the sum to the gradient's readout and bias, and begins anew.
-  func finish(scale: Float, into gradient: UnsafeMutablePointer<Float>) {
+  func finish(scale: Float, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool) {
     let weights = layout.shape.slice(.readout)
     let bias = layout.shape.slice(.readoutBias)
-    for row in 0..<weights.rows {
-      let from = sum.pointer + row * layout.inputStride
-      let to = gradient + weights.offset + row * weights.columns
-      for column in 0..<weights.columns { to[column] = scale * from[column] }
-      gradient[bias.offset + row] = scale * from[weights.columns]
+    pool.run((weights.rows + Self.panel - 1) / Self.panel) { panel, _ in
+      for row in panel * Self.panel..<min(weights.rows, (panel + 1) * Self.panel) {
+        let from = sum.pointer + row * layout.inputStride
+        let to = gradient + weights.offset + row * weights.columns
+        for column in 0..<weights.columns { to[column] = scale * from[column] }
+        gradient[bias.offset + row] = scale * from[weights.columns]
+      }
     }
     isEmpty = true
   }

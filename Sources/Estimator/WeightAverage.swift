@@ -11,18 +11,30 @@ public final class WeightAverage {
   /// γ: the mean reaches back over about t/(γ + 1) updates.
   private static let degree = 9.0
   private static let piece = 16384
+  /// After so many updates only every `stride`th is taken; the first ones then count as if they had been so as well.
+  static let everyUpdateUntil = 80
+  static let stride = 8
 
   public static func byteCount(for shape: ModelShape) -> Int {
     Buffer<Float>.byteCount(for: shape.parameterCount)
+  }
+
+  /// The number of the sample (1 …) that an update gives; nil if it gives none.
+  static func sample(ofUpdate update: Int) -> Int? {
+    if update <= everyUpdateUntil { return update }
+    let later = update - everyUpdateUntil
+    return later % stride == 0 ? everyUpdateUntil / stride + later / stride : nil
   }
 
   public init(_ shape: ModelShape, ledger: MemoryLedger) throws(MemoryError) {
     mean = try Parameters(shape, category: .optimizer, for: "the averaged weights", ledger: ledger)
   }
 
-  /// Takes in the weights after update number `update` (1 …).
+  /// Takes in the weights after update number `update` (1 …): all of the first ones, then every eighth. Neighbouring
+  /// updates have almost the same weights, and a mean over an eighth of them costs an eighth.
   public func add(_ parameters: Parameters, update: Int, on pool: ThreadPool) {
-    let share = Float(min(1, (Self.degree + 1) / (Double(update) + Self.degree)))
+    guard let sample = Self.sample(ofUpdate: update) else { return }
+    let share = Float(min(1, (Self.degree + 1) / (Double(sample) + Self.degree)))
     let total = parameters.values.count
     pool.run((total + Self.piece - 1) / Self.piece) { task, _ in
       let from = parameters.values.pointer

@@ -19,8 +19,10 @@ final class ZerothOrderGradient {
     var rows: Range<Int>
   }
 
-  /// Rows of one GEMM; a multiple of the kernels' blocks.
-  private static let panel = 5 * Tile.blockRows
+  /// Rows of one GEMM; a multiple of the kernels' blocks, and many, because every GEMM packs the column factors again.
+  private static let panel = 10 * Tile.blockRows
+  /// Rows of the token table that one GEMM takes, of those that somebody has read.
+  private static let tablePanel = 48
 
   static func byteCount(for layout: Layout, pairs: Int, threads: Int) -> Int {
     Buffer<Float>.byteCount(for: threads * scratchFloats(layout, pairs: pairs))
@@ -44,7 +46,10 @@ final class ZerothOrderGradient {
     scratchStride = Self.scratchFloats(layout, pairs: directions.population.pairs)
     scratch = try Buffer(
       count: threads * scratchStride, .perturbations, for: "the update's scratch", ledger: ledger)
-    jobs = layout.shape.tensors.filter { layout.isPerturbed($0.tensor) }.flatMap { slice in
+    let isCompact = layout.kind == .rank1
+    jobs = layout.shape.tensors.filter {
+      layout.isPerturbed($0.tensor) && !(isCompact && $0.tensor == .table)
+    }.flatMap { slice in
       stride(from: 0, to: slice.rows, by: Self.panel).map {
         Job(slice: slice, rows: $0..<min(slice.rows, $0 + Self.panel))
       }
@@ -56,14 +61,19 @@ final class ZerothOrderGradient {
   func compute(
     coefficients: UnsafePointer<Float>, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool
   ) {
-    pool.run(jobs.count) { task, thread in
-      let job = jobs[task]
-      let out = gradient + job.slice.offset
+    let read = tableRowsRead()
+    let tableJobs =
+      population.layout.kind == .rank1 ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
+    pool.run(tableJobs + jobs.count) { task, thread in
       let room = scratch.pointer + thread * scratchStride
-      switch (job.slice.tensor, directions.population.layout.kind) {
+      guard task >= tableJobs else {
+        return addTableRows(read, panel: task, coefficients, gradient, room)
+      }
+      let job = jobs[task - tableJobs]
+      let out = gradient + job.slice.offset
+      switch (job.slice.tensor, population.layout.kind) {
       case (.bias, _), (.readoutBias, _): addVector(job, coefficients, out)
-      case (.table, .rank1): addTableRows(job, coefficients, out, room)
-      case (.table, .rademacher): addDenseTableRows(job, coefficients, out, room)
+      case (.table, _): addDenseTableRows(job, coefficients, out, room)
       case (_, .rank1): addRows(job, coefficients, out, room)
       case (_, .rademacher): addDenseRows(job, coefficients, out, room)
       }
@@ -75,13 +85,13 @@ final class ZerothOrderGradient {
 
   /// ±c of row factor a for rows `rows`, [rows][pairs].
   private func expand(
-    _ job: Job, row: Int, count: Int, _ coefficients: UnsafePointer<Float>, masked: Bool,
+    _ slice: TensorSlice, row: Int, count: Int, _ coefficients: UnsafePointer<Float>, masked: Bool,
     into room: UnsafeMutablePointer<Float>
   ) {
     let layout = population.layout
     for tile in 0..<population.tiles {
       instructions.expandSigns(
-        population.signs.pointer + tile * layout.signsPerTile + layout.signs(job.slice.tensor).rows + row,
+        population.signs.pointer + tile * layout.signsPerTile + layout.signs(slice.tensor).rows + row,
         rows: count, coefficients: coefficients + tile * Tile.pairs,
         seen: masked ? population.seen.pointer + tile * layout.shape.vocabularySize + row : nil,
         into: room + tile * Tile.pairs, stride: pairs)
@@ -93,7 +103,8 @@ final class ZerothOrderGradient {
     _ room: UnsafeMutablePointer<Float>
   ) {
     let columns = job.slice.columns
-    expand(job, row: job.rows.lowerBound, count: job.rows.count, coefficients, masked: false, into: room)
+    expand(
+      job.slice, row: job.rows.lowerBound, count: job.rows.count, coefficients, masked: false, into: room)
     GEMM.timesTransposed(
       m: job.rows.count, n: columns, k: pairs, room, lda: pairs, directions.columns(job.slice.tensor),
       ldb: pairs,
@@ -105,26 +116,37 @@ final class ZerothOrderGradient {
     return (0..<population.tiles).contains { population.seen[$0 * vocabulary + row] != 0 }
   }
 
-  /// Only the rows that somebody has read take part; the others are 0.
+  private func tableRowsRead() -> [Int] {
+    guard population.layout.kind == .rank1 else { return [] }
+    return (0..<population.layout.shape.vocabularySize).filter(isSeen)
+  }
+
+  /// One panel of the rows that somebody has read, and zeros in the rows before, between and, of the last panel, behind.
   private func addTableRows(
-    _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+    _ read: [Int], panel: Int, _ coefficients: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>,
     _ room: UnsafeMutablePointer<Float>
   ) {
-    let columns = job.slice.columns
-    var read: [Int] = []
-    for row in job.rows where isSeen(row) { read.append(row) }
-    for (index, row) in read.enumerated() {
-      expand(job, row: row, count: 1, coefficients, masked: true, into: room + index * pairs)
+    let slice = population.layout.shape.slice(.table)
+    let columns = slice.columns
+    let out = gradient + slice.offset
+    let places = panel * Self.tablePanel..<min(read.count, (panel + 1) * Self.tablePanel)
+    for (index, place) in places.enumerated() {
+      expand(slice, row: read[place], count: 1, coefficients, masked: true, into: room + index * pairs)
     }
     let compact = room + Self.panel * pairs
-    if !read.isEmpty {
+    if !places.isEmpty {
       GEMM.timesTransposed(
-        m: read.count, n: columns, k: pairs, room, lda: pairs, directions.columns(.table), ldb: pairs,
+        m: places.count, n: columns, k: pairs, room, lda: pairs, directions.columns(.table), ldb: pairs,
         into: compact, ldc: columns)
     }
-    (out + job.rows.lowerBound * columns).update(repeating: 0, count: job.rows.count * columns)
-    for (index, row) in read.enumerated() {
-      (out + row * columns).update(from: compact + index * columns, count: columns)
+    var next = panel == 0 ? 0 : read[places.lowerBound - 1] + 1
+    for (index, place) in places.enumerated() {
+      (out + next * columns).update(repeating: 0, count: (read[place] - next) * columns)
+      (out + read[place] * columns).update(from: compact + index * columns, count: columns)
+      next = read[place] + 1
+    }
+    if places.upperBound == read.count {
+      (out + next * columns).update(repeating: 0, count: (slice.rows - next) * columns)
     }
   }
 

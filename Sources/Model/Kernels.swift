@@ -47,6 +47,11 @@ extension Instructions {
     lz_sum_signs(code, words, tileStride, tiles, count, coefficients, out)
   }
 
+  /// A block of 12 rows of `columns` weights into the kernels' order [columns][12].
+  func packRows(_ from: UnsafePointer<Float>, columns: Int, into to: UnsafeMutablePointer<Float>) {
+    lz_pack_rows(code, from, columns, to)
+  }
+
   /// v ← μ·v + g; θ ← (1 − ηλ)·θ − η·v
   package func sgd(
     count: Int, rate: Float, momentum: Float, decay: Float, gradient: UnsafePointer<Float>,

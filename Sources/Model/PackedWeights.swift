@@ -57,7 +57,12 @@ public final class PackedWeights {
     let (rows, columns) = (job.slice.rows, job.slice.columns)
     for block in job.blocks {
       let to = values.pointer + offset + block * columns * Tile.blockRows
-      for j in 0..<min(Tile.blockRows, rows - block * Tile.blockRows) {
+      if (block + 1) * Tile.blockRows <= rows {
+        let from = parameters.pointer(job.slice) + block * Tile.blockRows * columns
+        Instructions.best.packRows(from, columns: columns, into: to)
+        continue
+      }
+      for j in 0..<rows - block * Tile.blockRows {
         let from = parameters.pointer(job.slice) + (block * Tile.blockRows + j) * columns
         for k in 0..<columns { to[k * Tile.blockRows + j] = from[k] }
       }

@@ -120,7 +120,28 @@ public final class Population {
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²).
-  public func restart(tiles chosen: [Int]) {
+  public func restart(tiles chosen: [Int], on pool: ThreadPool) {
+    if streams == pairs {
+      pool.run(chosen.count) { index, _ in restartFromOwnMeans(tile: chosen[index]) }
+    } else {
+      restartFromStreams(tiles: chosen)
+    }
+  }
+
+  /// Where every pair has a stream of its own, its clean state is the mean of its two columns.
+  private func restartFromOwnMeans(tile: Int) {
+    var row = states.pointer + tile * layout.c.state
+    for _ in 0..<layout.c.state / Tile.columns {
+      for lane in 0..<Tile.pairs {
+        let mean = 0.5 * (row[lane] + row[lane + Tile.pairs])
+        row[lane] = mean
+        row[lane + Tile.pairs] = mean
+      }
+      row += Tile.columns
+    }
+  }
+
+  private func restartFromStreams(tiles chosen: [Int]) {
     let rows = layout.c.state / Tile.columns
     // All means come first: pairs of one stream may lie in tiles that restart and in tiles that do not.
     let streamsRead = chosen.flatMap { tile in self.pairs(ofTile: tile).map { streamOfPair[$0] } }

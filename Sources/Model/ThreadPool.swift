@@ -35,7 +35,7 @@ private final class Crew: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  private static let spins = 4000
+  private static let yields = 400
 
   init(workers count: Int) {
     pthread_mutex_init(mutex, nil)
@@ -121,9 +121,13 @@ private final class Crew: @unchecked Sendable {
   }
 
   private func waitForGeneration(after seen: Int) -> Int {
-    for _ in 0..<Self.spins {
-      let now = generation.load(ordering: .acquiring)
-      if now != seen { return now }
+    // Between two runs of a training step lie some microseconds, and waking a sleeper takes longer than those.
+    for _ in 0..<Self.yields {
+      for _ in 0..<64 {
+        let now = generation.load(ordering: .acquiring)
+        if now != seen { return now }
+      }
+      sched_yield()
     }
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

@@ -99,6 +99,9 @@ void lz_expand_signs(lz_instructions instructions, const uint16_t *words, ptrdif
 void lz_sum_signs(lz_instructions instructions, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
                   ptrdiff_t count, const float *coefficients, float *out);
 
+// A block of 12 rows of `columns` weights, row by row, into the kernels' order [columns][12].
+void lz_pack_rows(lz_instructions instructions, const float *from, ptrdiff_t columns, float *to);
+
 // Optimizers over `count` parameters, whole vectors at a time: the arrays are 64-byte aligned and padded; see Estimator/Optimizer.swift for the formulas.
 typedef struct {
   float rate, momentum, beta2, epsilon, correction1, correction2, decay;
