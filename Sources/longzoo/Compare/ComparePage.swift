@@ -14,7 +14,7 @@ struct ComparePage {
       "LSTM, H = \(settings.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs for cd-rge, seed \(settings.seed). "
         + "Every method at every context was a process of its own, with \(CompareTable.seconds(settings)) of training.",
       isDim: true)
-    page.plots([memoryPlot, residentPlot, timePlot])
+    page.plots([memoryPlot, residentPlot, timePlot, lossPlot].filter { !$0.isEmpty })
     if results.contains(where: { !$0.ran && $0.activationBytes != nil }) {
       page.paragraph("Hollow marks: computed, not run.", isDim: true)
     }
@@ -65,6 +65,13 @@ struct ComparePage {
     }
   }
 
+  private var lossPlot: Plot {
+    plot(
+      "Loss after \(CompareTable.seconds(settings)) against context",
+      y: .init(label: "bits per held-out token", quantity: .plain)
+    ) { $0.lossEqualSeconds.map { ($0 / log(2), isHollow: false) } }
+  }
+
   private func plot(
     _ title: String, y: Plot.Measure, value: (CompareResult) -> (Double, isHollow: Bool)?
   ) -> Plot {
@@ -98,7 +105,7 @@ struct ComparePage {
           PlotSeries(
             name: name + ", training", points: points(\.trainLoss), color: color, style: .faint,
             isInLegend: false),
-          PlotSeries(name: name, points: points(\.valLoss), color: color, style: .lineWithMarkers),
+          PlotSeries(name: name, points: points(\.valLoss), color: color, style: .markers),
         ]
       })
   }

@@ -14,6 +14,8 @@ struct CompareResult {
   var peakResident: Int?
   var steps: Int?
   var seconds: Double?
+  /// Stream tokens that were read in those steps.
+  var tokens: Int?
   /// Held-out nats per token.
   var lossEqualSteps: Double?
   /// Held-out nats per token.
@@ -37,6 +39,11 @@ struct CompareResult {
     return seconds / Double(steps)
   }
 
+  var tokensPerUpdate: Double? {
+    guard let steps, let tokens, steps > 0 else { return nil }
+    return Double(tokens) / Double(steps)
+  }
+
   var json: String {
     let fields: [(String, String)] = [
       ("method", JSONText.quoted(cell.method.rawValue)), ("context", "\(cell.context)"),
@@ -46,7 +53,8 @@ struct CompareResult {
       ("loss_equal_steps", JSONText.number(lossEqualSteps)),
       ("loss_equal_seconds", JSONText.number(lossEqualSeconds)), ("cosine", JSONText.number(cosine)),
       ("needed_bytes", JSONText.number(neededBytes)), ("ran", "\(ran)"), ("steps", JSONText.number(steps)),
-      ("seconds", JSONText.number(seconds)), ("note", note.map(JSONText.quoted) ?? "null"),
+      ("tokens", JSONText.number(tokens)), ("seconds", JSONText.number(seconds)),
+      ("note", note.map(JSONText.quoted) ?? "null"),
       ("command", JSONText.quoted(command)),
     ]
     return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"

@@ -6,7 +6,7 @@ enum CompareTable {
   static func columns(_ settings: CompareSettings) -> [(name: String, isNumber: Bool)] {
     [
       ("method", false), ("context", true), ("activations", true), ("ledger", true), ("peak RSS", true),
-      ("time an update", true),
+      ("tokens an update", true), ("time an update", true),
       ("bits after \(settings.steps) updates", true), ("bits after \(seconds(settings))", true),
       ("remarks", false),
     ]
@@ -16,6 +16,7 @@ enum CompareTable {
     [
       result.cell.method.rawValue, Quantity.count.short(Double(result.cell.context)),
       bytes(result.activationBytes), bytes(result.neededBytes), bytes(result.peakResident),
+      result.tokensPerUpdate.map { Quantity.count.text($0.rounded()) } ?? "–",
       result.secondsPerUpdate.map(Quantity.seconds.text) ?? "–", Text.bits(result.lossEqualSteps),
       Text.bits(result.lossEqualSeconds), remark(result),
     ]
@@ -38,11 +39,13 @@ enum CompareTable {
 
   /// A result in one line, while the others are still to come.
   static func line(_ result: CompareResult) -> String {
-    let cells = cells(result)
-    let head = "\(cells[0]), context \(cells[1])"
-    if !result.ran { return "\(head): \(cells[8])" }
-    return "\(head): activations \(cells[2]), peak RSS \(cells[4]), \(cells[5]) an update"
-      + (cells[8].isEmpty ? "" : "; " + cells[8])
+    let head = "\(result.cell.method.rawValue), context \(Quantity.count.short(Double(result.cell.context)))"
+    let remark = remark(result)
+    if !result.ran { return "\(head): \(remark)" }
+    let time = result.secondsPerUpdate.map { ", \(Quantity.seconds.text($0)) an update" } ?? ""
+    return
+      "\(head): activations \(bytes(result.activationBytes)), peak RSS \(bytes(result.peakResident))\(time)"
+      + (remark.isEmpty ? "" : "; " + remark)
   }
 
   static func json(_ results: [CompareResult], _ settings: CompareSettings) -> String {

@@ -31,9 +31,10 @@ final class Comparison {
     }
     var results: [CompareCell: CompareResult] = [:]
     for (index, cell) in cells.enumerated() {
+      let isKnown = refused[cell.method] != nil
       let left = settings.limit - (TrainingClock.now() - start)
       let result = try measure(cell, seconds: max(left / Double(cells.count - index), 2))
-      say(CompareTable.line(result))
+      if refused[cell.method] == nil || !isKnown { say(CompareTable.line(result)) }
       results[cell] = result
     }
     return settings.methods.flatMap { method in
@@ -81,7 +82,8 @@ final class Comparison {
   /// A method that is not there at one context will not be there at the next; one that does not fit may have fitted before.
   private func refusal(of method: CompareMethod, _ plan: ChildRun) -> String {
     let isUnknown = plan.errors.contains("--estimator") || plan.errors.contains("Unknown option")
-    let reason = isUnknown ? "this longzoo cannot train it: \(plan.complaint)" : plan.complaint
+    let sentence = plan.complaint.components(separatedBy: ". ")[0]
+    let reason = isUnknown ? "train does not know it: \(sentence)" : plan.complaint
     if isUnknown { refused[method] = reason }
     return reason
   }
@@ -136,6 +138,7 @@ final class Comparison {
       [result.peakResident, object["peak_rss_bytes"]?.integer].compactMap { $0 }.max()
     result.steps = object["steps"]?.integer
     result.seconds = object["seconds"]?.double
+    result.tokens = object["tokens"]?.integer
     result.cosine = object["cosine"]?.double
     return object
   }

@@ -97,8 +97,10 @@ struct Axis {
   ) -> [Double] {
     func exponent(_ value: Double) -> Double { log(value) / log(base) }
     // So that 1000 is no hair above 10³.
-    let low = (exponent(range.lower) + 1e-9).rounded(.down)
-    let high = max((exponent(range.upper) - 1e-9).rounded(.up), low + 1)
+    var low = (exponent(range.lower) + 1e-9).rounded(.down)
+    var high = max((exponent(range.upper) - 1e-9).rounded(.up), low + 1)
+    // What is nearly one value stands in the middle of the axis, and does not look as if it rose or fell.
+    while base == 2, high - low < 4 { (low, high) = (low - 1, high + 1) }
     let wanted = (high - low) / Double(max(target, 2))
     let step = [1, 2, 4, 5, 10, 20, 50, 100, 200].first { $0 >= wanted } ?? 500
     let first = (low / step).rounded(.down)

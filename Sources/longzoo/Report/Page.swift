@@ -22,7 +22,14 @@ struct Page {
 
   mutating func table(_ table: PageTable) { body.append(table.element) }
 
-  mutating func code(_ text: String) { body.append("<pre>\(Markup.escaped(text))</pre>") }
+  /// Commands, of which no option is broken in two at its hyphens.
+  mutating func code(_ text: String) {
+    let lines = text.split(separator: "\n").map { line in
+      line.split(separator: " ").map { "<span class=\"word\">\(Markup.escaped(String($0)))</span>" }
+        .joined(separator: " ")
+    }
+    body.append("<pre>\(lines.joined(separator: "\n"))</pre>")
+  }
 
   /// Hidden until it is asked for.
   mutating func details(_ summary: String, _ content: (inout Page) -> Void) {
@@ -100,8 +107,8 @@ struct PageTable {
       "<th scope=\"col\"\($0.isNumber ? " class=\"n\"" : "")>\(Markup.escaped($0.name))</th>"
     }
     let caption = caption.map { "<caption>\(Markup.escaped($0))</caption>\n" } ?? ""
-    return "<table>\n\(caption)<thead><tr>\(heads.joined())</tr></thead>\n<tbody>\n"
-      + rows.map(row).joined(separator: "\n") + "\n</tbody>\n</table>"
+    return "<div class=\"scroll\"><table>\n\(caption)<thead><tr>\(heads.joined())</tr></thead>\n<tbody>\n"
+      + rows.map(row).joined(separator: "\n") + "\n</tbody>\n</table></div>"
   }
 
   private func row(_ cells: [Cell]) -> String {

@@ -22,12 +22,16 @@ enum PageStyle {
       .again{opacity:.55}
       table{border-collapse:collapse;margin:8px 0;width:100%;font-variant-numeric:tabular-nums}
       caption{text-align:left;color:var(--dim);padding:4px 0}
-      th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--grid);vertical-align:top}
+      .scroll{overflow-x:auto}
+      th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--grid);vertical-align:top;
+      overflow-wrap:break-word}
       thead th{color:var(--dim);font-weight:500;font-size:13px}
-      tbody th{font-weight:600}
+      tbody th{font-weight:600;min-width:7em;max-width:18em;overflow-wrap:anywhere}
+      td.n{white-space:nowrap}
       .n{text-align:right}
       pre{margin:4px 0 12px;padding:9px 12px;border:1px solid var(--grid);border-radius:6px;white-space:pre-wrap;
       font:13px/1.5 ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
+      .word{display:inline-block;max-width:100%}
       details{margin:8px 0}
       summary{cursor:pointer}
       footer{margin-top:40px;color:var(--dim);font-size:13px}
@@ -39,7 +43,9 @@ enum PageStyle {
       table,caption,tbody,tr,td,tbody th{display:block}
       thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
       tr{padding:6px 0;border-bottom:1px solid var(--grid)}
-      th,td,.n{border:0;padding:1px 0;text-align:left}
+      .scroll{overflow-x:visible}
+      tbody th{max-width:none}
+      th,td,td.n{border:0;padding:1px 0;text-align:left;white-space:normal;overflow-wrap:anywhere}
       td[data-label]{display:flex;justify-content:space-between;gap:16px}
       td[data-label]::before{content:attr(data-label);color:var(--dim);flex:none;max-width:55%}
       td[data-label]>span{text-align:right}
@@ -108,7 +114,9 @@ enum PageStyle {
           row(tip, closest.curve.x[closest.index]).style.fontWeight = '600';
           found.forEach(function (hit) {
             if (Math.abs(hit.px - closest.px) > near) { return; }
-            row(tip, hit.curve.name + ': ' + hit.curve.y[hit.index],
+            var at = hit.curve.x[hit.index];
+            var aside = at === closest.curve.x[closest.index] ? '' : ' (at ' + at + ')';
+            row(tip, hit.curve.name + ': ' + hit.curve.y[hit.index] + aside,
               getComputedStyle(hit.curve.group).getPropertyValue('--c'));
           });
           figure.appendChild(tip);

@@ -48,6 +48,11 @@ struct PlotSeries {
     /// Thin and pale: what is noisy, behind what is not.
     case faint
     case lineWithMarkers
+    /// Of what lies between the points nothing is known.
+    case markers
+
+    var hasMarkers: Bool { self == .lineWithMarkers || self == .markers }
+    var lineClass: String { self == .faint ? " plot-faint" : self == .markers ? " plot-none" : "" }
   }
 
   var name: String

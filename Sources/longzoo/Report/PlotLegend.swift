@@ -14,13 +14,13 @@ struct PlotLegend {
       bottom = top - Self.rowHeight / 2
       return
     }
-    var (x, y) = (8.0, top)
+    var (x, y) = (1.0, top)
     let longest = Int((width - Self.sample - 8) / 7.4)
     drawn = series.map { series in
       let name = Markup.shortened(series.name, to: min(longest, 32))
       let length = Self.sample + 6 + SVGPlot.width(name)
-      if x > 8, x + length > width {
-        x = 8
+      if x > 1, x + length > width {
+        x = 1
         y += Self.rowHeight
       }
       defer { x += length + 14 }
@@ -31,10 +31,10 @@ struct PlotLegend {
 
   private static func entry(_ series: PlotSeries, _ name: String, _ x: Double, _ y: Double) -> String {
     let middle = y - 4.5
-    let faint = series.style == .faint ? " plot-faint" : ""
     let place = { (at: Double) in SVGPlot.number(at) + "," + SVGPlot.number(middle) }
-    var sample = "<polyline class=\"plot-line\(faint)\" points=\"\(place(x)) \(place(x + Self.sample))\"/>"
-    if series.style == .lineWithMarkers {
+    var sample =
+      "<polyline class=\"plot-line\(series.style.lineClass)\" points=\"\(place(x)) \(place(x + Self.sample))\"/>"
+    if series.style.hasMarkers {
       let path = PlotStyle.marker(series.color, x + Self.sample / 2, middle, 3.6)
       sample += "<path class=\"plot-marker\" d=\"\(path)\"/>"
     }

@@ -33,6 +33,7 @@ enum PlotStyle {
     .plot-reference{stroke:var(--dim);stroke-width:1.2;stroke-dasharray:2 4}
     .plot-line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
     .plot-faint{stroke-width:1.2;opacity:.55}
+    .plot-none{stroke:none}
     .plot-marker{fill:var(--c);stroke:var(--c);stroke-width:1.5}
     .plot-hollow{fill:var(--ground)}
     .plot-cursor{stroke:var(--dim);stroke-width:1}

@@ -23,13 +23,14 @@ enum Quantity {
   /// The unit in which `value` has one to four digits before the point, where there is such a unit.
   func unit(for value: Double) -> Unit {
     // "90 s" and "4000" read better than "1.5 min" and "4k".
-    let patience: Double =
+    func patience(_ unit: Unit) -> Double {
       switch self {
-      case .plain, .bytes: 1
-      case .count: 10
-      case .seconds: 2
+      case .count: return unit.size == 1e3 ? 10 : 1
+      case .seconds: return unit.size > 1 ? 2 : 1
+      case .plain, .bytes: return 1
       }
-    return units.last { abs(value) >= $0.size * ($0.size == 1 ? 1 : patience) }
+    }
+    return units.last { abs(value) >= $0.size * patience($0) }
       ?? (value == 0 ? units.first { $0.size == 1 }! : units[0])
   }
 

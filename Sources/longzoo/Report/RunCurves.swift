@@ -8,9 +8,9 @@ enum RunCurves {
 
     var measure: Plot.Measure {
       switch self {
-      case .updates: return .init(label: "updates", quantity: .count)
-      case .seconds: return .init(label: "seconds of training", quantity: .seconds)
-      case .tokens: return .init(label: "tokens read", quantity: .count)
+      case .updates: return .init(label: "updates", quantity: .count, fromZero: true)
+      case .seconds: return .init(label: "time of training", quantity: .seconds, fromZero: true)
+      case .tokens: return .init(label: "tokens read", quantity: .count, fromZero: true)
       }
     }
 

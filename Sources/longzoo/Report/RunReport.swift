@@ -36,7 +36,8 @@ enum RunReport {
 
   private static func overview(_ runs: [RunRecord]) -> PageTable {
     // More columns than these fit no screen; all of them stand under "Configuration".
-    let differing = runs.count > 1 ? RunOptionText.differing(runs).filter { $0 != "seed" }.prefix(4) : []
+    let differing =
+      runs.count > 1 ? RunOptionText.differing(runs).filter { !shownElsewhere.contains($0) }.prefix(4) : []
     let columns: [(name: String, isNumber: Bool)] =
       [("run", false), ("state", false)] + differing.map { (RunOptionText.name($0), false) }
       + [
@@ -45,7 +46,7 @@ enum RunReport {
       ]
     let rows = runs.enumerated().map { index, run -> [PageTable.Cell] in
       let texts: [String] =
-        [run.state.text] + differing.map { run.configuration[$0].map(RunOptionText.value) ?? "–" }
+        [run.state.text] + differing.map { short(run.configuration[$0]) }
         + [
           run.steps.map(ByteSize.grouped) ?? "–", run.tokens.map(ByteSize.grouped) ?? "–",
           Text.number(run.lastTraining, 3), Text.number(run.bestHeldOut, 3), Text.number(run.lastHeldOut, 3),
@@ -55,6 +56,18 @@ enum RunReport {
       return [PageTable.Cell(run.name, color: index)] + texts.map { PageTable.Cell($0) }
     }
     return PageTable(columns: columns, rows: rows)
+  }
+
+  /// Options that change nothing of what is learned, and those that have columns of their own.
+  private static let shownElsewhere: Set<String> = [
+    "seed", "threads", "evalInterval", "evalTokens", "logInterval", "saveInterval", "maxSteps", "maxTokens",
+    "maxSeconds", "memoryBudget",
+  ]
+
+  /// To four digits: the exact value stands in the command line.
+  private static func short(_ value: JSONValue?) -> String {
+    if case .number(let number) = value { return Quantity.significant(number, 4) }
+    return value.map(RunOptionText.value) ?? "–"
   }
 
   private static func memory(_ runs: [RunRecord], _ page: inout Page) {

@@ -11,7 +11,7 @@ struct SVGPlot {
     var xTicks: Int
 
     static let wide = Size(width: 560, height: 360, points: 320, xTicks: 6)
-    static let narrow = Size(width: 350, height: 300, points: 160, xTicks: 3)
+    static let narrow = Size(width: 350, height: 300, points: 240, xTicks: 5)
   }
 
   let plot: Plot
@@ -30,8 +30,8 @@ struct SVGPlot {
     x = plot.xAxis(ticks: size.xTicks)
     let y = plot.yAxis(ticks: 6)
     self.y = y
-    legend = PlotLegend(plot, width: size.width - 16, top: 40)
-    left = 14 + (y.ticks.map { Self.width(y.label($0)) }.max() ?? 0)
+    legend = PlotLegend(plot, width: size.width - 4, top: 40)
+    left = 9 + (y.ticks.map { Self.width(y.label($0)) }.max() ?? 0)
     top = legend.bottom + 26
     right = size.width - 22
     bottom = legend.bottom + size.height - 86
@@ -52,11 +52,11 @@ struct SVGPlot {
   /// A file that can be looked at by itself.
   func document() -> String {
     """
-    <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Self.number(size.width)) \(Self.number(height))" role="img" \
+    <svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -4 \(Self.number(size.width + 24)) \(Self.number(height + 10))" role="img" \
     aria-label="\(Markup.escaped(summary))">
     <style>
     \(PlotStyle.alone)</style>
-    <rect class="plot-ground" width="100%" height="100%"/>
+    <rect class="plot-ground" x="-12" y="-4" width="100%" height="100%"/>
     \(content)</svg>
 
     """
@@ -78,8 +78,8 @@ struct SVGPlot {
 
   private var content: String {
     var parts = [
-      Self.text(plot.title, 8, 20, "plot-title"), legend.drawn,
-      Self.text(plot.y.label, 8, top - 12, "plot-dim"),
+      Self.text(plot.title, 1, 20, "plot-title"), legend.drawn,
+      Self.text(plot.y.label, 1, top - 12, "plot-dim"),
       Self.text(plot.x.label, (left + right) / 2, bottom + 38, "plot-dim", anchor: "middle"),
     ]
     parts += y.ticks.map { tick in
@@ -120,9 +120,9 @@ struct SVGPlot {
       "<g class=\"plot-series \(PlotStyle.classes(series.color))\" data-name=\"\(Markup.escaped(series.name))\""
       + " data-x=\"\(values(points.map { plot.x.quantity.text($0.x) }))\""
       + " data-y=\"\(values(points.map { plot.y.quantity.text($0.y) + ($0.isHollow ? " (computed)" : "") }))\">"
-      + "<polyline class=\"plot-line\(series.style == .faint ? " plot-faint" : "")\""
+      + "<polyline class=\"plot-line\(series.style.lineClass)\""
       + " points=\"\(places.joined(separator: " "))\"/>"
-    if series.style == .lineWithMarkers || points.count == 1 {
+    if series.style.hasMarkers || points.count == 1 {
       out += points.map { marker($0, of: series) }.joined()
     }
     return out + "</g>"

@@ -40,8 +40,8 @@ struct TerminalPlot {
       canvas.line(from: last, to: place)
       last = place
     }
-    guard series.style == .lineWithMarkers else { return }
-    let isAlone = plot.series.count(where: { $0.style == .lineWithMarkers }) == 1
+    guard series.style.hasMarkers else { return }
+    let isAlone = plot.series.count(where: { $0.style.hasMarkers }) == 1
     let mark = isAlone ? Self.marks[0] : Self.marks[1 + series.color % (Self.marks.count - 1)]
     for place in places { canvas.put(mark, at: place) }
     names.append("\(mark) \(series.name)")
