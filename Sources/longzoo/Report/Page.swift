@@ -120,7 +120,9 @@ struct PageTable {
         } ?? ""
       let text = swatch + Markup.escaped(cell.text)
       if index == 0 { return "<th scope=\"row\">\(text)</th>" }
-      let classes = [column.isNumber ? "n" : nil, cell.text.isEmpty ? "empty" : nil].compactMap { $0 }
+      let classes = [column.isNumber ? "n" : nil, ["", "–"].contains(cell.text) ? "empty" : nil].compactMap {
+        $0
+      }
       let attribute = classes.isEmpty ? "" : " class=\"\(classes.joined(separator: " "))\""
       return "<td\(attribute) data-label=\"\(Markup.escaped(column.name))\"><span>\(text)</span></td>"
     }

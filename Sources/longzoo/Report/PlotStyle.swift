@@ -1,7 +1,7 @@
 /// The looks of all plots, in a page and alone.
 enum PlotStyle {
   static let colors = 8
-  static let markers = 4
+  static let markers = 5
 
   private static let light = [
     "#0b65c2", "#c2410c", "#0f8a5f", "#8a3ffc", "#9a7400", "#0e8a9a", "#c0267e", "#5b6470",
@@ -64,7 +64,8 @@ enum PlotStyle {
         + "a\(r) \(r) 0 1 0 \(SVGPlot.number(-2 * radius)) 0Z"
     case 1: return corners([(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)])
     case 2: return corners([(0, -1.2), (1.1, 0.9), (-1.1, 0.9)])
-    default: return corners([(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)])
+    case 3: return corners([(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)])
+    default: return corners([(-1.1, -0.9), (1.1, -0.9), (0, 1.2)])
     }
   }
 }
