@@ -29,7 +29,7 @@ struct CompareCommand: ParsableCommand {
   var streams = 1
   @Option(
     help:
-      "Tokens between updates of cd-rge and tbptt. (default: that of train, and \(CompareSettings.truncation))",
+      "Tokens between updates of cd-rge and tbptt. (default: those of train)",
     transform: TokenCount.number)
   var window: Int?
   @Option(

@@ -22,8 +22,8 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
     case .cdRGE:
-      return ["--estimator", "cd-rge", "--pairs", "\(settings.pairs)"] + settings.window(default: nil)
-    case .tbptt: return ["--estimator", "tbptt"] + settings.window(default: CompareSettings.truncation)
+      return ["--estimator", "cd-rge", "--pairs", "\(settings.pairs)"] + settings.windowOption
+    case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
     case .bptt: return wholeContext(checkpointing: "none")
     case .bpttSqrt: return wholeContext(checkpointing: "sqrt")
     case .bpttBinomial:
@@ -38,8 +38,6 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
 
 /// What all cells of a comparison have in common.
 struct CompareSettings {
-  /// What truncated backpropagation is usually run with.
-  static let truncation = 64
   static let defaultBudget = 64 << 20
 
   var paths: [String] = []
@@ -63,9 +61,8 @@ struct CompareSettings {
   /// Wall seconds for all cells together.
   var limit: Double
 
-  func window(default standard: Int?) -> [String] {
-    (window ?? standard).map { ["--window", "\($0)"] } ?? []
-  }
+  /// Of the methods that update within a context.
+  var windowOption: [String] { window.map { ["--window", "\($0)"] } ?? [] }
 
   /// The options of train that do not depend on the method.
   var common: [String] {

@@ -69,6 +69,11 @@ final class Comparison {
       return result
     }
     result.memory = memory
+    if let needed = result.neededBytes, let budget = memory["budget"]?.integer, needed > budget {
+      result.note =
+        "needs \(ByteSize.formatted(needed)), more than the budget of \(ByteSize.formatted(budget))"
+      return result
+    }
     if let needed = result.neededBytes, let available = MachineMemory.available,
       needed + Self.programBytes > available
     {

@@ -11,6 +11,8 @@ enum RunOptionText {
   private static let alwaysGiven: Set<String> = ["learningRate", "streams", "valFraction", "seed", "threads"]
   /// Data, which is no option.
   static let paths = "paths"
+  /// What follows from other options.
+  private static let derived: Set<String> = ["checkpointingBudget"]
 
   static func name(_ key: String) -> String {
     if let name = names[key] { return name }
@@ -45,7 +47,8 @@ enum RunOptionText {
     guard !configuration.isEmpty else { return nil }
     let defaults = JSONValue.object(in: try? JSONEncoder().encode(RunConfiguration())) ?? [:]
     var words = ["longzoo", "train"]
-    for (key, value) in configuration.sorted(by: { $0.key < $1.key }) where key != paths && value != .null {
+    for (key, value) in configuration.sorted(by: { $0.key < $1.key })
+    where key != paths && value != .null && !derived.contains(key) {
       guard alwaysGiven.contains(key) || defaults[key] != value else { continue }
       words += ["--" + name(key), Self.value(value)]
     }
@@ -60,6 +63,6 @@ enum RunOptionText {
   }
 
   static func keys(_ runs: [RunRecord]) -> [String] {
-    Set(runs.flatMap(\.configuration.keys)).sorted { name($0) < name($1) }
+    Set(runs.flatMap(\.configuration.keys)).subtracting(derived).sorted { name($0) < name($1) }
   }
 }
