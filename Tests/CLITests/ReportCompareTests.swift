@@ -45,6 +45,27 @@ import Testing
     #expect(!folder.names.contains { $0.hasPrefix("longzoo-compare") })
   }
 
+  /// Exact gradients hold their context; truncated and estimated ones do not.
+  @Test func allMethodsSideBySide() throws {
+    let outcome = try compare(
+      ["--contexts", "200,2k", "--json", "--quiet", "--seconds", "0.1", "--steps", "2", "--budget", "16MiB"])
+    try #require(outcome.exitCode == 0, "\(outcome.errors)")
+    let results = try #require(try RunResult(outcome.output).values["results"] as? [[String: Any]])
+    func activations(_ method: String) -> [Int] {
+      results.filter { $0["method"] as? String == method }.compactMap { $0["activation_bytes"] as? Int }
+    }
+    #expect(results.count == 10)
+    #expect(results.allSatisfy { $0["ran"] as? Bool == true && ($0["loss_equal_steps"] as? Double ?? 0) > 0 })
+    for method in ["cd-rge", "tbptt"] {
+      #expect(Set(activations(method)).count == 1, "\(activations(method))")
+    }
+    let (full, root) = (activations("bptt"), activations("bptt-sqrt"))
+    #expect(full.count == 2 && full[1] > full[0] && root.count == 2 && root[1] < full[1], "\(full) \(root)")
+    for result in results where result["method"] as? String == "bptt-binomial" {
+      #expect((result["needed_bytes"] as? Int ?? .max) <= 16 << 20)
+    }
+  }
+
   @Test func theTableIsMarkdownAndTheDrawingStandsAlone() throws {
     let outcome = try compare(["--methods", "cd-rge", "--contexts", "100,300", "--out", "memory.svg"])
     try #require(outcome.exitCode == 0, "\(outcome.errors)")

@@ -101,7 +101,7 @@ final class Comparison {
     let seconds = ["--max-seconds", JSONText.number(settings.seconds)]
     let first =
       ["train"] + options(cell) + quiet + seconds + ["--max-steps", "\(settings.steps)"]
-      + ["--save-interval", "0"] + settings.paths
+      + ["--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
     guard let child = try take(first, &result, deadline: deadline) else { return }
     result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
     if child["steps"]?.integer == settings.steps { result.lossEqualSteps = child["val_loss_nats"]?.double }
@@ -115,10 +115,15 @@ final class Comparison {
     }
     if let taken = result.seconds, taken <= settings.seconds * 1.25 {
       result.lossEqualSeconds = last["val_loss_nats"]?.double
-    } else if let each = result.secondsPerUpdate {
+    } else if let each = result.secondsPerUpdate, let taken = result.seconds {
       result.note =
-        "an update takes \(Quantity.seconds.text(each)), more than the \(CompareTable.seconds(settings)) of a cell"
+        "updates take \(Quantity.seconds.text(each)) each, and none ended near \(CompareTable.seconds(settings)): the last did at \(Quantity.seconds.text(taken))"
     }
+  }
+
+  /// Updates between points of a learning curve: often enough for a cell of seconds, too seldom to cost time.
+  private func logInterval(_ cell: CompareCell) -> Int {
+    cell.method.updatesOnceAContext ? max(20_000 / cell.context, 1) : 20
   }
 
   /// Runs one child and takes over what it measured; nil, with a note, if it did not come to its end.
