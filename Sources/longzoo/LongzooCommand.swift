@@ -11,7 +11,9 @@ struct LongzooCommand: ParsableCommand {
     abstract:
       "Trains recurrent networks on token streams of any length, in memory that does not depend on the length.",
     version: "0.1.0",
-    subcommands: [TrainCommand.self, EvalCommand.self, BenchCommand.self])
+    subcommands: [
+      TrainCommand.self, EvalCommand.self, BenchCommand.self, CompareCommand.self, ReportCommand.self,
+    ])
 
   static func main() {
     StandardStreams.fillClosed()
@@ -44,7 +46,7 @@ enum ArgumentLayers {
   /// `LONGZOO_HIDDEN_SIZE=64` is `--hidden-size 64`, for the commands that know the option.
   private static let prefix = "LONGZOO_"
   /// Variables that are no options.
-  private static let reserved: Set<String> = [
+  static let reserved: Set<String> = [
     "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", "LONGZOO_KERNEL",
   ]
 

@@ -11,6 +11,10 @@ final class RunFolder {
   var metricsPath: String { Self.file("metrics.jsonl", in: path) }
   var configPath: String { Self.file("config.json", in: path) }
 
+  /// The JSON object of the run's end: what a report has of a run besides its curve.
+  var summaryPath: String { Self.file(Self.summaryName, in: path) }
+
+  static let summaryName = "summary.json"
   private static let checkpointName = "checkpoint.safetensors"
   private static let modelName = "model.safetensors"
 

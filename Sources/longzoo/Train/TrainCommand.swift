@@ -52,7 +52,11 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(
       configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
+    // That of an earlier end is wrong from the next update on.
+    unlink(folder.summaryPath)
     let summary = try trainer.run()
+    let object = summary.json + "\n"
+    try AtomicFile.write(to: folder.summaryPath) { try $0.write(object) }
     if json || !quiet || summary.stoppedBy == .signal {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }

@@ -1,0 +1,167 @@
+import ArgumentParser
+import Foundation
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract:
+      "Measures memory, time and loss of several methods at several contexts, each in a process of its own.",
+    discussion: """
+      Without DATA the bundled corpus is used. The table is Markdown, its losses are bits per held-out token; those of --json are \
+      nats. What would not fit in the memory of this machine is not run, but its need is told.
+      """)
+
+  @Argument(help: ArgumentHelp("Token files, plain or compressed.", valueName: "data")) var paths: [String] =
+    []
+  @Option(help: ArgumentHelp("Contexts in tokens, separated by commas.", valueName: "list")) var contexts =
+    "1k,10k,100k,1M"
+  @Option(
+    help: ArgumentHelp(
+      "Methods, separated by commas, of \(CompareMethod.allCases.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "list"))
+  var methods = CompareMethod.allCases.map(\.rawValue).joined(separator: ",")
+  @OptionGroup(title: "Data") var data: DataOptions
+  @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
+  @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
+  @Option(help: "Pairs of cd-rge.", transform: TokenCount.number) var pairs = RunConfiguration.defaultPairs
+  @Option(
+    help: "Positions in the data that are read in parallel, by every method.", transform: TokenCount.number)
+  var streams = 1
+  @Option(
+    help:
+      "Tokens between updates of cd-rge and tbptt. (default: those of train)",
+    transform: TokenCount.number)
+  var window: Int?
+  @Option(
+    help: ArgumentHelp("Memory budget of bptt-binomial. (default: 64MiB)", valueName: "size"),
+    transform: ByteSizeArgument.parse)
+  var budget = ByteSizeArgument(CompareSettings.defaultBudget)
+  @Option(help: "Seconds of training in every cell, after which losses are compared.") var seconds = 10.0
+  @Option(help: "Updates after which losses are compared.", transform: TokenCount.number) var steps = 10
+  @Option(
+    help: ArgumentHelp(
+      "Wall seconds for all cells together. (default: ten minutes, or what --seconds asks for)"))
+  var limit: Double?
+  @Option(help: "Held-out tokens that an evaluation reads.", transform: TokenCount.number) var evalTokens =
+    20_000
+  @Option(help: "Seed of all randomness.") var seed: UInt64 = 1337
+  @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
+  @Option(
+    name: [.customShort("o"), .customLong("out")],
+    help: ArgumentHelp(
+      "Write a page here; a name that ends in .svg gets the plot of memory alone.", valueName: "path"))
+  var out: String?
+  @Flag(help: "Print one JSON object on standard output instead of the table.") var json = false
+  @Flag(help: "No progress.") var quiet = false
+
+  func validate() throws {
+    if paths.contains("-") {
+      throw ValidationError("every cell reads the data from its start: give files, not -.")
+    }
+    if !(seconds > 0 && seconds.isFinite) { throw ValidationError("--seconds must be a positive number.") }
+    if let limit, !(limit > 0 && limit.isFinite) {
+      throw ValidationError("--limit must be a positive number.")
+    }
+    if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+    _ = try parsedContexts()
+    _ = try parsedMethods()
+  }
+
+  func run() throws {
+    let settings = try settings()
+    let folder = try TemporaryFolder()
+    let results: [CompareResult]
+    do {
+      results = try Comparison(settings, folder: folder.path) { line in
+        if !quiet { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+      }.run()
+    } catch let interruption as ChildRun.Interrupted {
+      folder.remove()
+      throw ExitCode(ExitStatus.signal(interruption.signal))
+    }
+    folder.remove()
+    let page = ComparePage(settings: settings, results: results)
+    if let out, out.hasSuffix(".svg") {
+      let drawing = SVGPlot(page.memoryPlot, .wide).document()
+      try AtomicFile.write(to: out) { try $0.write(drawing) }
+    } else if let out {
+      try page.page.write(to: out)
+    }
+    try StandardStreams.printResult(
+      json ? CompareTable.json(results, settings) : CompareTable.markdown(results, settings))
+  }
+
+  private func settings() throws -> CompareSettings {
+    let (contexts, methods) = (try parsedContexts(), try parsedMethods())
+    let asked = Double(contexts.count * methods.count) * (seconds * 1.2 + 5)
+    return CompareSettings(
+      paths: paths, data: dataOptions, contexts: contexts, methods: methods, hiddenSize: hiddenSize,
+      layers: layers,
+      pairs: pairs, streams: streams, window: window, budget: budget.bytes, seconds: seconds, steps: steps,
+      evalTokens: evalTokens, seed: seed, threads: threads,
+      // A little less than ten minutes, for what is done beside the cells.
+      limit: limit ?? max(570, asked))
+  }
+
+  /// For train, as they were given here.
+  private var dataOptions: [String] {
+    let given: [(String, String?)] = [
+      ("--dtype", data.dtype?.rawValue), ("--compression", data.compression?.rawValue),
+      ("--vocab-size", data.vocabSize.map(String.init)),
+      ("--skip-tokens", data.skipTokens.map { "\($0.value)" }),
+      ("--expect-tokens", data.expectTokens.map { "\($0.value)" }),
+      ("--zstd-window-log", data.zstdWindowLog.map(String.init)),
+    ]
+    return given.flatMap { name, value in value.map { [name, $0] } ?? [] }
+  }
+
+  private func parsedContexts() throws -> [Int] {
+    let counts = try contexts.split(separator: ",").map { text in
+      do {
+        return try TokenCount.parse(text.trimmingCharacters(in: .whitespaces)).value
+      } catch {
+        throw ValidationError("--contexts: \"\(text)\" is no number of tokens: \(error)")
+      }
+    }
+    guard !counts.isEmpty, counts.allSatisfy({ $0 >= 1 }) else {
+      throw ValidationError("--contexts must be numbers of tokens of at least 1, such as 1k,10k.")
+    }
+    return Self.withoutRepetitions(counts)
+  }
+
+  private func parsedMethods() throws -> [CompareMethod] {
+    let names = methods.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    let known = CompareMethod.allCases.map(\.rawValue).joined(separator: ", ")
+    let methods = try names.map { name in
+      guard let method = CompareMethod(rawValue: name) else {
+        throw ValidationError("--methods: there is no \"\(name)\"; take some of \(known).")
+      }
+      return method
+    }
+    guard !methods.isEmpty else { throw ValidationError("--methods: take some of \(known).") }
+    return Self.withoutRepetitions(methods)
+  }
+
+  private static func withoutRepetitions<T: Hashable>(_ values: [T]) -> [T] {
+    var seen = Set<T>()
+    return values.filter { seen.insert($0).inserted }
+  }
+}
+
+/// A folder that is gone when the object is.
+final class TemporaryFolder {
+  let path: String
+
+  /// - Throws: exit code 74.
+  init() throws(RunFailure) {
+    let base = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+    var template = Array((base + "/longzoo-compare-XXXXXX").utf8CString)
+    guard mkdtemp(&template) != nil else { throw .system("make a temporary folder in", base, errno: errno) }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// For ends of the program at which nothing is deinitialized.
+  func remove() { try? FileManager.default.removeItem(atPath: path) }
+
+  deinit { remove() }
+}

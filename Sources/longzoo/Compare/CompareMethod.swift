@@ -1,0 +1,73 @@
+import ArgumentParser
+
+/// A way to train, and the options of train that choose it.
+enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
+  case cdRGE = "cd-rge"
+  case bptt
+  case bpttSqrt = "bptt-sqrt"
+  case bpttBinomial = "bptt-binomial"
+  case tbptt
+
+  /// One update sees all of its context: fewer updates, each the longer the longer the context.
+  var updatesOnceAContext: Bool {
+    switch self {
+    case .bptt, .bpttSqrt, .bpttBinomial: return true
+    case .cdRGE, .tbptt: return false
+    }
+  }
+
+  /// Its place among all methods: the same color in every plot.
+  var index: Int { Self.allCases.firstIndex(of: self)! }
+
+  func options(_ settings: CompareSettings) -> [String] {
+    switch self {
+    case .cdRGE:
+      return ["--estimator", "cd-rge", "--pairs", "\(settings.pairs)"] + settings.windowOption
+    case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
+    case .bptt: return wholeContext(checkpointing: "none")
+    case .bpttSqrt: return wholeContext(checkpointing: "sqrt")
+    case .bpttBinomial:
+      return wholeContext(checkpointing: "binomial") + ["--memory-budget", "\(settings.budget)"]
+    }
+  }
+
+  private func wholeContext(checkpointing: String) -> [String] {
+    ["--estimator", "bptt", "--checkpointing", checkpointing, "--window", "context"]
+  }
+}
+
+/// What all cells of a comparison have in common.
+struct CompareSettings {
+  static let defaultBudget = 64 << 20
+
+  var paths: [String] = []
+  /// Options that say how the data is to be read.
+  var data: [String] = []
+  var contexts: [Int]
+  var methods: [CompareMethod]
+  var hiddenSize: Int
+  var layers: Int
+  var pairs: Int
+  var streams: Int
+  var window: Int?
+  var budget: Int
+  /// Of training in a cell.
+  var seconds: Double
+  /// Updates after which losses are compared.
+  var steps: Int
+  var evalTokens: Int
+  var seed: UInt64
+  var threads: Int?
+  /// Wall seconds for all cells together.
+  var limit: Double
+
+  /// Of the methods that update within a context.
+  var windowOption: [String] { window.map { ["--window", "\($0)"] } ?? [] }
+
+  /// The options of train that do not depend on the method.
+  var common: [String] {
+    data + ["--hidden-size", "\(hiddenSize)", "--layers", "\(layers)", "--streams", "\(streams)"]
+      + ["--seed", "\(seed)", "--eval-tokens", "\(evalTokens)"]
+      + (threads.map { ["--threads", "\($0)"] } ?? [])
+  }
+}

@@ -1,0 +1,155 @@
+import ArgumentParser
+import Foundation
+import Memory
+
+/// Runs the cells of a comparison, one after the other, each as a process of its own.
+final class Comparison {
+  let settings: CompareSettings
+  /// Beside what the ledger charges: the program itself and its libraries.
+  private static let programBytes = 64 << 20
+
+  private let folder: String
+  private let say: (String) -> Void
+  private let start = TrainingClock.now()
+  /// Methods that this program's train does not know, with what it says.
+  private var refused: [CompareMethod: String] = [:]
+
+  /// - Parameter folder: for files that nobody needs afterwards.
+  init(_ settings: CompareSettings, folder: String, say: @escaping (String) -> Void) {
+    self.settings = settings
+    self.folder = folder
+    self.say = say
+  }
+
+  /// The results by method, then by context, in the order in which they were asked for.
+  func run() throws -> [CompareResult] {
+    try checkCommonOptions()
+    // Short updates before long ones, and short contexts before long ones: the time that is left over goes to those that need it.
+    let cells = settings.contexts.sorted().flatMap { context in
+      (settings.methods.filter { !$0.updatesOnceAContext } + settings.methods.filter(\.updatesOnceAContext))
+        .map { CompareCell(method: $0, context: context) }
+    }
+    var results: [CompareCell: CompareResult] = [:]
+    for (index, cell) in cells.enumerated() {
+      let isKnown = refused[cell.method] != nil
+      let left = settings.limit - (TrainingClock.now() - start)
+      let result = try measure(cell, seconds: max(left / Double(cells.count - index), 2))
+      if refused[cell.method] == nil || !isKnown { say(CompareTable.line(result)) }
+      results[cell] = result
+    }
+    return settings.methods.flatMap { method in
+      settings.contexts.map { results[CompareCell(method: method, context: $0)]! }
+    }
+  }
+
+  /// What is wrong with the data or the model is wrong for all methods: it ends the comparison.
+  private func checkCommonOptions() throws {
+    let pairs = ["--pairs", "\(max(settings.pairs, settings.streams))"]
+    let child = try ChildRun(
+      ["train"] + settings.common + pairs + ["--dry-run", "--json"] + settings.paths, in: folder)
+    guard case .exited(let code) = child.ending, code != 0 else { return }
+    throw RunFailure(message: child.complaint, exitCode: code)
+  }
+
+  private func options(_ cell: CompareCell) -> [String] {
+    settings.common + cell.method.options(settings) + ["--context", "\(cell.context)"]
+  }
+
+  private func measure(_ cell: CompareCell, seconds: Double) throws -> CompareResult {
+    let limit = ["--max-seconds", JSONText.number(settings.seconds)]
+    var result = CompareResult(
+      cell, command: ShellText.command(["longzoo", "train"] + options(cell) + limit + settings.paths))
+    if let reason = refused[cell.method] {
+      result.note = reason
+      return result
+    }
+    let plan = try ChildRun(["train"] + options(cell) + ["--dry-run", "--json"] + settings.paths, in: folder)
+    guard plan.isSuccess, let memory = plan.object else {
+      result.note = refusal(of: cell.method, plan)
+      return result
+    }
+    result.memory = memory
+    if let needed = result.neededBytes, let budget = memory["budget"]?.integer, needed > budget {
+      result.note =
+        "needs \(ByteSize.formatted(needed)), more than the budget of \(ByteSize.formatted(budget))"
+      return result
+    }
+    if let needed = result.neededBytes, let available = MachineMemory.available,
+      needed + Self.programBytes > available
+    {
+      result.note = "needs \(ByteSize.formatted(needed)), and \(ByteSize.formatted(available)) are available"
+      return result
+    }
+    try train(cell, &result, deadline: TrainingClock.now() + seconds)
+    return result
+  }
+
+  /// A method that is not there at one context will not be there at the next; one that does not fit may have fitted before.
+  private func refusal(of method: CompareMethod, _ plan: ChildRun) -> String {
+    let isUnknown = plan.errors.contains("--estimator") || plan.errors.contains("Unknown option")
+    let sentence = plan.complaint.components(separatedBy: ". ")[0]
+    let reason = isUnknown ? "train does not know it: \(sentence)" : plan.complaint
+    if isUnknown { refused[method] = reason }
+    return reason
+  }
+
+  /// First so many updates, then the rest of the seconds.
+  private func train(_ cell: CompareCell, _ result: inout CompareResult, deadline: Double) throws {
+    let run = folder + "/run"
+    defer { try? FileManager.default.removeItem(atPath: run) }
+    let quiet = ["--json", "--quiet", "--out-dir", run]
+    let seconds = ["--max-seconds", JSONText.number(settings.seconds)]
+    let first =
+      ["train"] + options(cell) + quiet + seconds + ["--max-steps", "\(settings.steps)"]
+      + ["--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
+    guard let child = try take(first, &result, deadline: deadline) else { return }
+    result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
+    if child["steps"]?.integer == settings.steps { result.lossEqualSteps = child["val_loss_nats"]?.double }
+    var last = child
+    if (result.seconds ?? 0) < settings.seconds * 0.95 {
+      let endless = ["--max-steps", "\(1_000_000_000_000)"]
+      let rest = ["train", "--resume", run, "--json", "--quiet"] + seconds + endless
+      guard let more = try take(rest, &result, deadline: deadline) else { return }
+      result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
+      last = more
+    }
+    if let taken = result.seconds, taken <= settings.seconds * 1.25 {
+      result.lossEqualSeconds = last["val_loss_nats"]?.double
+    } else if let each = result.secondsPerUpdate, let taken = result.seconds {
+      result.note =
+        "updates take \(Quantity.seconds.text(each)) each, and none ended near \(CompareTable.seconds(settings)): the last did at \(Quantity.seconds.text(taken))"
+    }
+  }
+
+  /// Updates between points of a learning curve: often enough for a cell of seconds, too seldom to cost time.
+  private func logInterval(_ cell: CompareCell) -> Int {
+    cell.method.updatesOnceAContext ? max(20_000 / cell.context, 1) : 20
+  }
+
+  /// Runs one child and takes over what it measured; nil, with a note, if it did not come to its end.
+  private func take(
+    _ arguments: [String], _ result: inout CompareResult, deadline: Double
+  ) throws -> [String: JSONValue]? {
+    let allowed = max(deadline - TrainingClock.now(), 1)
+    let child = try ChildRun(arguments, in: folder, seconds: allowed)
+    result.ran = true
+    result.peakResident = [result.peakResident, child.peakResident].compactMap { $0 }.max()
+    if case .outOfTime = child.ending {
+      result.note =
+        "ended after \(Quantity.seconds.text(allowed.rounded())): its share of the time was used up"
+      return nil
+    }
+    guard child.isSuccess, let object = child.object else {
+      result.note = "failed: \(child.complaint)"
+      return nil
+    }
+    if let memory = object["memory"]?.object { result.memory = memory }
+    result.peakResident =
+      [result.peakResident, object["peak_rss_bytes"]?.integer].compactMap { $0 }.max()
+    result.steps = object["steps"]?.integer
+    result.seconds = object["seconds"]?.double
+    result.tokens = object["tokens"]?.integer
+    result.cosine = object["cosine"]?.double
+    return object
+  }
+}
