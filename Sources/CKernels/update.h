@@ -55,6 +55,8 @@ void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gr
     const vf g = load(gradient + i);
     const vf m = b1 * load(mean + i) + rest1 * g;
     const vf s = b2 * load(square + i) + rest2 * g * g;
+    // Rows of tokens that were never read have neither gradient nor moments: nothing to divide.
+    if (o->decay == 0 && __builtin_reduce_or(__builtin_bit_cast(vi, m) | __builtin_bit_cast(vi, s)) == 0) continue;
     store(mean + i, m);
     store(square + i, s);
     store(parameters + i, keep * load(parameters + i) - rate * m / (__builtin_elementwise_sqrt(s * c2) + epsilon));

@@ -13,11 +13,13 @@ struct RunSummary {
   let digest: String
   let outDir: String
   let waitSeconds: Double
+  /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
+  let stepSeconds: Double?
   /// Training seconds and token-columns of this process alone: what the rates are made of.
   let session: (seconds: Double, tokenColumns: Double)
 
   init(
-    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double,
+    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double, stepSeconds: Double?,
     session: (seconds: Double, tokenColumns: Double)
   ) throws {
     configuration = trainer.configuration
@@ -30,6 +32,7 @@ struct RunSummary {
     digest = try SafetensorsWriter.digest(of: WeightsFile.tensors(trainer.finalWeights))
     outDir = trainer.folder.path
     self.waitSeconds = waitSeconds
+    self.stepSeconds = stepSeconds
     self.session = session
   }
 
@@ -67,6 +70,7 @@ struct RunSummary {
       ("peak_rss_bytes", JSONText.number(peakResident)), ("seconds", JSONText.number(progress.trainSeconds)),
       ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
+      ("step_seconds", JSONText.number(stepSeconds)),
       ("refused_updates", "\(progress.refusedUpdates)"), ("parameters_digest", "\"\(digest)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),
     ]

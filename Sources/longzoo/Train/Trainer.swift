@@ -28,6 +28,8 @@ final class Trainer {
   private var lastSave = TrainingClock.now()
   /// A window was given up half way: there is nothing consistent to save.
   private var isWithinWindow = false
+  /// Time in the population step; the rest of a run reads, updates and writes.
+  private var stepSeconds = 0.0
 
   /// - Parameter resume: the checkpoint to go on from, and its file.
   init(
@@ -99,6 +101,7 @@ final class Trainer {
     let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     return try RunSummary(
       self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
+      stepSeconds: configuration.estimator == .cdRGE ? stepSeconds : nil,
       session: (
         progress.trainSeconds - before.trainSeconds,
         Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)
@@ -118,7 +121,9 @@ final class Trainer {
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
       if read == 0 { model.estimator.beginWindow(progress.step) }
+      let start = TrainingClock.now()
       model.estimator.consume(rows.values.pointer, stride: rows.stride, count: got)
+      stepSeconds += TrainingClock.now() - start
       read += got
       if got < count { break }
     }
