@@ -19,7 +19,8 @@ struct RunSummary {
   let session: (seconds: Double, tokenColumns: Double)
 
   init(
-    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double, stepSeconds: Double?,
+    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double,
+    stepSeconds: Double?,
     session: (seconds: Double, tokenColumns: Double)
   ) throws {
     configuration = trainer.configuration
