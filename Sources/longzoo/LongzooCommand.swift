@@ -47,7 +47,7 @@ enum ArgumentLayers {
   private static let prefix = "LONGZOO_"
   /// Variables that are no options.
   static let reserved: Set<String> = [
-    "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", "LONGZOO_KERNEL",
+    "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS",
   ]
 
   static func arguments() throws -> [String] {
