@@ -43,7 +43,7 @@ void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk
 }
 
 ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
-  return l->gate_stride + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
+  return (l->head_gates + 15) / 16 * 16 + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
 }
 
 void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, float *state,

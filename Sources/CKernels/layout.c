@@ -5,8 +5,11 @@ static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to 
 lz_layout lz_layout_make(lz_shape s) {
   lz_layout l = {.shape = s};
   l.units = round_up(s.hidden, LZ_UNITS);
-  l.blocks = l.units / LZ_UNITS;
-  l.gates = 4 * l.units;
+  l.head = s.hidden / s.heads;
+  l.head_blocks = (l.head + LZ_UNITS - 1) / LZ_UNITS;
+  l.head_gates = l.head_blocks * LZ_BLOCK;
+  l.blocks = s.heads * l.head_blocks;
+  l.gates = s.heads * l.head_gates;
   l.gate_stride = round_up(l.gates, 16);
   l.readout_blocks = (s.vocabulary + LZ_BLOCK - 1) / LZ_BLOCK;
   const ptrdiff_t rows = l.readout_blocks * LZ_BLOCK;
@@ -19,11 +22,11 @@ lz_layout lz_layout_make(lz_shape s) {
   TAKE(n, s_table_row, s.dense ? 0 : s.vocabulary);
   TAKE(n, s_table_column, s.dense ? s.vocabulary * l.gate_stride : l.gate_stride);
   for (int i = 0; i < s.layers; i++) {
-    l.inputs[i] = (i == 0 ? 1 : 2) * (ptrdiff_t)s.hidden;
+    l.inputs[i] = (i == 0 ? 0 : (ptrdiff_t)s.hidden) + l.head;
     TAKE(w, w_kernel[i], l.gates * l.inputs[i]);
     TAKE(w, w_bias[i], i == 0 ? 0 : l.gates);
     TAKE(n, s_kernel_row[i], s.dense ? 0 : l.gates);
-    TAKE(n, s_kernel_column[i], s.dense ? l.gates * l.inputs[i] : l.inputs[i]);
+    TAKE(n, s_kernel_column[i], s.dense ? l.gates * l.inputs[i] : s.heads * l.inputs[i]);
     TAKE(n, s_bias[i], l.gates);
   }
   TAKE(w, w_readout, rows * s.hidden);
@@ -35,9 +38,10 @@ lz_layout lz_layout_make(lz_shape s) {
   l.weights = w + 16; // the vector loads of the last block may read past its end
   l.signs = round_up(n, 32);
   l.state = s.layers * 2 * l.units * LZ_COLUMNS;
-  l.scratch = l.gate_stride * LZ_LANES                    // the tokens' rows of the table, columns contiguous
-              + round_up(l.gate_stride, 32) / 2           // their signs
-              + s.layers * l.units * LZ_COLUMNS           // the next h
+  const ptrdiff_t head_rows = round_up(l.head_gates, 32);
+  l.scratch = head_rows * LZ_LANES                        // a head's part of the tokens' rows, columns contiguous
+              + head_rows / 2                             // their signs
+              + l.head_blocks * LZ_UNITS * LZ_COLUMNS     // a head's next h
               + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs
               + (s.exact_readout ? (rows + rows / 4) * LZ_COLUMNS : 0); // exp of the logits, running maxima
   return l;

@@ -94,70 +94,87 @@ INLINE void lstm_unit(const vf gates[4], vf c, vf *new_c, vf *new_h) {
 typedef struct {
   const lz_layout *layout;
   const lz_chunk *chunk;
-  float *tokens;       // [gate_stride][16] the first layer's input
-  uint16_t *token_signs; // [gate_stride]
+  const float *rows[LZ_LANES]; // each pair's token's row of the table
+  int same;            // all pairs read the same token
+  uint16_t row_signs;  // rank-one: those of the tokens' rows
+  const uint32_t *inputs; // [16] the tokens
+  float *tokens;       // [head_gates][16] the first layer's input for one head
+  uint16_t *token_signs; // [head_gates]
+  float *next;         // [head_gates / 4][32] the next h of one head
   float *twice;        // dense
   float *shifted;      // exact: [rows][32] exp(logit − maximum so far), and [rows / RB][32] that maximum
   float *maxima;
 } tile;
 
-// The tokens' rows of the table, transposed so that pairs are contiguous, and the signs of their directions.
-static void look_up(const tile *t, const uint32_t tokens[LZ_LANES]) {
+// Finds the tokens' rows of the table, and notes that they were read.
+static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const float *rows[LZ_LANES];
-  int same = 1;
+  t->inputs = tokens;
+  t->same = 1;
+  t->row_signs = 0;
   for (int p = 0; p < LZ_LANES; p++) {
-    rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
+    t->rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
     ch->seen[tokens[p]] |= (uint16_t)(1u << p);
-    same &= tokens[p] == tokens[0];
-  }
-  if (same) {
-    for (ptrdiff_t r = 0; r < l->gate_stride; r++)
-      for (int lane = 0; lane < LZ_LANES; lane += VL) store(t->tokens + r * LZ_LANES + lane, splat(rows[0][r]));
-  } else {
-    transpose_rows(rows, LZ_LANES, l->gate_stride, t->tokens, LZ_LANES);
-  }
-  const uint16_t *columns = ch->signs + l->s_table_column;
-  if (l->shape.dense) {
-    memset(t->token_signs, 0, sizeof(uint16_t) * (size_t)l->gate_stride);
-    for (int p = 0; p < LZ_LANES; p++) {
-      const uint16_t *signs = columns + (ptrdiff_t)tokens[p] * l->gate_stride;
-      for (ptrdiff_t r = 0; r < l->gate_stride; r++) t->token_signs[r] |= signs[r] & (uint16_t)(1u << p);
-    }
-  } else {
-    uint16_t row = 0;
-    for (int p = 0; p < LZ_LANES; p++) row |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);
-    for (ptrdiff_t r = 0; r < l->gate_stride; r++) t->token_signs[r] = columns[r] ^ row;
+    t->same &= tokens[p] == tokens[0];
+    if (!l->shape.dense) t->row_signs |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);
   }
 }
 
-// One layer, one token: reads h and c, writes the next h and c.
-static void step_layer(const tile *t, int layer, const segment *segments, int parts, float *c, float *next) {
+// A head's part of those rows, transposed so that pairs are contiguous, and the signs of their directions.
+static void gather(const tile *t, ptrdiff_t head) {
+  const lz_layout *l = t->layout;
+  const ptrdiff_t first = head * l->head_gates, count = l->head_gates;
+  if (t->same) {
+    for (ptrdiff_t r = 0; r < count; r++)
+      for (int lane = 0; lane < LZ_LANES; lane += VL) store(t->tokens + r * LZ_LANES + lane, splat(t->rows[0][first + r]));
+  } else {
+    const float *rows[LZ_LANES];
+    for (int p = 0; p < LZ_LANES; p++) rows[p] = t->rows[p] + first;
+    transpose_rows(rows, LZ_LANES, count, t->tokens, LZ_LANES);
+  }
+  const uint16_t *columns = t->chunk->signs + l->s_table_column + first;
+  if (l->shape.dense) {
+    memset(t->token_signs, 0, sizeof(uint16_t) * (size_t)count);
+    for (int p = 0; p < LZ_LANES; p++) {
+      const uint16_t *signs = columns + (ptrdiff_t)t->inputs[p] * l->gate_stride;
+      for (ptrdiff_t r = 0; r < count; r++) t->token_signs[r] |= signs[r] & (uint16_t)(1u << p);
+    }
+  } else {
+    for (ptrdiff_t r = 0; r < count; r++) t->token_signs[r] = columns[r] ^ t->row_signs;
+  }
+}
+
+// One head of one layer, one token: advances its h [D][32] and c. `below`: the layer below's h, null for the first.
+static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, float *c) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const ptrdiff_t inputs = l->inputs[layer];
+  const ptrdiff_t inputs = l->inputs[layer], first_block = head * l->head_blocks, units = l->head;
   const int dense = l->shape.dense;
   const uint16_t *bias_signs = ch->signs + l->s_bias[layer];
+  const uint16_t *column_signs = ch->signs + l->s_kernel_column[layer];
   const vf epsilon = splat(ch->epsilon);
+  const segment own = {h, units};
+  const segment segments[2] = {below ? (segment){below, l->shape.hidden} : own, own};
+  const int parts = below ? 2 : 1;
 
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
     direction d = {.row_signs = ch->signs + l->s_kernel_row[layer], .twice = t->twice};
-    prepare(&d, ch->signs + l->s_kernel_column[layer], dense, ch->epsilon, segments, parts, lane, t->twice);
-    for (ptrdiff_t block = 0; block < l->blocks; block++) {
-      const float *w = ch->weights + l->w_kernel[layer] + block * inputs * LZ_BLOCK;
-      d.block_signs = ch->signs + l->s_kernel_column[layer] + block * inputs * LZ_BLOCK;
+    prepare(&d, dense ? column_signs : column_signs + head * inputs, dense, ch->epsilon, segments, parts, lane, t->twice);
+    for (ptrdiff_t block = 0; block < l->head_blocks; block++) {
+      const float *w = ch->weights + l->w_kernel[layer] + (first_block + block) * inputs * LZ_BLOCK;
+      d.block_signs = column_signs + (first_block + block) * inputs * LZ_BLOCK;
       #pragma clang loop unroll(full)
       for (int row = 0; row < LZ_BLOCK; row += RB) {
         vf acc[RB][2];
         #pragma clang loop unroll(full)
         for (int r = 0; r < RB; r++) {
-          const ptrdiff_t gate = block * LZ_BLOCK + row + r;
+          const ptrdiff_t local = block * LZ_BLOCK + row + r, gate = first_block * LZ_BLOCK + local;
           vf flat = negated(epsilon, bias_signs[gate], lane);
           vf value;
           if (layer == 0) {
-            value = load(t->tokens + gate * LZ_LANES + lane);
-            flat += negated(epsilon, t->token_signs[gate], lane);
+            value = load(t->tokens + local * LZ_LANES + lane);
+            flat += negated(epsilon, t->token_signs[local], lane);
           } else {
             value = splat(ch->weights[l->w_bias[layer] + gate]);
           }
@@ -166,32 +183,36 @@ static void step_layer(const tile *t, int layer, const segment *segments, int pa
         shared_product(w, row, segments, parts, lane, acc);
         if (dense) dense_product(&d, row, inputs, lane, acc);
         #pragma clang loop unroll(full)
-        for (int u = 0; u < RB / 4; u++)
+        for (int u = 0; u < RB / 4; u++) {
+          const ptrdiff_t unit = block * LZ_UNITS + row / 4 + u;
+          if (unit >= units) continue; // padding: the next head begins where it would be stored
           #pragma clang loop unroll(full)
           for (int sign = 0; sign < 2; sign++) {
-            const ptrdiff_t at = (block * LZ_UNITS + row / 4 + u) * LZ_COLUMNS + sign * LZ_LANES + lane;
+            const ptrdiff_t at = unit * LZ_COLUMNS + sign * LZ_LANES + lane;
             const vf gates[4] = {acc[4 * u][sign], acc[4 * u + 1][sign], acc[4 * u + 2][sign], acc[4 * u + 3][sign]};
             vf new_c, new_h;
             lstm_unit(gates, load(c + at), &new_c, &new_h);
             store(c + at, new_c);
-            store(next + at, new_h);
+            store(t->next + at, new_h);
           }
+        }
       }
     }
   }
+  memcpy(h, t->next, sizeof(float) * (size_t)(units * LZ_COLUMNS));
 }
 
 #include "readout.h"
 
 void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
-  const ptrdiff_t layer_state = 2 * l->units * LZ_COLUMNS, half = l->units * LZ_COLUMNS;
-  const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
+  const ptrdiff_t half = l->units * LZ_COLUMNS, rows = l->readout_blocks * LZ_BLOCK;
+  const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   tile t = {.layout = l, .chunk = ch, .tokens = scratch};
-  scratch += l->gate_stride * LZ_LANES;
+  scratch += head_rows * LZ_LANES;
   t.token_signs = (uint16_t *)scratch;
-  scratch += (l->gate_stride + 31) / 32 * 16;
-  float *next = scratch;
-  scratch += l->shape.layers * half;
+  scratch += head_rows / 2;
+  t.next = scratch;
+  scratch += l->head_blocks * LZ_UNITS * LZ_COLUMNS;
   if (l->shape.dense) {
     t.twice = scratch;
     scratch += 2 * (ptrdiff_t)l->shape.hidden * LZ_COLUMNS;
@@ -201,32 +222,20 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
     t.maxima = scratch + rows * LZ_COLUMNS;
   }
 
-  // h alternates between the state and the scratch: [layer] where it is now, where the next goes
-  float *h[LZ_MAX_LAYERS], *spare[LZ_MAX_LAYERS];
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    h[layer] = ch->state + layer * layer_state;
-    spare[layer] = next + layer * half;
-  }
   for (int64_t token = 0; token < ch->count; token++) {
     uint32_t inputs[LZ_LANES], targets[LZ_LANES];
     for (int p = 0; p < LZ_LANES; p++) inputs[p] = ch->tokens[p][token], targets[p] = ch->tokens[p][token + 1];
     look_up(&t, inputs);
+    const float *below = 0;
     for (int layer = 0; layer < l->shape.layers; layer++) {
-      segment segments[2] = {{h[layer], l->shape.hidden}};
-      int parts = 1;
-      if (layer > 0) {
-        segments[1] = segments[0];
-        segments[0] = (segment){h[layer - 1], l->shape.hidden};
-        parts = 2;
+      float *h = ch->state + layer * 2 * half, *c = h + half;
+      for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
+        const ptrdiff_t first = head * l->head * LZ_COLUMNS;
+        if (layer == 0) gather(&t, head);
+        step_head(&t, layer, head, below, h + first, c + first);
       }
-      step_layer(&t, layer, segments, parts, ch->state + layer * layer_state + half, spare[layer]);
-      float *swap = h[layer];
-      h[layer] = spare[layer];
-      spare[layer] = swap;
+      below = h;
     }
-    read_out(&t, h[l->shape.layers - 1], targets, token);
+    read_out(&t, below, targets, token);
   }
-  if (ch->count & 1)
-    for (int layer = 0; layer < l->shape.layers; layer++)
-      memcpy(ch->state + layer * layer_state, next + layer * half, sizeof(float) * (size_t)half);
 }

@@ -21,13 +21,19 @@ static ptrdiff_t packed(ptrdiff_t row, ptrdiff_t k, ptrdiff_t inputs) {
   return (row / LZ_BLOCK * inputs + k) * LZ_BLOCK + row % LZ_BLOCK;
 }
 
+// Gate g of a unit among the padded gate rows.
+static ptrdiff_t gate_row(const lz_layout *l, ptrdiff_t unit, int g) {
+  return unit / l->head * l->head_gates + 4 * (unit % l->head) + g;
+}
+
 static double kernel_weight(const column *c, const float *weights, int layer, ptrdiff_t row, ptrdiff_t k) {
   const lz_layout *l = c->l;
+  const ptrdiff_t columns = l->s_kernel_column[layer] + row / l->head_gates * l->inputs[layer];
   const ptrdiff_t at = packed(row, k, l->inputs[layer]);
   double w = weights[l->w_kernel[layer] + at];
   if (c->shift == 0) return w;
   return w + c->shift * (l->shape.dense ? sign(c, l->s_kernel_column[layer] + at)
-                                        : sign(c, l->s_kernel_row[layer] + row) * sign(c, l->s_kernel_column[layer] + k));
+                                        : sign(c, l->s_kernel_row[layer] + row) * sign(c, columns + k));
 }
 
 static double readout_weight(const column *c, const float *weights, ptrdiff_t row, ptrdiff_t k) {
@@ -63,10 +69,10 @@ static void advance(const column *c, const float *weights, double *h, double *ce
     for (ptrdiff_t u = 0; u < H; u++) {
       double gates[4];
       for (int g = 0; g < 4; g++) {
-        const ptrdiff_t row = 4 * u + g;
+        const ptrdiff_t row = gate_row(l, u, g), first = u / l->head * l->head, below_count = layer == 0 ? 0 : H;
         gates[g] = gate_start(c, weights, layer, row, token);
         for (ptrdiff_t k = 0; k < l->inputs[layer]; k++)
-          gates[g] += kernel_weight(c, weights, layer, row, k) * (layer == 0 ? own[k] : k < H ? below[k] : own[k - H]);
+          gates[g] += kernel_weight(c, weights, layer, row, k) * (k < below_count ? below[k] : own[first + k - below_count]);
       }
       state[u] = logistic(gates[1]) * state[u] + logistic(gates[0]) * tanh(gates[2]);
       next[u] = logistic(gates[3]) * tanh(state[u]);

@@ -34,10 +34,11 @@ INLINE void sequence_product(const float *w, const float *start, ptrdiff_t block
   }
 }
 
-static void sequence_gates(const lz_layout *l, const float *gates, float *c, float *h) {
-  for (ptrdiff_t u = 0; u < l->units; u += VL) {
+// The units of one head.
+static void sequence_gates(ptrdiff_t units, const float *gates, float *c, float *h) {
+  for (ptrdiff_t u = 0; u < units; u += VL) {
     float lanes[4][VL] __attribute__((aligned(64))) = {{0}}, cell[VL] __attribute__((aligned(64))) = {0};
-    const int count = l->units - u < VL ? (int)(l->units - u) : VL;
+    const int count = units - u < VL ? (int)(units - u) : VL;
     for (int i = 0; i < count; i++) {
       cell[i] = c[u + i];
       for (int g = 0; g < 4; g++) lanes[g][i] = gates[4 * (u + i) + g];
@@ -52,16 +53,19 @@ static void sequence_gates(const lz_layout *l, const float *gates, float *c, flo
 void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
                         int64_t count, double *loss, float *losses, float *scratch) {
   const ptrdiff_t H = l->shape.hidden, rows = l->readout_blocks * LZ_BLOCK;
-  float *gates = scratch, *logits = scratch + l->gate_stride;
+  float *gates = scratch, *logits = scratch + (l->head_gates + 15) / 16 * 16;
   for (int64_t token = 0; token < count; token++) {
     for (int layer = 0; layer < l->shape.layers; layer++) {
-      float *h = state + layer * 2 * l->units;
-      const float *const parts[2] = {layer == 0 ? h : state + (layer - 1) * 2 * l->units, h};
-      const ptrdiff_t counts[2] = {H, layer == 0 ? 0 : H};
       const float *start = layer == 0 ? weights + l->w_table + (ptrdiff_t)tokens[token] * l->gate_stride
                                       : weights + l->w_bias[layer];
-      sequence_product(weights + l->w_kernel[layer], start, l->blocks, parts, counts, gates);
-      sequence_gates(l, gates, h + l->units, h);
+      for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
+        float *h = state + layer * 2 * l->units + head * l->head;
+        const float *const parts[2] = {layer == 0 ? h : state + (layer - 1) * 2 * l->units, h};
+        const ptrdiff_t counts[2] = {layer == 0 ? l->head : H, layer == 0 ? 0 : l->head};
+        sequence_product(weights + l->w_kernel[layer] + head * l->head_gates * l->inputs[layer],
+                         start + head * l->head_gates, l->head_blocks, parts, counts, gates);
+        sequence_gates(l->head, gates, h + l->units, h);
+      }
     }
     const float *const parts[2] = {state + (l->shape.layers - 1) * 2 * l->units, 0};
     const ptrdiff_t counts[2] = {H, 0};

@@ -25,17 +25,25 @@ ptrdiff_t lz_sweep_backward_floats(ptrdiff_t hidden, ptrdiff_t inputs) {
   return round_up(inputs / hidden * round_up(hidden, 16), 64) * 4 * hidden;
 }
 
+// Column k of a row of the matrix without heads.
+static float weight(const float *w, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, ptrdiff_t row, ptrdiff_t k) {
+  const ptrdiff_t below = inputs - hidden, own = k - below, first = row / 4 / head * head;
+  w += row * (below + head);
+  if (own < 0) return w[k];
+  return own >= first && own < first + head ? w[below + own - first] : 0;
+}
+
 // forward: [U / lanes][inputs][4 gates][lanes units]. backward: [outputs / 4 lanes][4H][4 lanes], the outputs being the
 // columns of w with each part of H of them padded to U.
-void lz_sweep_pack(lz_instructions which, ptrdiff_t hidden, ptrdiff_t inputs, const float *w, float *forward,
-                   float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
+void lz_sweep_pack(lz_instructions which, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
+                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
   const ptrdiff_t lanes = lz_sweep_lanes(which), units = round_up(hidden, 16), blocks = units / lanes;
   for (ptrdiff_t block = blocks * piece / pieces; block < blocks * (piece + 1) / pieces; block++)
     for (ptrdiff_t g = 0; g < 4; g++)
       for (ptrdiff_t lane = 0; lane < lanes; lane++) {
         const ptrdiff_t u = block * lanes + lane;
         float *to = forward + (block * inputs * 4 + g) * lanes + lane;
-        for (ptrdiff_t k = 0; k < inputs; k++) to[k * 4 * lanes] = u < hidden ? w[(4 * u + g) * inputs + k] : 0;
+        for (ptrdiff_t k = 0; k < inputs; k++) to[k * 4 * lanes] = u < hidden ? weight(w, hidden, head, inputs, 4 * u + g, k) : 0;
       }
   const ptrdiff_t wide = 4 * lanes, groups = round_up(inputs / hidden * units, 64) / wide;
   for (ptrdiff_t group = groups * piece / pieces; group < groups * (piece + 1) / pieces; group++)
@@ -43,7 +51,7 @@ void lz_sweep_pack(lz_instructions which, ptrdiff_t hidden, ptrdiff_t inputs, co
       for (ptrdiff_t j = 0; j < wide; j++) {
         const ptrdiff_t output = group * wide + j, part = output / units, unit = output % units;
         const int real = part < inputs / hidden && unit < hidden;
-        backward[(group * 4 * hidden + k) * wide + j] = real ? w[k * inputs + part * hidden + unit] : 0;
+        backward[(group * 4 * hidden + k) * wide + j] = real ? weight(w, hidden, head, inputs, k, part * hidden + unit) : 0;
       }
 }
 

@@ -18,7 +18,7 @@ final class Directions {
   }
 
   private static func columnCount(_ layout: Layout) -> Int {
-    layout.kind == .rank1 ? layout.perturbedMatrices.reduce(0) { $0 + $1.columns } : 0
+    layout.kind == .rank1 ? layout.perturbedMatrices.reduce(0) { $0 + layout.columnFactors($1) } : 0
   }
 
   init(_ population: Population, seed: UInt64, instructions: Instructions, ledger: MemoryLedger)
@@ -33,7 +33,7 @@ final class Directions {
     if population.layout.kind == .rank1 {
       for slice in population.layout.perturbedMatrices {
         offsets[slice.tensor] = columns * paddedPairs
-        columns += slice.columns
+        columns += population.layout.columnFactors(slice)
       }
     }
     self.offsets = offsets
@@ -41,27 +41,31 @@ final class Directions {
       count: columns * paddedPairs, .perturbations, for: "the directions' column factors", ledger: ledger)
   }
 
-  /// The column factors of a matrix, [columns][pairs].
-  func columns(_ tensor: Tensor) -> UnsafePointer<Float> {
-    UnsafePointer(columnSigns.pointer + offsets[tensor]!)
+  /// The column factors of a matrix, [columns][pairs]; of a kernel, those of one head.
+  func columns(_ slice: TensorSlice, head: Int = 0) -> UnsafePointer<Float> {
+    UnsafePointer(columnSigns.pointer + offsets[slice.tensor]! + head * slice.columns * paddedPairs)
   }
 
   /// Gives the pairs of a tile new directions.
   func draw(tile: Int, lifetime: Int) {
     let layout = population.layout
-    let words = population.signs.pointer + tile * layout.signsPerTile
+    let signs = population.signs.pointer + tile * layout.signsPerTile
     for (index, slice) in layout.shape.tensors.enumerated() where layout.isPerturbed(slice.tensor) {
       for (part, range) in layout.signRanges(slice).enumerated() {
-        fill(words + range.lowerBound, range.count, tensor: 2 * index + part, tile: tile, lifetime: lifetime)
+        fill(signs + range.lowerBound, range.count, tensor: 2 * index + part, tile: tile, lifetime: lifetime)
       }
     }
     population.seen.elements[tile * layout.shape.vocabularySize..<(tile + 1) * layout.shape.vocabularySize]
       .update(repeating: 0)
     guard layout.kind == .rank1 else { return }
     for slice in layout.perturbedMatrices {
-      instructions.expandSigns(
-        words + layout.signs(slice.tensor).columns, rows: slice.columns, coefficients: nil, seen: nil,
-        into: columnSigns.pointer + offsets[slice.tensor]! + tile * Tile.pairs, stride: paddedPairs)
+      var to = columnSigns.pointer + offsets[slice.tensor]! + tile * Tile.pairs
+      for words in layout.columnWords(slice) {
+        instructions.expandSigns(
+          signs + words.lowerBound, rows: words.count, coefficients: nil, seen: nil, into: to,
+          stride: paddedPairs)
+        to += words.count * paddedPairs
+      }
     }
   }
 
@@ -86,12 +90,36 @@ extension Layout {
     shape.tensors.filter { !$0.tensor.isVector && isPerturbed($0.tensor) }
   }
 
-  /// The words of a tensor's direction: rows and columns of a rank-one one, or one range.
+  /// The words of a tensor's direction: rows and columns of a rank-one one, or one range. Padding between heads has some too.
   func signRanges(_ slice: TensorSlice) -> [Range<Int>] {
     let (rows, columns) = signs(slice.tensor)
-    if slice.tensor.isVector { return [rows..<rows + slice.columns] }
-    if kind == .rank1 { return [rows..<rows + slice.rows, columns..<columns + slice.columns] }
-    let padded = (slice.rows + Tile.blockRows - 1) / Tile.blockRows * Tile.blockRows
-    return [columns..<columns + (slice.tensor == .table ? slice.rows * gateStride : padded * slice.columns)]
+    func range(_ first: Int, _ count: Int) -> Range<Int> { first..<first + count }
+    let readoutRows = (slice.rows + Tile.blockRows - 1) / Tile.blockRows * Tile.blockRows
+    switch (slice.tensor, kind) {
+    case (.bias, _): return [range(rows, paddedGates)]
+    case (.readoutBias, _): return [range(rows, slice.columns)]
+    case (.table, .rank1): return [range(rows, slice.rows), range(columns, paddedGates)]
+    case (.table, .rademacher): return [range(columns, slice.rows * gateStride)]
+    case (.kernel, .rank1): return [range(rows, paddedGates), range(columns, columnFactors(slice))]
+    case (.kernel, .rademacher): return [range(columns, paddedGates * slice.columns)]
+    case (.readout, .rank1): return [range(rows, slice.rows), range(columns, slice.columns)]
+    case (.readout, .rademacher): return [range(columns, readoutRows * slice.columns)]
+    }
+  }
+
+  /// Column factors of a rank-one direction: a kernel has its own for each head.
+  func columnFactors(_ slice: TensorSlice) -> Int {
+    if case .kernel = slice.tensor { return shape.heads * slice.columns }
+    return slice.columns
+  }
+
+  /// Their words, without what pads the token table's columns.
+  func columnWords(_ slice: TensorSlice) -> [Range<Int>] {
+    let first = signs(slice.tensor).columns
+    guard slice.tensor == .table else { return [first..<first + columnFactors(slice)] }
+    return (0..<shape.heads).map {
+      let gates = gates(ofHead: $0)
+      return first + gates.packed..<first + gates.packed + gates.rows.count
+    }
   }
 }

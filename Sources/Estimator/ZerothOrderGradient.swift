@@ -16,7 +16,10 @@ final class ZerothOrderGradient {
 
   private struct Job {
     var slice: TensorSlice
+    /// Within one head where the tensor has heads; `packed`: the first of them in the kernels' order.
     var rows: Range<Int>
+    var packed: Int
+    var head: Int
   }
 
   /// Rows of one GEMM; a multiple of the kernels' blocks, and many, because every GEMM packs the column factors again.
@@ -49,10 +52,21 @@ final class ZerothOrderGradient {
     let isCompact = layout.kind == .rank1
     jobs = layout.shape.tensors.filter {
       layout.isPerturbed($0.tensor) && !(isCompact && $0.tensor == .table)
-    }.flatMap { slice in
-      stride(from: 0, to: slice.rows, by: Self.panel).map {
-        Job(slice: slice, rows: $0..<min(slice.rows, $0 + Self.panel))
+    }.flatMap { Self.jobs($0, layout) }
+  }
+
+  private static func jobs(_ slice: TensorSlice, _ layout: Layout) -> [Job] {
+    func panels(_ rows: Range<Int>, packed: Int, head: Int) -> [Job] {
+      stride(from: rows.lowerBound, to: rows.upperBound, by: panel).map {
+        Job(
+          slice: slice, rows: $0..<min(rows.upperBound, $0 + panel), packed: packed + $0 - rows.lowerBound,
+          head: head)
       }
+    }
+    guard case .kernel = slice.tensor else { return panels(0..<slice.rows, packed: 0, head: 0) }
+    return (0..<layout.shape.heads).flatMap { head in
+      let gates = layout.gates(ofHead: head)
+      return panels(gates.rows, packed: gates.packed, head: head)
     }
   }
 
@@ -104,10 +118,10 @@ final class ZerothOrderGradient {
   ) {
     let columns = job.slice.columns
     expand(
-      job.slice, row: job.rows.lowerBound, count: job.rows.count, coefficients, masked: false, into: room)
+      job.slice, row: job.packed, count: job.rows.count, coefficients, masked: false, into: room)
     GEMM.timesTransposed(
-      m: job.rows.count, n: columns, k: pairs, room, lda: pairs, directions.columns(job.slice.tensor),
-      ldb: pairs,
+      m: job.rows.count, n: columns, k: pairs, room, lda: pairs,
+      directions.columns(job.slice, head: job.head), ldb: pairs,
       into: out + job.rows.lowerBound * columns, ldc: columns)
   }
 
@@ -136,7 +150,7 @@ final class ZerothOrderGradient {
     let compact = room + Self.panel * pairs
     if !places.isEmpty {
       GEMM.timesTransposed(
-        m: places.count, n: columns, k: pairs, room, lda: pairs, directions.columns(.table), ldb: pairs,
+        m: places.count, n: columns, k: pairs, room, lda: pairs, directions.columns(slice), ldb: pairs,
         into: compact, ldc: columns)
     }
     var next = panel == 0 ? 0 : read[places.lowerBound - 1] + 1
@@ -152,10 +166,30 @@ final class ZerothOrderGradient {
 
   private func addVector(_ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>)
   {
-    let layout = population.layout
+    let first = population.layout.signs(job.slice.tensor).rows
+    guard case .bias = job.slice.tensor else {
+      return sum(from: first, count: job.slice.columns, coefficients, into: out)
+    }
+    sumGates(from: first, coefficients, into: out)
+  }
+
+  /// Gate rows, without what pads the heads.
+  private func sumGates(
+    from first: Int, _ coefficients: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+  ) {
+    for head in 0..<population.layout.shape.heads {
+      let gates = population.layout.gates(ofHead: head)
+      sum(
+        from: first + gates.packed, count: gates.rows.count, coefficients, into: out + gates.rows.lowerBound)
+    }
+  }
+
+  private func sum(
+    from first: Int, count: Int, _ coefficients: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+  ) {
     instructions.sumSigns(
-      population.signs.pointer + layout.signs(job.slice.tensor).rows, tileStride: layout.signsPerTile,
-      tiles: population.tiles, count: job.slice.columns, coefficients: coefficients, into: out)
+      population.signs.pointer + first, tileStride: population.layout.signsPerTile, tiles: population.tiles,
+      count: count, coefficients: coefficients, into: out)
   }
 
   private func addDenseTableRows(
@@ -174,11 +208,7 @@ final class ZerothOrderGradient {
         let word = population.seen[pair / Tile.pairs * vocabulary + row]
         room[pair] = word >> UInt16(pair % Tile.pairs) & 1 == 1 ? coefficients[pair] : 0
       }
-      instructions.sumSigns(
-        population.signs.pointer + layout.signs(.table).columns + row * layout.gateStride,
-        tileStride: layout.signsPerTile, tiles: population.tiles, count: job.slice.columns,
-        coefficients: room,
-        into: to)
+      sumGates(from: layout.signs(.table).columns + row * layout.gateStride, room, into: to)
     }
   }
 
@@ -191,10 +221,10 @@ final class ZerothOrderGradient {
     let columns = job.slice.columns
     let sums = room + pairs
     for first in stride(from: job.rows.lowerBound, to: job.rows.upperBound, by: Tile.blockRows) {
-      instructions.sumSigns(
-        population.signs.pointer + layout.signs(job.slice.tensor).columns + first * columns,
-        tileStride: layout.signsPerTile, tiles: population.tiles, count: Tile.blockRows * columns,
-        coefficients: coefficients, into: sums)
+      let packed = job.packed + first - job.rows.lowerBound
+      sum(
+        from: layout.signs(job.slice.tensor).columns + packed * columns, count: Tile.blockRows * columns,
+        coefficients, into: sums)
       for j in 0..<min(Tile.blockRows, job.rows.upperBound - first) {
         for k in 0..<columns { out[(first + j) * columns + k] = sums[k * Tile.blockRows + j] }
       }

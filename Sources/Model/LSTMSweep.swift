@@ -37,9 +37,14 @@ package final class LSTMSweep {
   /// Hidden units with their padding.
   package static func units(_ shape: ModelShape) -> Int { (shape.hiddenSize + 15) / 16 * 16 }
 
+  /// Columns of a layer's packed matrix: the state below, above the first layer, and all of the own state.
+  package static func inputs(_ shape: ModelShape, layer: Int) -> Int {
+    layer == 0 ? shape.hiddenSize : 2 * shape.hiddenSize
+  }
+
   /// Floats of a layer's packed matrices.
   package static func packedFloats(_ shape: ModelShape, layer: Int) -> (forward: Int, backward: Int) {
-    let inputs = shape.inputs(ofLayer: layer)
+    let inputs = inputs(shape, layer: layer)
     return (
       lz_sweep_forward_floats(shape.hiddenSize, inputs), lz_sweep_backward_floats(shape.hiddenSize, inputs)
     )
@@ -52,7 +57,7 @@ package final class LSTMSweep {
     layers = .allocate(capacity: given.count)
     for (index, layer) in given.enumerated() {
       let row = lz_sweep_layer(
-        inputs: shape.inputs(ofLayer: index), bias: nil, forward: layer.forward, backward: layer.backward,
+        inputs: Self.inputs(shape, layer: index), bias: nil, forward: layer.forward, backward: layer.backward,
         h: layer.h, c: layer.c, gates: layer.gates, input_adjoint: layer.inputAdjoint,
         cell_adjoint: layer.cellAdjoint)
       (layers + index).initialize(to: row)
@@ -82,7 +87,7 @@ package final class LSTMSweep {
       let (index, piece) = (task / Self.packPieces, task % Self.packPieces)
       let layer = layers[index]
       lz_sweep_pack(
-        instructions.code, shape.hiddenSize, layer.inputs, matrices[index],
+        instructions.code, shape.hiddenSize, shape.headSize, layer.inputs, matrices[index],
         UnsafeMutablePointer(mutating: layer.forward), UnsafeMutablePointer(mutating: layer.backward), piece,
         Self.packPieces)
     }

@@ -13,7 +13,8 @@ public struct Layout: Sendable {
     self.exactReadout = exactReadout
     c = lz_layout_make(
       lz_shape(
-        vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), layers: Int32(shape.layers),
+        vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
+        layers: Int32(shape.layers),
         dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0))
   }
 
@@ -40,6 +41,15 @@ public struct Layout: Sendable {
 
   /// Rows that the exact readout's gradient takes for one pair and token, in floats: p − y, and the state.
   package var readoutRowFloats: Int { exactReadout ? c.delta_stride + c.input_stride : 0 }
+
+  /// The gate rows of a head: in the model's order, and where they begin in the kernels', which pad each head.
+  package func gates(ofHead head: Int) -> (rows: Range<Int>, packed: Int) {
+    let count = 4 * shape.headSize
+    return (head * count..<(head + 1) * count, head * c.head_gates)
+  }
+
+  /// Gate rows in the kernels' order, padding included.
+  package var paddedGates: Int { c.gates }
 
   /// C arrays come to Swift as tuples.
   private static func element<T>(_ tuple: T, _ index: Int) -> Int {

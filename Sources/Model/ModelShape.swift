@@ -2,26 +2,33 @@ import CKernels
 
 /// The sizes of an LSTM language model: tokens enter by table lookup into the gates, a linear readout gives the logits.
 ///
-/// V vocabulary, H hidden size, L layers. The gates of layer 0 are table[token] + bias₀ + W₀·h₀; those of layer l > 0 are
-/// bias_l + W_l·(h_{l−1}, h_l).
+/// V vocabulary, H hidden size, N heads, D = H/N, L layers. The gates of layer 0 are table[token] + bias₀ + W₀·h₀; those of
+/// layer l > 0 are bias_l + W_l·(h_{l−1}, h_l). With heads the recurrent part of each W is block-diagonal, as in FlashRNN
+/// (arXiv 2412.07752): a unit sees the D units of its own head of h_l, but all of h_{l−1}.
 public struct ModelShape: Equatable, Codable, Sendable {
   public var vocabularySize: Int
   public var hiddenSize: Int
   public var layers: Int
+  public var heads: Int
 
   public static let maximumLayers = Int(LZ_MAX_LAYERS)
 
-  public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1) {
+  public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1) {
     precondition(vocabularySize >= 1 && hiddenSize >= 1, "V = \(vocabularySize), H = \(hiddenSize)")
     precondition(
       (1...Self.maximumLayers).contains(layers), "\(layers) layers of at most \(Self.maximumLayers)")
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
+    precondition(heads >= 1 && hiddenSize % heads == 0, "\(hiddenSize) units in \(heads) heads")
     self.layers = layers
+    self.heads = heads
   }
 
-  /// Columns of a layer's matrix: its own state, and above the first layer the state below.
-  public func inputs(ofLayer layer: Int) -> Int { layer == 0 ? hiddenSize : 2 * hiddenSize }
+  /// D, the units of a head.
+  public var headSize: Int { hiddenSize / heads }
+
+  /// Columns of a layer's matrix: its own head's state, and above the first layer before it the state below.
+  public func inputs(ofLayer layer: Int) -> Int { (layer == 0 ? 0 : hiddenSize) + headSize }
 
   /// Multiplies and adds of the shared products for one token and column; lookups, gates and softmax are not counted.
   public var flopsPerTokenColumn: Double {
@@ -57,7 +64,7 @@ public struct ModelShape: Equatable, Codable, Sendable {
 public enum Tensor: Hashable, Sendable {
   /// [V × 4H] the tokens' contribution to the first layer's gates.
   case table
-  /// [4H × inputs] of a layer.
+  /// [4H × inputs] of a layer; row 4·u + g has the columns of unit u's head.
   case kernel(Int)
   /// [4H] of a layer.
   case bias(Int)

@@ -9,7 +9,10 @@ public final class PackedWeights {
 
   private struct Job {
     var slice: TensorSlice
-    var blocks: Range<Int>  // of 12 rows; for the table, rows
+    /// Rows of the tensor that lie together in the kernels' order (those of a head, or all), and where.
+    var rows: Range<Int>
+    var packed: Int
+    var blocks: Range<Int>  // of 12 of these rows; for the table, rows
   }
 
   public static func byteCount(for layout: Layout) -> Int {
@@ -20,12 +23,21 @@ public final class PackedWeights {
     self.layout = layout
     values = try Buffer(count: layout.c.weights, .parameters, for: "the packed weights", ledger: ledger)
     jobs = layout.shape.tensors.flatMap { slice in
-      let rows = slice.tensor.isVector ? slice.columns : slice.rows
-      let blocks = slice.tensor == .table ? rows : (rows + Tile.blockRows - 1) / Tile.blockRows
-      let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
-      return stride(from: 0, to: blocks, by: step).map {
-        Job(slice: slice, blocks: $0..<min(blocks, $0 + step))
+      Self.runs(slice, layout).flatMap { rows, packed in
+        let blocks = slice.tensor == .table ? rows.count : (rows.count + Tile.blockRows - 1) / Tile.blockRows
+        let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
+        return stride(from: 0, to: blocks, by: step).map {
+          Job(slice: slice, rows: rows, packed: packed, blocks: $0..<min(blocks, $0 + step))
+        }
       }
+    }
+  }
+
+  private static func runs(_ slice: TensorSlice, _ layout: Layout) -> [(rows: Range<Int>, packed: Int)] {
+    switch slice.tensor {
+    case .kernel, .bias: (0..<layout.shape.heads).map(layout.gates)
+    case .table, .readout: [(0..<slice.rows, 0)]
+    case .readoutBias: [(0..<slice.columns, 0)]
     }
   }
 
@@ -49,30 +61,35 @@ public final class PackedWeights {
     for row in job.blocks {
       let from = parameters.pointer(job.slice) + row * columns
       let to = values.pointer + layout.c.w_table + row * layout.c.gate_stride
-      for column in 0..<columns { to[column] = from[column] + bias[column] }
+      for head in 0..<layout.shape.heads {
+        let (columns, packed) = layout.gates(ofHead: head)
+        for (index, column) in columns.enumerated() { to[packed + index] = from[column] + bias[column] }
+      }
     }
   }
 
   private func packMatrix(_ job: Job, _ parameters: Parameters, to offset: Int) {
-    let (rows, columns) = (job.slice.rows, job.slice.columns)
+    let (rows, columns) = (job.rows.count, job.slice.columns)
+    let source = parameters.pointer(job.slice) + job.rows.lowerBound * columns
+    let target = values.pointer + offset + job.packed * columns
     for block in job.blocks {
-      let to = values.pointer + offset + block * columns * Tile.blockRows
+      let to = target + block * columns * Tile.blockRows
       if (block + 1) * Tile.blockRows <= rows {
-        let from = parameters.pointer(job.slice) + block * Tile.blockRows * columns
+        let from = source + block * Tile.blockRows * columns
         Instructions.best.packRows(from, columns: columns, into: to)
         continue
       }
       for j in 0..<rows - block * Tile.blockRows {
-        let from = parameters.pointer(job.slice) + (block * Tile.blockRows + j) * columns
+        let from = source + (block * Tile.blockRows + j) * columns
         for k in 0..<columns { to[k * Tile.blockRows + j] = from[k] }
       }
     }
   }
 
   private func packVector(_ job: Job, _ parameters: Parameters, to offset: Int, padding: Float) {
-    let from = parameters.pointer(job.slice)
+    let from = parameters.pointer(job.slice) + job.rows.lowerBound
     for i in job.blocks.lowerBound * Tile.blockRows..<job.blocks.upperBound * Tile.blockRows {
-      values[offset + i] = i < job.slice.columns ? from[i] : padding
+      values[offset + job.packed + i] = i < job.rows.count ? from[i] : padding
     }
   }
 }

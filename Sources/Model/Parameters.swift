@@ -23,12 +23,13 @@ public final class Parameters {
     values.pointer + slice.offset
   }
 
-  /// Uniform in ±1/√H, as is usual for LSTMs; forget gates start open (bias 1), the readout's bias at 0.
+  /// Uniform in ±1/√D (the readout ±1/√H), as is usual for LSTMs; forget gates start open (bias 1), the readout's bias at 0.
   public func initialize(seed: UInt64) {
-    let scale = 1 / Float(shape.hiddenSize).squareRoot()
     for (index, slice) in shape.tensors.enumerated() {
       let uniform = Philox(seed: seed, domain: .initialization, tensor: index)
       let values = pointer(slice)
+      let fan = slice.tensor == .readout ? shape.hiddenSize : shape.headSize
+      let scale = 1 / Float(fan).squareRoot()
       switch slice.tensor {
       case .readoutBias:
         values.update(repeating: 0, count: slice.count)

@@ -13,12 +13,15 @@ struct BPTTCase {
   let rows: [[UInt32]]
   var tokens: Int { rows[0].count - 1 }
   var reference: ReferenceLSTM {
-    ReferenceLSTM(vocabulary: shape.vocabularySize, hidden: shape.hiddenSize, layers: shape.layers)
+    ReferenceLSTM(
+      vocabulary: shape.vocabularySize, hidden: shape.hiddenSize, layers: shape.layers, heads: shape.heads)
   }
   var theta: [Double] { parameters.values.elements.map(Double.init) }
 
-  init(vocabulary: Int, hidden: Int, layers: Int = 1, streams: Int, tokens: Int, seed: UInt64 = 1) throws {
-    shape = ModelShape(vocabularySize: vocabulary, hiddenSize: hidden, layers: layers)
+  init(
+    vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1, streams: Int, tokens: Int, seed: UInt64 = 1
+  ) throws {
+    shape = ModelShape(vocabularySize: vocabulary, hiddenSize: hidden, layers: layers, heads: heads)
     self.streams = streams
     var random = ModelRandom(seed)
     parameters = try Parameters(shape, ledger: MemoryLedger())

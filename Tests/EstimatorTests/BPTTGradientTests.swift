@@ -28,17 +28,19 @@ struct BPTTGradientTests {
   }
 
   /// Hidden sizes on both sides of every vector width, streams on both sides of every group of the kernels.
-  static let shapes: [(vocabulary: Int, hidden: Int, layers: Int, streams: Int, tokens: Int)] = [
-    (5, 4, 1, 1, 7), (5, 4, 2, 1, 7), (2, 1, 1, 1, 3), (1, 3, 2, 2, 5), (17, 16, 1, 3, 20),
-    (16, 17, 2, 5, 33),
-    (33, 31, 3, 6, 18), (100, 40, 1, 7, 17), (64, 65, 2, 13, 16), (300, 20, 1, 70, 16), (7, 70, 1, 2, 50),
+  static let shapes: [(vocabulary: Int, hidden: Int, layers: Int, streams: Int, tokens: Int, heads: Int)] = [
+    (5, 4, 1, 1, 7, 1), (5, 4, 2, 1, 7, 1), (2, 1, 1, 1, 3, 1), (1, 3, 2, 2, 5, 1), (17, 16, 1, 3, 20, 1),
+    (16, 17, 2, 5, 33, 1), (33, 31, 3, 6, 18, 1), (100, 40, 1, 7, 17, 1), (64, 65, 2, 13, 16, 1),
+    (300, 20, 1, 70, 16, 1), (7, 70, 1, 2, 50, 1), (5, 6, 2, 2, 9, 2), (9, 40, 3, 3, 12, 5),
+    (11, 96, 2, 2, 7, 3),
   ]
 
   @Test("float agrees with the Double reference", arguments: shapes.indices, fastInstructions)
   func agreesWithReference(index: Int, instructions: Instructions) throws {
     let s = Self.shapes[index]
     let model = try BPTTCase(
-      vocabulary: s.vocabulary, hidden: s.hidden, layers: s.layers, streams: s.streams, tokens: s.tokens,
+      vocabulary: s.vocabulary, hidden: s.hidden, layers: s.layers, heads: s.heads, streams: s.streams,
+      tokens: s.tokens,
       seed: UInt64(index))
     var states = model.zeroStates
     let exact = model.exact(states: &states)

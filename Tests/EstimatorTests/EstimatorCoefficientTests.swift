@@ -10,6 +10,7 @@ struct EstimatorCoefficientTests {
   static let shapes = [
     ModelShape(vocabularySize: 5, hiddenSize: 3), ModelShape(vocabularySize: 14, hiddenSize: 5, layers: 2),
     ModelShape(vocabularySize: 1, hiddenSize: 4),
+    ModelShape(vocabularySize: 6, hiddenSize: 8, layers: 2, heads: 2),
   ]
 
   private func configuration(

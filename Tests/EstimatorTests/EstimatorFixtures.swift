@@ -31,7 +31,7 @@ extension Layout {
 
 extension ModelShape {
   var reference: ReferenceLSTM {
-    ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers)
+    ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers, heads: heads)
   }
 
   func isReadout(_ parameter: Int) -> Bool { parameter >= slice(.readout).offset }

@@ -7,8 +7,11 @@ import Testing
 
 @Suite("Bytes of the estimator")
 struct EstimatorMemoryTests {
-  static let shapes = [(1, 1, 1), (13, 4, 2), (300, 17, 1), (64, 33, 3)]
-    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) }
+  static let shapes =
+    [(1, 1, 1), (13, 4, 2), (300, 17, 1), (64, 33, 3)]
+    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) } + [
+      ModelShape(vocabularySize: 9, hiddenSize: 20, layers: 2, heads: 5)
+    ]
 
   @Test("CD-RGE is charged what byteCount says", arguments: shapes, EstimatorMode.all)
   func estimator(_ shape: ModelShape, _ mode: EstimatorMode) throws {

@@ -4,11 +4,11 @@ import Testing
 /// The yardsticks themselves.
 @Suite("The reference gradient")
 struct EstimatorReferenceTests {
-  static let models = [(2, 1, 1), (5, 3, 1), (4, 2, 2), (6, 3, 3)]
+  static let models = [(2, 1, 1, 1), (5, 3, 1, 1), (4, 2, 2, 1), (6, 3, 3, 1), (3, 4, 2, 2), (4, 6, 2, 3)]
 
   @Test("Exact back-propagation equals central differences of the loss", arguments: models)
-  func backPropagation(_ vocabulary: Int, _ hidden: Int, _ layers: Int) {
-    let model = ReferenceLSTM(vocabulary: vocabulary, hidden: hidden, layers: layers)
+  func backPropagation(_ vocabulary: Int, _ hidden: Int, _ layers: Int, _ heads: Int) {
+    let model = ReferenceLSTM(vocabulary: vocabulary, hidden: hidden, layers: layers, heads: heads)
     var random = ModelRandom(UInt64(vocabulary))
     let theta = (0..<model.parameterCount).map { _ in random.unit() }
     let tokens = random.tokens(8, vocabulary: vocabulary).map(Int.init)

@@ -20,7 +20,7 @@ extension Instructions {
 
 extension ModelShape {
   var reference: ReferenceLSTM {
-    ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers)
+    ReferenceLSTM(vocabulary: vocabularySize, hidden: hiddenSize, layers: layers, heads: heads)
   }
 }
 

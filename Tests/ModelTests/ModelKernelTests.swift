@@ -15,7 +15,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   var layout: Layout { Layout(shape, kind: kind, exactReadout: exact) }
 
   var testDescription: String {
-    "V\(shape.vocabularySize) H\(shape.hiddenSize) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
+    "V\(shape.vocabularySize) H\(shape.hiddenSize)/\(shape.heads) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
   }
 
   /// Sums on the longest way to a loss: the shared product and the direction's of every layer and token, each with the
@@ -55,13 +55,28 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// Heads of whole blocks of three units, and heads with one or two units over.
+  static let heads: [KernelCase] = [
+    (7, 2, 2), (13, 6, 2), (5, 8, 2), (20, 12, 3), (31, 20, 4), (9, 35, 5), (14, 21, 21), (40, 64, 4),
+  ].enumerated().flatMap { index, size in
+    (0..<4).map { variant in
+      KernelCase(
+        shape: ModelShape(
+          vocabularySize: size.0, hiddenSize: size.1, layers: 1 + (index + variant) % 3, heads: size.2),
+        kind: variant % 2 == 0 ? .rank1 : .rademacher, exact: variant < 2, pairs: 16 - index,
+        tokens: 1 + (index + variant) % 9, seed: UInt64(2000 + 4 * index + variant))
+    }
+  }
+
   static let small = (0..<32).map { random($0, vocabulary: 1...60, hidden: 1...30, layers: 1...3) }
   static let large = (100..<108).map { random($0, vocabulary: 100...300, hidden: 40...100, layers: 1...3) }
 }
 
 @Suite("Kernels against the reference")
 struct ModelKernelTests {
-  @Test("Losses, states, seen words and readout rows agree", arguments: KernelCase.corners + KernelCase.small)
+  @Test(
+    "Losses, states, seen words and readout rows agree",
+    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small)
   func agree(_ test: KernelCase) throws { try compare(test) }
 
   @Test("They agree for large shapes", arguments: KernelCase.large)

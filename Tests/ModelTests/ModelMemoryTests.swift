@@ -4,8 +4,11 @@ import Testing
 
 @Suite("Bytes of the model")
 struct ModelMemoryTests {
-  static let shapes = [(1, 1, 1), (2, 3, 16), (13, 4, 2), (100, 17, 3), (256, 64, 1), (1000, 31, 2)]
-    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) }
+  static let shapes =
+    [(1, 1, 1), (2, 3, 16), (13, 4, 2), (100, 17, 3), (256, 64, 1), (1000, 31, 2)]
+    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) } + [
+      ModelShape(vocabularySize: 9, hiddenSize: 20, layers: 2, heads: 5)
+    ]
   static let layouts = shapes.flatMap { shape in
     DirectionKind.allCases.flatMap { kind in
       [false, true].map { Layout(shape, kind: kind, exactReadout: $0) }

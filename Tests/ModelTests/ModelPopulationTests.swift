@@ -9,6 +9,7 @@ struct ModelPopulationTests {
   static let shapes = [
     ModelShape(vocabularySize: 5, hiddenSize: 4), ModelShape(vocabularySize: 13, hiddenSize: 7, layers: 2),
     ModelShape(vocabularySize: 30, hiddenSize: 17, layers: 3), ModelShape(vocabularySize: 1, hiddenSize: 2),
+    ModelShape(vocabularySize: 11, hiddenSize: 10, layers: 2, heads: 2),
   ]
   static let layouts = shapes.flatMap { shape in
     DirectionKind.allCases.flatMap { kind in

@@ -7,8 +7,12 @@ import Testing
 
 @Suite("Sequence model")
 struct ModelSequenceTests {
-  static let shapes = [(1, 1, 1), (2, 3, 2), (13, 5, 3), (25, 16, 1), (60, 33, 2), (300, 20, 1)]
-    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) }
+  static let shapes =
+    [(1, 1, 1), (2, 3, 2), (13, 5, 3), (25, 16, 1), (60, 33, 2), (300, 20, 1)]
+    .map { ModelShape(vocabularySize: $0.0, hiddenSize: $0.1, layers: $0.2) } + [
+      ModelShape(vocabularySize: 9, hiddenSize: 10, layers: 2, heads: 2),
+      ModelShape(vocabularySize: 40, hiddenSize: 136, layers: 1, heads: 4),
+    ]
 
   private func losses(
     _ model: RandomModel, _ instructions: Instructions, _ tokens: [UInt32], chunks: [Int]

@@ -9,8 +9,10 @@ public struct ReferenceLSTM: Sendable {
   public let vocabulary: Int
   public let hidden: Int
   public let layers: Int
+  public let heads: Int
 
-  public init(vocabulary: Int, hidden: Int, layers: Int = 1) {
+  public init(vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1) {
+    self.heads = heads
     self.vocabulary = vocabulary
     self.hidden = hidden
     self.layers = layers
@@ -27,7 +29,15 @@ public struct ReferenceLSTM: Sendable {
     return State(h: zero, c: zero)
   }
 
-  public func inputs(_ layer: Int) -> Int { layer == 0 ? hidden : 2 * hidden }
+  /// Columns of a layer's matrix: the state below, above the first layer, and the units of the row's own head.
+  public func inputs(_ layer: Int) -> Int { (layer == 0 ? 0 : hidden) + hidden / heads }
+
+  /// Which of (state below, own state) column k of gate row `row` multiplies.
+  private func source(_ layer: Int, _ row: Int, _ k: Int) -> Int {
+    let below = layer == 0 ? 0 : hidden
+    let head = row / 4 / (hidden / heads)
+    return k < below ? k : k + head * (hidden / heads)
+  }
   public func kernel(_ layer: Int) -> Int {
     let first = vocabulary * 4 * hidden
     return (0..<layer).reduce(first) { $0 + 4 * hidden * (inputs($1) + 1) }
@@ -72,8 +82,8 @@ public struct ReferenceLSTM: Sendable {
       var gates = Array(theta[bias(layer)..<bias(layer) + 4 * hidden])
       for row in 0..<4 * hidden {
         if layer == 0 { gates[row] += theta[token * 4 * hidden + row] }
-        let from = kernel(layer) + row * input.count
-        for k in 0..<input.count { gates[row] += theta[from + k] * input[k] }
+        let from = kernel(layer) + row * inputs(layer)
+        for k in 0..<inputs(layer) { gates[row] += theta[from + k] * input[source(layer, row, k)] }
         gates[row] = row % 4 == 2 ? tanh(gates[row]) : 1 / (1 + exp(-gates[row]))
       }
       trace.inputs.append(input)
@@ -151,9 +161,10 @@ public struct ReferenceLSTM: Sendable {
         let row = 4 * u + gate
         gradient[bias(layer) + row] += value
         if layer == 0 { gradient[trace.token * 4 * hidden + row] += value }
-        for k in 0..<input.count {
-          gradient[kernel(layer) + row * input.count + k] += value * input[k]
-          dx[k] += value * theta[kernel(layer) + row * input.count + k]
+        for k in 0..<inputs(layer) {
+          let from = source(layer, row, k)
+          gradient[kernel(layer) + row * inputs(layer) + k] += value * input[from]
+          dx[from] += value * theta[kernel(layer) + row * inputs(layer) + k]
         }
       }
     }

@@ -31,6 +31,12 @@ public struct ModelSignMap: Sendable {
     self.readoutBias = readoutBias
   }
 
+  /// The kernels pad the gate rows of each head to whole blocks of 12.
+  private func packed(_ row: Int) -> Int {
+    let gates = 4 * model.hidden / model.heads
+    return row / gates * ((gates + 11) / 12 * 12) + row % gates
+  }
+
   /// ±1 for each parameter, 0 for those that are not perturbed.
   public func direction(bit: Int, of words: UnsafePointer<UInt16>) -> [Double] {
     func sign(_ word: Int) -> Double { words[word] >> UInt16(bit) & 1 == 1 ? -1 : 1 }
@@ -40,8 +46,8 @@ public struct ModelSignMap: Sendable {
       for row in 0..<gates {
         z[token * gates + row] =
           isDense
-          ? sign(table.columns + token * gateStride + row)
-          : sign(table.rows + token) * sign(table.columns + row)
+          ? sign(table.columns + token * gateStride + packed(row))
+          : sign(table.rows + token) * sign(table.columns + packed(row))
       }
     }
     func fill(_ first: Int, _ rows: Int, _ columns: Int, _ matrix: Matrix) {
@@ -54,9 +60,21 @@ public struct ModelSignMap: Sendable {
         }
       }
     }
+    func fillKernel(_ layer: Int) {
+      let (width, words) = (model.inputs(layer), kernels[layer])
+      for row in 0..<gates {
+        let (at, head) = (packed(row), row / (gates / model.heads))
+        for k in 0..<width {
+          z[model.kernel(layer) + row * width + k] =
+            isDense
+            ? sign(words.columns + (at / 12 * width + k) * 12 + at % 12)
+            : sign(words.rows + at) * sign(words.columns + head * width + k)
+        }
+      }
+    }
     for layer in 0..<model.layers {
-      fill(model.kernel(layer), gates, model.inputs(layer), kernels[layer])
-      for row in 0..<gates { z[model.bias(layer) + row] = sign(biases[layer] + row) }
+      fillKernel(layer)
+      for row in 0..<gates { z[model.bias(layer) + row] = sign(biases[layer] + packed(row)) }
     }
     if !exactReadout {
       fill(model.readout, model.vocabulary, model.hidden, readout)

@@ -1,12 +1,13 @@
 // The population step: many perturbed copies of one LSTM advance together, token by token, as the columns of one matrix.
 //
-// Shape letters: V vocabulary, H hidden size, L layers, P pairs, K tokens of a chunk.
+// Shape letters: V vocabulary, H hidden size, N heads, D = H/N units of a head, L layers, P pairs, K tokens of a chunk.
 //
 // A tile is 16 pairs = 32 columns: row i of any state is 32 floats, first the 16 "+" columns, then the 16 "−" columns of
 // the same pairs. Both columns of a pair read the same tokens.
 //
 // Gate rows are unit-major: row 4·u + g holds gate g (i, f, g, o) of unit u. Units are padded to a multiple of 3, so a
-// block of 12 gate rows is three whole units; readout rows are padded to a multiple of 12.
+// block of 12 gate rows is three whole units; readout rows are padded to a multiple of 12. With heads it is the units of each
+// head that are padded, so that a block belongs to one head; rows of states have no such gaps.
 //
 // Signs are 16-bit words: bit p is set where the direction of pair p of the tile is −1.
 #ifndef CKERNELS_H
@@ -22,7 +23,7 @@
 #define LZ_MAX_LAYERS 16
 
 typedef struct {
-  int32_t vocabulary, hidden, layers;
+  int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
   int32_t dense;          // 0: rank-one directions a·bᵀ; 1: a full-rank sign for every weight
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
 } lz_shape;
@@ -30,12 +31,15 @@ typedef struct {
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
 typedef struct {
   lz_shape shape;
-  ptrdiff_t units;          // H rounded up to 3
-  ptrdiff_t blocks;         // gate blocks: units / 3
-  ptrdiff_t gates;          // gate rows, 4 · units
+  ptrdiff_t units;          // rows of h and of c: H rounded up to 3
+  ptrdiff_t head;           // D
+  ptrdiff_t head_blocks;    // gate blocks of a head: ⌈D / 3⌉
+  ptrdiff_t head_gates;     // gate rows of a head, 12 · head_blocks
+  ptrdiff_t blocks;         // of all heads
+  ptrdiff_t gates;          // gate rows of all heads
   ptrdiff_t gate_stride;    // row of the token table: gates rounded up to 16
   ptrdiff_t readout_blocks; // ⌈V / 12⌉
-  ptrdiff_t inputs[LZ_MAX_LAYERS]; // columns of the layer's matrix: H for the first, 2H (input, own state) above
+  ptrdiff_t inputs[LZ_MAX_LAYERS]; // columns of a layer's matrix: D (own head's state), above the first H (input) + D
 
   // packed weights (float)
   ptrdiff_t w_table;                     // [V][gate_stride], the first layer's bias added in
@@ -47,7 +51,7 @@ typedef struct {
   // signs of one tile (uint16_t)
   ptrdiff_t s_table_row, s_table_column;               // rank-one: [V], [gate_stride]; dense: –, [V][gate_stride]
   ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
-  ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [inputs]; dense: [blocks][inputs][12]
+  ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]
   ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
   ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows]
   ptrdiff_t signs;                                     // words in all, a multiple of 32

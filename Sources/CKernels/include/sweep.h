@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef struct {
-  ptrdiff_t inputs;      // columns of the layer's matrix: H for the first, 2H (input, own state) above
+  ptrdiff_t inputs;      // columns of the packed matrix: H for the first, 2H (input, own state) above
   const float *bias;     // [4H]
   const float *forward;  // packed by lz_sweep_pack
   const float *backward; // likewise
@@ -36,9 +36,10 @@ int lz_sweep_lanes(lz_instructions instructions);
 ptrdiff_t lz_sweep_forward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
 ptrdiff_t lz_sweep_backward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
 
-// Packs w [4H][inputs]: piece `piece` of `pieces` of the work.
-void lz_sweep_pack(lz_instructions instructions, ptrdiff_t hidden, ptrdiff_t inputs, const float *w, float *forward,
-                   float *backward, ptrdiff_t piece, ptrdiff_t pieces);
+// Packs w [4H][inputs − H + head]: piece `piece` of `pieces` of the work. What heads leave out of the own state's columns
+// becomes zeros: the sweeps run at the price of one head.
+void lz_sweep_pack(lz_instructions instructions, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
+                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces);
 
 // Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], those of slot `first` first.
 // `keep`: write the gates; the states are written in any case.

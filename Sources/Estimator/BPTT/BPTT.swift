@@ -96,7 +96,8 @@ public final class BPTT: GradientEstimator {
     var (packed, adjoints) = (packed, adjoints)
     return (0..<plan.shape.layers).map { layer in
       let floats = LSTMSweep.packedFloats(plan.shape, layer: layer)
-      let inputs = plan.streams * plan.units * plan.shape.inputs(ofLayer: layer) / plan.shape.hiddenSize
+      let inputs =
+        plan.streams * plan.units * LSTMSweep.inputs(plan.shape, layer: layer) / plan.shape.hiddenSize
       defer {
         packed += floats.forward + floats.backward
         adjoints += inputs + plan.streams * plan.units

@@ -73,7 +73,8 @@ struct BPTTPlan {
   }
   /// ∂ of every layer's input and own state, and of its c.
   var adjointCount: Int {
-    streams * units * (0..<shape.layers).reduce(0) { $0 + shape.inputs(ofLayer: $1) / shape.hiddenSize + 1 }
+    streams * units
+      * (0..<shape.layers).reduce(0) { $0 + LSTMSweep.inputs(shape, layer: $1) / shape.hiddenSize + 1 }
   }
 
   var byteCount: MemoryTable {

@@ -49,15 +49,21 @@ struct WeightGradient {
     switch jobs[index] {
     case .kernel(let layer, let rows):
       let inputs = shape.inputs(ofLayer: layer)
-      let to = gradient + shape.slice(.kernel(layer)).offset + rows.lowerBound * inputs
-      let delta = tape.gates(layer, slot: slots.lowerBound) + rows.lowerBound
-      // Above the first layer the columns are: the state below at the same token, then the own state before it.
-      let own = tape.h(layer, slot: slots.lowerBound)
-      let parts = layer == 0 ? [own] : [tape.h(layer - 1, slot: slots.lowerBound + 1), own]
-      for (part, states) in parts.enumerated() {
+      let to = gradient + shape.slice(.kernel(layer)).offset
+      let delta = tape.gates(layer, slot: slots.lowerBound)
+      func add(_ rows: Range<Int>, _ states: UnsafePointer<Float>, columns: Int, at column: Int) {
         GEMM.transposedTimes(
-          m: rows.count, n: shape.hiddenSize, k: samples, delta, lda: 4 * plan.units, states, ldb: plan.units,
-          into: to + part * shape.hiddenSize, ldc: inputs, accumulate: true)
+          m: rows.count, n: columns, k: samples, delta + rows.lowerBound, lda: 4 * plan.units, states,
+          ldb: plan.units, into: to + rows.lowerBound * inputs + column, ldc: inputs, accumulate: true)
+      }
+      // Above the first layer the columns are: the state below at the same token, then the own head's state before it.
+      let below = layer == 0 ? 0 : shape.hiddenSize
+      if layer > 0 { add(rows, tape.h(layer - 1, slot: slots.lowerBound + 1), columns: below, at: 0) }
+      for head in rows.lowerBound / (4 * shape.headSize)...(rows.upperBound - 1) / (4 * shape.headSize) {
+        let own = rows.clamped(to: head * 4 * shape.headSize..<(head + 1) * 4 * shape.headSize)
+        add(
+          own, tape.h(layer, slot: slots.lowerBound) + head * shape.headSize, columns: shape.headSize,
+          at: below)
       }
     case .bias(let layer, let rows):
       instructions.addRows(

@@ -89,6 +89,11 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
   @Option(
+    help:
+      "Heads: a unit sees the recurrent state of its own head only (block-diagonal matrices). (default: 1)",
+    transform: TokenCount.number)
+  var heads: Int?
+  @Option(
     name: .customLong("init"),
     help: ArgumentHelp("Start from these weights (safetensors, PyTorch's names).", valueName: "path"))
   var initialWeights: String?

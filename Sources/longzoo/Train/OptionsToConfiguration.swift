@@ -19,6 +19,7 @@ extension TrainCommand {
     setOptional(\.valPath, heldOut.val)
     set(\.hiddenSize, model.hiddenSize)
     set(\.layers, model.layers)
+    set(\.heads, model.heads)
     setOptional(\.initialWeights, model.initialWeights)
     set(\.context, streaming.context?.value)
     set(\.window, streaming.window)

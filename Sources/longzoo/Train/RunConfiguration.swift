@@ -32,6 +32,7 @@ struct RunConfiguration: Codable, Equatable {
   // model
   var hiddenSize = defaultHiddenSize
   var layers = 1
+  var heads = 1
   var initialWeights: String?
   // streaming
   var context = defaultContext
@@ -88,7 +89,7 @@ struct RunConfiguration: Codable, Equatable {
   var hasHeldOut: Bool { valPath != nil || valFraction > 0 }
 
   var shape: ModelShape {
-    ModelShape(vocabularySize: vocabularySize, hiddenSize: hiddenSize, layers: layers)
+    ModelShape(vocabularySize: vocabularySize, hiddenSize: hiddenSize, layers: layers, heads: heads)
   }
 
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
@@ -154,6 +155,7 @@ struct RunConfiguration: Codable, Equatable {
       ("--estimator", estimator.rawValue), ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
       ("--val-fraction", "\(valFraction)"),
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
+      ("--heads", "\(heads)"),
       ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
       ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"),
       ("--readout", readout.rawValue),
@@ -171,7 +173,14 @@ struct RunConfiguration: Codable, Equatable {
       vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
     )
     try require(
-      hiddenSize >= 1 && hiddenSize <= 1 << 16, "--hidden-size \(hiddenSize) is not from 1 to 65536")
+      hiddenSize >= 1 && hiddenSize <= 1 << 24, "--hidden-size \(hiddenSize) is not from 1 to 2^24")
+    try require(
+      heads >= 1 && hiddenSize % heads == 0,
+      "--heads \(heads) does not divide --hidden-size \(hiddenSize) into whole heads")
+    try require(
+      hiddenSize / heads <= 1 << 16,
+      "--hidden-size \(hiddenSize) in \(heads) head\(heads == 1 ? "" : "s") is more than 65536 units a head; give more --heads"
+    )
     try require(
       (1...ModelShape.maximumLayers).contains(layers),
       "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")

@@ -3,13 +3,14 @@ import Model
 /// The model's tensors under PyTorch's names, for `nn.LSTM` on one-hot tokens and `nn.Linear`.
 ///
 /// In memory gate rows are unit-major (4·u + g) and the token table is [V × 4H]; the file has gate-major rows (i, f, g, o) and
-/// `weight_ih_l0` [4H × V]. There is one bias: `bias_ih` holds it, `bias_hh` is zero; reading adds the two. A file with
+/// `weight_ih_l0` [4H × V]. With heads `weight_hh` is [4H × D]: the columns of the row's own head, which `nn.LSTM` does not
+/// know. There is one bias: `bias_ih` holds it, `bias_hh` is zero; reading adds the two. A file with
 /// `encoder.weight` [V × E] is read by folding the embedding into the table.
 enum WeightsFile {
   /// All tensors of a model, to be written or digested. `parameters` must live until then.
   static func tensors(_ parameters: Parameters) -> [TensorToWrite] {
     let shape = parameters.shape
-    let (v, h) = (shape.vocabularySize, shape.hiddenSize)
+    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
     var tensors: [TensorToWrite] = []
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
@@ -18,8 +19,8 @@ enum WeightsFile {
       tensors.append(floats("rnn.bias_ih_l\(layer)", [4 * h]) { bias[internalRow($0, h)] })
       tensors.append(floats("rnn.bias_hh_l\(layer)", [4 * h]) { _ in 0 })
       tensors.append(
-        floats("rnn.weight_hh_l\(layer)", [4 * h, h]) {
-          kernel[internalRow($0 / h, h) * width + width - h + $0 % h]
+        floats("rnn.weight_hh_l\(layer)", [4 * h, d]) {
+          kernel[internalRow($0 / d, h) * width + width - d + $0 % d]
         })
       if layer > 0 {
         tensors.append(
@@ -44,24 +45,27 @@ enum WeightsFile {
     else {
       throw .badData("\(file.path) holds no language model: rnn.weight_hh_l0 or decoder.weight is missing")
     }
-    guard recurrent[0] == 4 * recurrent[1] else {
+    let (hidden, head) = (recurrent[0] / 4, recurrent[1])
+    guard recurrent[0] == 4 * hidden, hidden % head == 0, decoder[1] == hidden else {
       throw .badData(
-        "\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's; only LSTMs are supported")
+        "\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's whose decoder.weight is \(decoder); only LSTMs are supported"
+      )
     }
     let layers = (0..<ModelShape.maximumLayers).prefix { file["rnn.weight_hh_l\($0)"] != nil }.count
-    return ModelShape(vocabularySize: decoder[0], hiddenSize: recurrent[1], layers: layers)
+    return ModelShape(
+      vocabularySize: decoder[0], hiddenSize: hidden, layers: layers, heads: hidden / head)
   }
 
   /// Reads all tensors into `parameters`.
   /// - Throws: exit code 65 if a tensor is missing, is not F32, or has another shape.
   static func read(_ file: SafetensorsReader, into parameters: Parameters) throws(RunFailure) {
     let shape = parameters.shape
-    let (v, h) = (shape.vocabularySize, shape.hiddenSize)
+    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
       let width = shape.inputs(ofLayer: layer)
-      let recurrent = try floats(file, "rnn.weight_hh_l\(layer)", [4 * h, h])
-      for i in 0..<4 * h * h { kernel[internalRow(i / h, h) * width + width - h + i % h] = recurrent[i] }
+      let recurrent = try floats(file, "rnn.weight_hh_l\(layer)", [4 * h, d])
+      for i in 0..<4 * h * d { kernel[internalRow(i / d, h) * width + width - d + i % d] = recurrent[i] }
       if layer > 0 {
         let input = try floats(file, "rnn.weight_ih_l\(layer)", [4 * h, h])
         for i in 0..<4 * h * h { kernel[internalRow(i / h, h) * width + i % h] = input[i] }
