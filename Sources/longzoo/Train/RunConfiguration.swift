@@ -175,7 +175,7 @@ struct RunConfiguration: Codable, Equatable {
     try require(
       hiddenSize >= 1 && hiddenSize <= 1 << 24, "--hidden-size \(hiddenSize) is not from 1 to 2^24")
     try require(
-      heads >= 1 && hiddenSize % heads == 0,
+      heads >= 1 && hiddenSize % max(1, heads) == 0,
       "--heads \(heads) does not divide --hidden-size \(hiddenSize) into whole heads")
     try require(
       hiddenSize / heads <= 1 << 16,
