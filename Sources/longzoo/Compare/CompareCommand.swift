@@ -39,6 +39,15 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Seconds of training in every cell, after which losses are compared.") var seconds = 10.0
   @Option(help: "Updates after which losses are compared.", transform: TokenCount.number) var steps = 10
   @Option(
+    help: "Token-columns (tokens times the models that read them) after which losses are compared.",
+    transform: TokenCount.number)
+  var tokenColumns = 200_000
+  @Option(
+    help:
+      "Seconds for measuring a cosine with the exact gradient; where it takes longer it is left out. 0: nowhere."
+  )
+  var cosineSeconds = 10.0
+  @Option(
     help: ArgumentHelp(
       "Wall seconds for all cells together. (default: ten minutes, or what --seconds asks for)"))
   var limit: Double?
@@ -62,6 +71,10 @@ struct CompareCommand: ParsableCommand {
     if let limit, !(limit > 0 && limit.isFinite) {
       throw ValidationError("--limit must be a positive number.")
     }
+    if !(cosineSeconds >= 0 && cosineSeconds.isFinite) {
+      throw ValidationError("--cosine-seconds must be a number of at least 0.")
+    }
+    if tokenColumns < 1 { throw ValidationError("--token-columns must be at least 1.") }
     if steps < 1 { throw ValidationError("--steps must be at least 1.") }
     _ = try parsedContexts()
     _ = try parsedMethods()
@@ -70,17 +83,19 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let settings = try settings()
     let folder = try TemporaryFolder()
-    let results: [CompareResult]
+    let comparison = Comparison(settings, folder: folder.path) { line in
+      if !quiet { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+    }
+    let (results, check): ([CompareResult], [EstimateCheck.Row])
     do {
-      results = try Comparison(settings, folder: folder.path) { line in
-        if !quiet { FileHandle.standardError.write(Data((line + "\n").utf8)) }
-      }.run()
+      results = try comparison.run()
+      check = try comparison.checkEstimate()
     } catch let interruption as ChildRun.Interrupted {
       folder.remove()
       throw ExitCode(ExitStatus.signal(interruption.signal))
     }
     folder.remove()
-    let page = ComparePage(settings: settings, results: results)
+    let page = ComparePage(settings: settings, results: results, check: check)
     if let out, out.hasSuffix(".svg") {
       let drawing = SVGPlot(page.memoryPlot, .wide).document()
       try AtomicFile.write(to: out) { try $0.write(drawing) }
@@ -88,7 +103,10 @@ struct CompareCommand: ParsableCommand {
       try page.page.write(to: out)
     }
     try StandardStreams.printResult(
-      json ? CompareTable.json(results, settings) : CompareTable.markdown(results, settings))
+      json
+        ? CompareTable.json(results, settings, check: check)
+        : ([CompareTable.markdown(results, settings)] + (check.isEmpty ? [] : [CompareTable.markdown(check)]))
+          .joined(separator: "\n\n"))
   }
 
   private func settings() throws -> CompareSettings {
@@ -98,6 +116,7 @@ struct CompareCommand: ParsableCommand {
       paths: paths, data: dataOptions, contexts: contexts, methods: methods, hiddenSize: hiddenSize,
       layers: layers,
       pairs: pairs, streams: streams, window: window, budget: budget.bytes, seconds: seconds, steps: steps,
+      tokenColumns: tokenColumns, cosineSeconds: cosineSeconds,
       evalTokens: evalTokens, seed: seed, threads: threads,
       // A little less than ten minutes, for what is done beside the cells.
       limit: limit ?? max(570, asked))

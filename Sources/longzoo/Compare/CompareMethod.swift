@@ -19,6 +19,20 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Its place among all methods: the same color in every plot.
   var index: Int { Self.allCases.firstIndex(of: self)! }
 
+  /// Tokens of a stream between updates.
+  func window(_ settings: CompareSettings, context: Int) -> Int {
+    switch self {
+    case .cdRGE: min(context, settings.window ?? RunConfiguration.defaultWindow)
+    case .tbptt: min(context, settings.window ?? RunConfiguration.defaultTruncation)
+    case .bptt, .bpttSqrt, .bpttBinomial: context
+    }
+  }
+
+  /// Columns that a token of a stream goes through.
+  func columnsPerToken(_ settings: CompareSettings) -> Int {
+    self == .cdRGE ? 2 * settings.pairs / settings.streams : 1
+  }
+
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
     case .cdRGE:
@@ -55,6 +69,10 @@ struct CompareSettings {
   var seconds: Double
   /// Updates after which losses are compared.
   var steps: Int
+  /// Token-columns, over all streams, after which losses are compared.
+  var tokenColumns = 200_000
+  /// Of measuring a cosine with the exact gradient; what would take longer is left out. 0: none are measured.
+  var cosineSeconds = 10.0
   var evalTokens: Int
   var seed: UInt64
   var threads: Int?
@@ -69,5 +87,16 @@ struct CompareSettings {
     data + ["--hidden-size", "\(hiddenSize)", "--layers", "\(layers)", "--streams", "\(streams)"]
       + ["--seed", "\(seed)", "--eval-tokens", "\(evalTokens)"]
       + (threads.map { ["--threads", "\($0)"] } ?? [])
+  }
+
+  /// That of a run of train with the common options and these.
+  func configuration(_ options: [String]) throws -> RunConfiguration {
+    let arguments = common + options + paths
+    guard let command = try LongzooCommand.parseAsRoot(["train"] + arguments) as? TrainCommand else {
+      preconditionFailure("train is no command")
+    }
+    let configuration = try command.configuration(over: nil)
+    try configuration.validate()
+    return configuration
   }
 }

@@ -5,6 +5,7 @@ import Memory
 struct ComparePage {
   let settings: CompareSettings
   let results: [CompareResult]
+  var check: [EstimateCheck.Row] = []
 
   var page: Page {
     var page = Page(title: "Memory, time and loss against context")
@@ -20,6 +21,18 @@ struct ComparePage {
     }
     page.heading("The figures")
     page.table(table)
+    page.paragraph(Self.legend, isDim: true)
+    if !check.isEmpty {
+      page.heading("The estimate against theory")
+      page.paragraph(
+        "The cosine of CD-RGE's estimate with the exact gradient, and what theory says of n random directions for d parameters. "
+          + "One window of \(EstimateCheck.tokens) tokens, H = \(EstimateCheck.hiddenSize), ε = 1/128, everything perturbed; "
+          + "means over \(EstimateCheck.repetitions) draws.", isDim: true)
+      page.table(
+        PageTable(
+          columns: CompareTable.checkColumns,
+          rows: check.map { row in CompareTable.cells(row).map { PageTable.Cell($0) } }))
+    }
     let curves = settings.contexts.map(learning).filter { !$0.isEmpty }
     if !curves.isEmpty {
       page.heading("Learning curves")
@@ -33,6 +46,11 @@ struct ComparePage {
     page.code(results.map(\.command).joined(separator: "\n"))
     return page
   }
+
+  private static let legend =
+    "Unexplained: the peak resident set less the ledger and less what the program held before it reserved anything. "
+    + "Token-columns: tokens times the models that read them. Cosine: of the mean gradient over a whole context with the "
+    + "exact one, the weights held still; a dash where measuring it takes too long."
 
   /// The plot that says what the program is for.
   var memoryPlot: Plot {

@@ -12,6 +12,8 @@ struct CompareResult {
   var memory: [String: JSONValue] = [:]
   var ran = false
   var peakResident: Int?
+  /// What was resident before anything was reserved: the program and its libraries.
+  var programBytes: Int?
   var steps: Int?
   var seconds: Double?
   /// Stream tokens that were read in those steps.
@@ -20,7 +22,9 @@ struct CompareResult {
   var lossEqualSteps: Double?
   /// Held-out nats per token.
   var lossEqualSeconds: Double?
-  /// With the exact gradient; where the estimator can say.
+  /// Held-out nats per token.
+  var lossEqualTokenColumns: Double?
+  /// Of the mean gradient over one context, at fixed weights, with the exact gradient.
   var cosine: Double?
   /// Why something is missing.
   var note: String?
@@ -34,6 +38,11 @@ struct CompareResult {
   var activationBytes: Int? { memory["activations"]?.integer }
   /// The most that the ledger held, or would have to hold, at any one time.
   var neededBytes: Int? { memory["peak_total"]?.integer }
+  /// The part of the peak that neither the ledger nor the program explains; below 0 where less was touched than reserved.
+  var unexplainedBytes: Int? {
+    guard let peakResident, let programBytes, let neededBytes else { return nil }
+    return peakResident - programBytes - neededBytes
+  }
   var secondsPerUpdate: Double? {
     guard let steps, let seconds, steps > 0 else { return nil }
     return seconds / Double(steps)
@@ -49,9 +58,12 @@ struct CompareResult {
       ("method", JSONText.quoted(cell.method.rawValue)), ("context", "\(cell.context)"),
       ("activation_bytes", JSONText.number(activationBytes)),
       ("peak_rss_bytes", JSONText.number(peakResident)),
+      ("program_bytes", JSONText.number(programBytes)),
       ("seconds_per_update", JSONText.number(secondsPerUpdate)),
       ("loss_equal_steps", JSONText.number(lossEqualSteps)),
-      ("loss_equal_seconds", JSONText.number(lossEqualSeconds)), ("cosine", JSONText.number(cosine)),
+      ("loss_equal_seconds", JSONText.number(lossEqualSeconds)),
+      ("loss_equal_token_columns", JSONText.number(lossEqualTokenColumns)),
+      ("cosine", JSONText.number(cosine)),
       ("needed_bytes", JSONText.number(neededBytes)), ("ran", "\(ran)"), ("steps", JSONText.number(steps)),
       ("tokens", JSONText.number(tokens)), ("seconds", JSONText.number(seconds)),
       ("note", note.map(JSONText.quoted) ?? "null"),

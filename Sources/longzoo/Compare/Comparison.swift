@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Memory
+import Model
 
 /// Runs the cells of a comparison, one after the other, each as a process of its own.
 final class Comparison {
@@ -37,8 +38,24 @@ final class Comparison {
       if refused[cell.method] == nil || !isKnown { say(CompareTable.line(result)) }
       results[cell] = result
     }
+    if settings.cosineSeconds > 0 {
+      let gradients = GradientComparison(settings)
+      for cell in cells where results[cell]!.ran {
+        results[cell]!.cosine = try gradients.cosine(cell.method, context: cell.context)
+        if let cosine = results[cell]!.cosine { say(CompareTable.cosineLine(cell, cosine)) }
+      }
+    }
     return settings.methods.flatMap { method in
       settings.contexts.map { results[CompareCell(method: method, context: $0)]! }
+    }
+  }
+
+  /// CD-RGE against theory; nothing where no cosines are wanted.
+  func checkEstimate() throws -> [EstimateCheck.Row] {
+    guard settings.cosineSeconds > 0, settings.methods.contains(.cdRGE) else { return [] }
+    let check = try EstimateCheck(settings)
+    return try [DirectionKind.rank1, .rademacher].flatMap { kind in
+      try EstimateCheck.pairs.map { try check.run(kind, pairs: $0) }
     }
   }
 
@@ -93,25 +110,57 @@ final class Comparison {
     return reason
   }
 
-  /// First so many updates, then the rest of the seconds.
+  /// A place on the way at which the held-out loss is wanted.
+  private struct Stage {
+    var limits: [String]
+    /// Tokens of a stream, to put the places in order.
+    var tokens: Int
+    var note: (inout CompareResult, [String: JSONValue]) -> Void
+  }
+
+  /// Far away: what a resumed run was to stop at before no longer counts.
+  private static let never = "1000000000000"
+
+  private func stages(_ cell: CompareCell) -> [Stage] {
+    let (method, settings) = (cell.method, settings)
+    let steps = Stage(
+      limits: ["--max-steps", "\(settings.steps)", "--max-tokens", Self.never],
+      tokens: settings.steps * method.window(settings, context: cell.context)
+    ) { result, run in
+      if run["steps"]?.integer == settings.steps { result.lossEqualSteps = run["val_loss_nats"]?.double }
+    }
+    let perStream = max(1, settings.tokenColumns / (method.columnsPerToken(settings) * settings.streams))
+    let columns = Stage(
+      limits: ["--max-steps", Self.never, "--max-tokens", "\(perStream * settings.streams)"],
+      tokens: perStream
+    ) { result, run in
+      // An update as long as that would be compared at another place.
+      guard run["stopped_by"]?.text == "max-tokens",
+        method.window(settings, context: cell.context) <= 2 * perStream
+      else { return }
+      result.lossEqualTokenColumns = run["val_loss_nats"]?.double
+    }
+    return [steps, columns].sorted { $0.tokens < $1.tokens }
+  }
+
+  /// From place to place, then to the last of the seconds.
   private func train(_ cell: CompareCell, _ result: inout CompareResult, deadline: Double) throws {
     let run = folder + "/run"
     defer { try? FileManager.default.removeItem(atPath: run) }
-    let quiet = ["--json", "--quiet", "--out-dir", run]
+    let quiet = ["--json", "--quiet"]
     let seconds = ["--max-seconds", JSONText.number(settings.seconds)]
     let first =
-      ["train"] + options(cell) + quiet + seconds + ["--max-steps", "\(settings.steps)"]
-      + ["--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
-    guard let child = try take(first, &result, deadline: deadline) else { return }
-    result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
-    if child["steps"]?.integer == settings.steps { result.lossEqualSteps = child["val_loss_nats"]?.double }
-    var last = child
-    if (result.seconds ?? 0) < settings.seconds * 0.95 {
-      let endless = ["--max-steps", "\(1_000_000_000_000)"]
-      let rest = ["train", "--resume", run, "--json", "--quiet"] + seconds + endless
-      guard let more = try take(rest, &result, deadline: deadline) else { return }
+      ["train"] + options(cell) + quiet
+      + ["--out-dir", run, "--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
+    var last: [String: JSONValue] = [:]
+    let end = Stage(limits: ["--max-steps", Self.never, "--max-tokens", Self.never], tokens: .max) { _, _ in }
+    for (index, stage) in (stages(cell) + [end]).enumerated() {
+      if index > 0, (result.seconds ?? 0) >= settings.seconds * 0.95 { break }
+      let start = index == 0 ? first : ["train", "--resume", run] + quiet
+      guard let object = try take(start + seconds + stage.limits, &result, deadline: deadline) else { return }
       result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
-      last = more
+      stage.note(&result, object)
+      last = object
     }
     if let taken = result.seconds, taken <= settings.seconds * 1.25 {
       result.lossEqualSeconds = last["val_loss_nats"]?.double
@@ -149,7 +198,7 @@ final class Comparison {
     result.steps = object["steps"]?.integer
     result.seconds = object["seconds"]?.double
     result.tokens = object["tokens"]?.integer
-    result.cosine = object["cosine"]?.double
+    result.programBytes = object["program_bytes"]?.integer
     return object
   }
 }

@@ -10,6 +10,7 @@ struct RunSummary {
   let evaluation: Evaluation?
   let memory: MemorySnapshot
   let peakResident: Int?
+  let programBytes: Int?
   let digest: String
   let outDir: String
   let waitSeconds: Double
@@ -30,6 +31,7 @@ struct RunSummary {
     self.evaluation = evaluation
     memory = trainer.ledger.snapshot()
     peakResident = ResidentSet.read()?.peak
+    programBytes = trainer.programBytes
     digest = try SafetensorsWriter.digest(of: WeightsFile.tensors(trainer.finalWeights))
     outDir = trainer.folder.path
     self.waitSeconds = waitSeconds
@@ -68,7 +70,8 @@ struct RunSummary {
       ("unigram_bits", JSONText.number(evaluation?.unigramBits)),
       ("bigram_bits", JSONText.number(evaluation?.bigramBits)),
       ("memory", MemoryReport.json(memory.peak, peakTotal: memory.peakTotal, budget: memory.budget)),
-      ("peak_rss_bytes", JSONText.number(peakResident)), ("seconds", JSONText.number(progress.trainSeconds)),
+      ("peak_rss_bytes", JSONText.number(peakResident)),
+      ("program_bytes", JSONText.number(programBytes)), ("seconds", JSONText.number(progress.trainSeconds)),
       ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
       ("step_seconds", JSONText.number(stepSeconds)),

@@ -17,6 +17,8 @@ final class Trainer {
   let configuration: RunConfiguration
   let folder: RunFolder
   let ledger: MemoryLedger
+  /// Bytes resident before anything was reserved: the program and its libraries.
+  let programBytes: Int?
   let model: TrainingState
   let feed: TokenFeed
   private(set) var progress: RunProgress
@@ -39,6 +41,7 @@ final class Trainer {
     configuration = c
     self.folder = folder
     self.ledger = ledger
+    programBytes = ResidentSet.read()?.current
     pool = ThreadPool(threads: c.threads)
     try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread, .perturbations, for: "OpenBLAS")
     try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")

@@ -1,0 +1,97 @@
+import Estimator
+import Foundation
+import Memory
+import Model
+import Stream
+
+/// CD-RGE held against theory: the cosine of an estimate from n directions with the exact gradient of d parameters is
+/// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I.
+///
+/// One window of the data from a zero state, a small model at its start, everything perturbed, ε so small that the loss is
+/// linear. Parameters that the window cannot move, the rows of tokens that are not in it, count neither here nor there.
+struct EstimateCheck {
+  static let hiddenSize = 32
+  static let tokens = 32
+  static let pairs = [64, 256, 1024]
+  static let repetitions = 64
+  static let epsilon: Float = 0x1p-7
+
+  struct Row {
+    var directions: DirectionKind
+    var parameters: Int
+    var pairs: Int
+    var cosine: Double
+    var standardError: Double
+    var theory: Double { (Double(pairs) / Double(pairs + parameters - 1)).squareRoot() }
+
+    var json: String {
+      "{\"directions\":\"\(directions.rawValue)\",\"parameters\":\(parameters),\"pairs\":\(pairs),"
+        + "\"cosine\":\(JSONText.number(cosine)),\"standard_error\":\(JSONText.number(standardError)),"
+        + "\"theory\":\(JSONText.number(theory)),\"repetitions\":\(EstimateCheck.repetitions)}"
+    }
+  }
+
+  private let pool: ThreadPool
+  private let configuration: RunConfiguration
+  private let weights: Parameters
+  /// [1][tokens + 1]
+  private let rows: TokenRows
+  private let exact: [Float]
+
+  init(_ settings: CompareSettings) throws {
+    var c = try settings.configuration(["--estimator", "bptt"])
+    (c.hiddenSize, c.layers, c.streams, c.window, c.context) = (
+      Self.hiddenSize, 1, 1, .tokens(Self.tokens), 0
+    )
+    (c.readout, c.epsilon, c.lifetime, c.clipNorm) = (.zo, Double(Self.epsilon), 1, 0)
+    c.checkpointing = .none
+    pool = ThreadPool(threads: c.threads)
+    configuration = c
+    let ledger = MemoryLedger()
+    weights = try Parameters(c.shape, ledger: ledger)
+    weights.initialize(seed: c.seed)
+    rows = try TokenRows(streams: 1, chunk: Self.tokens, ledger: ledger)
+    var data = c.trainingData
+    data.chunkTokens = Self.tokens
+    let feed = try TokenFeed(data, resume: nil, ledger: ledger)
+    guard try rows.fill(Self.tokens, from: feed) == Self.tokens else {
+      throw RunFailure.badData("the data has fewer than \(Self.tokens + 1) tokens")
+    }
+    let bptt = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    exact = Self.gradient(bptt, weights, rows, window: 0)
+  }
+
+  /// One line of the table.
+  /// - Throws: a signal.
+  func run(_ kind: DirectionKind, pairs: Int) throws -> Row {
+    var c = configuration
+    (c.estimator, c.perturbation, c.pairs) = (.cdRGE, kind, pairs)
+    var options = c.cdrge
+    options.chunk = Self.tokens
+    let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
+    var (sum, squares) = (0.0, 0.0)
+    for window in 0..<Self.repetitions {
+      if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
+      let estimate = Self.gradient(estimator, weights, rows, window: window)
+      let cosine = GradientComparison.cosine(estimate, exact)
+      sum += cosine
+      squares += cosine * cosine
+    }
+    let n = Double(Self.repetitions)
+    let variance = (squares - sum * sum / n) / (n - 1)
+    return Row(
+      directions: kind, parameters: exact.count { $0 != 0 }, pairs: pairs, cosine: sum / n,
+      standardError: (max(variance, 0) / n).squareRoot())
+  }
+
+  private static func gradient(
+    _ estimator: some GradientEstimator, _ weights: Parameters, _ rows: TokenRows, window: Int
+  ) -> [Float] {
+    estimator.take(weights)
+    estimator.beginContext()
+    estimator.beginWindow(window)
+    estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
+    _ = estimator.finishWindow(tokens: tokens)
+    return Array(estimator.gradient.elements)
+  }
+}

@@ -1,0 +1,154 @@
+import Estimator
+import Foundation
+import Memory
+import Model
+import Stream
+
+/// How near the gradients of several methods come to the exact one: one context from a zero state, the same tokens, the
+/// same weights, which a few updates of truncated BPTT have taken away from their start.
+///
+/// A method that updates within the context is asked for the mean of its windows' gradients, the weights held still. Its
+/// cosine says what the updates of a whole context are worth, if the learning rate is small.
+final class GradientComparison {
+  /// The exact gradient is always within this, by binomial checkpointing.
+  static let memory = 256 << 20
+  private static let warmUpUpdates = 200
+  private static let warmUpStreams = 16
+
+  private let settings: CompareSettings
+  private let pool: ThreadPool
+  private var weights: Parameters?
+  private var exact: [Int: [Float]] = [:]
+  /// Seconds a token, as far as known: what is going to take too long is not begun.
+  private var secondsPerToken: [String: Double] = [:]
+
+  init(_ settings: CompareSettings) {
+    self.settings = settings
+    pool = ThreadPool(threads: settings.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+  }
+
+  /// - Returns: nil where it would take longer than the settings allow, or there is no gradient.
+  /// - Throws: what reading the data throws, and a signal.
+  func cosine(_ method: CompareMethod, context: Int) throws -> Double? {
+    guard let reference = try exactGradient(context: context) else { return nil }
+    var options = try settings.configuration(method.options(settings) + ["--context", "\(context)"])
+    options.clipNorm = 0
+    options.memoryBudget = nil
+    guard let gradient = try gradient(options, context: context, name: method.rawValue) else { return nil }
+    return Self.cosine(gradient, reference)
+  }
+
+  private func exactGradient(context: Int) throws -> [Float]? {
+    if let known = exact[context] { return known.isEmpty ? nil : known }
+    var options = try settings.configuration([
+      "--estimator", "bptt", "--checkpointing", "binomial", "--window", "context", "--clip-norm", "0",
+      "--memory-budget", "\(Self.memory)", "--context", "\(context)",
+    ])
+    options.checkpointingBudget = Self.memory
+    let gradient = try gradient(options, context: context, name: "exact") ?? []
+    exact[context] = gradient
+    return gradient.isEmpty ? nil : gradient
+  }
+
+  /// The mean gradient of a context's windows at fixed weights.
+  private func gradient(_ c: RunConfiguration, context: Int, name: String) throws -> [Float]? {
+    if let each = secondsPerToken[name], each * Double(context) > settings.cosineSeconds { return nil }
+    let weights = try self.weights ?? warmUp()
+    self.weights = weights
+    let ledger = MemoryLedger()
+    let windows = try WindowReader(c, ledger: ledger)
+    if c.estimator == .cdRGE {
+      let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      return try mean(of: estimator, weights, windows, context: context, name: name)
+    }
+    let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    return try mean(of: estimator, weights, windows, context: context, name: name)
+  }
+
+  private func mean(
+    of estimator: some GradientEstimator, _ weights: Parameters, _ windows: WindowReader, context: Int,
+    name: String
+  ) throws -> [Float]? {
+    estimator.take(weights)
+    var sum = [Float](repeating: 0, count: estimator.gradient.count)
+    var done = 0
+    let start = TrainingClock.now()
+    while done < context {
+      if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
+      let (tokens, result) = try windows.run(estimator, at: done, atMost: context - done)
+      guard result.hasGradient else { return nil }
+      let share = Float(Double(tokens) / Double(context))
+      Self.add(share, estimator.gradient.elements, to: &sum)
+      done += tokens
+      let each = (TrainingClock.now() - start) / Double(done)
+      secondsPerToken[name] = each
+      if each * Double(context) > settings.cosineSeconds, done < context { return nil }
+    }
+    return sum
+  }
+
+  /// A start is a special place: almost nothing of its gradient runs through the state.
+  private func warmUp() throws -> Parameters {
+    var c = try settings.configuration(["--estimator", "tbptt", "--context", "0", "--max-steps", "1"])
+    c.streams = Self.warmUpStreams
+    let ledger = MemoryLedger()
+    let parameters = try Parameters(c.shape, ledger: ledger)
+    parameters.initialize(seed: settings.seed)
+    let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    let optimizer = try Optimizer(
+      parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
+    let windows = try WindowReader(c, ledger: ledger)
+    for update in 0..<Self.warmUpUpdates {
+      estimator.take(parameters)
+      _ = try windows.run(estimator, at: update, atMost: .max)
+      optimizer.update(
+        parameters, gradient: estimator.gradient, rate: Float(RunConfiguration.defaultExactRate), on: pool)
+    }
+    return parameters
+  }
+
+  private static func add(_ share: Float, _ part: UnsafeMutableBufferPointer<Float>, to sum: inout [Float]) {
+    for i in sum.indices { sum[i] += share * part[i] }
+  }
+
+  static func cosine(_ a: [Float], _ b: [Float]) -> Double {
+    var (ab, aa, bb) = (0.0, 0.0, 0.0)
+    for (x, y) in zip(a, b) {
+      ab += Double(x) * Double(y)
+      aa += Double(x) * Double(x)
+      bb += Double(y) * Double(y)
+    }
+    return ab / (aa * bb).squareRoot()
+  }
+}
+
+/// Feeds an estimator the windows of a run, one after the other.
+final class WindowReader {
+  private let configuration: RunConfiguration
+  private let feed: TokenFeed
+  private let rows: TokenRows
+
+  init(_ c: RunConfiguration, ledger: MemoryLedger) throws {
+    configuration = c
+    feed = try TokenFeed(c.trainingData, resume: nil, ledger: ledger)
+    rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
+  }
+
+  /// - Parameter number: of the window: it decides its directions.
+  /// - Returns: the tokens that it had.
+  func run(_ estimator: some GradientEstimator, at number: Int, atMost limit: Int) throws -> (
+    tokens: Int, result: any GradientResult
+  ) {
+    let window = if case .tokens(let count) = configuration.window { count } else { configuration.context }
+    let wanted = min(window, limit)
+    var read = 0
+    estimator.beginWindow(number)
+    while read < wanted {
+      let count = try rows.fill(min(configuration.chunk, wanted - read), from: feed)
+      if count == 0 { throw RunFailure.badData("the data ended before its first window did") }
+      estimator.consume(rows.values.pointer, stride: rows.stride, count: count)
+      read += count
+    }
+    return (read, estimator.finishWindow(tokens: read))
+  }
+}
