@@ -43,7 +43,7 @@ final class Trainer {
     self.ledger = ledger
     programBytes = ResidentSet.read()?.current
     pool = ThreadPool(threads: c.threads)
-    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread, .perturbations, for: "OpenBLAS")
+    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c.shape), .perturbations, for: "OpenBLAS")
     try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
     model = try TrainingState(c, pool: pool, ledger: ledger)
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)

@@ -24,8 +24,11 @@ final class TrainingState {
 
 /// The bytes that a run will reserve, by category, before it reserves any.
 enum MemoryPlan {
-  /// OpenBLAS keeps one packing buffer a thread; of it a product of our sizes touches at most this much.
-  static let bytesPerBLASThread = 4 << 20
+  /// OpenBLAS packs both factors of a product into a buffer a thread: of the left one a block of 448 × 384 floats, of the
+  /// right one 384 rows as wide as the product, at most the buffer's 32 MiB.
+  static func bytesPerBLASThread(_ shape: ModelShape) -> Int {
+    min(32 << 20, 4 * 384 * (448 + 4 * shape.hiddenSize))
+  }
 
   /// What `train` will hold at its peak.
   /// - Throws: what opening the data throws; a pipe is not touched.
@@ -47,7 +50,7 @@ enum MemoryPlan {
     table[.optimizer] +=
       Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
       + WeightAverage.byteCount(for: shape)
-    table[.perturbations] += c.threads * bytesPerBLASThread
+    table[.perturbations] += c.threads * bytesPerBLASThread(shape)
     table[.stream] +=
       try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
     if let heldOut = c.heldOutData {
