@@ -55,7 +55,7 @@ import Testing
     #expect(!folder.names.contains { $0.hasPrefix("longzoo-compare") })
   }
 
-  /// Means of 64 draws: five standard errors, and what the mean of a ratio differs from the ratio of means.
+  /// Means of 256 draws: five standard errors, and what the mean of a ratio differs from the ratio of means.
   private func expectTheory(_ check: Any?) throws {
     let rows = try #require(check as? [[String: Any]])
     #expect(

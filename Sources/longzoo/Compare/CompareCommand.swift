@@ -57,9 +57,11 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
   @Option(
     name: [.customShort("o"), .customLong("out")],
+    parsing: .singleValue,
     help: ArgumentHelp(
-      "Write a page here; a name that ends in .svg gets the plot of memory alone.", valueName: "path"))
-  var out: String?
+      "Write a page here; a name that ends in .svg gets the plot of memory alone. May be given more than once.",
+      valueName: "path"))
+  var out: [String] = []
   @Flag(help: "Print one JSON object on standard output instead of the table.") var json = false
   @Flag(help: "No progress.") var quiet = false
 
@@ -96,11 +98,13 @@ struct CompareCommand: ParsableCommand {
     }
     folder.remove()
     let page = ComparePage(settings: settings, results: results, check: check)
-    if let out, out.hasSuffix(".svg") {
+    for path in out {
+      guard path.hasSuffix(".svg") else {
+        try page.page.write(to: path)
+        continue
+      }
       let drawing = SVGPlot(page.memoryPlot, .wide).document()
-      try AtomicFile.write(to: out) { try $0.write(drawing) }
-    } else if let out {
-      try page.page.write(to: out)
+      try AtomicFile.write(to: path) { try $0.write(drawing) }
     }
     try StandardStreams.printResult(
       json
