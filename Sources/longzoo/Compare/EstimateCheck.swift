@@ -82,8 +82,15 @@ struct EstimateCheck {
     let n = Double(Self.repetitions)
     let variance = (squares - sum * sum / n) / (n - 1)
     return Row(
-      directions: kind, parameters: exact.count { $0 != 0 }, pairs: pairs, cosine: sum / n,
+      directions: kind, parameters: movedParameters, pairs: pairs, cosine: sum / n,
       standardError: (max(variance, 0) / n).squareRoot())
+  }
+
+  /// All but the rows of tokens that are not in the window.
+  private var movedParameters: Int {
+    let shape = configuration.shape
+    let read = Set(rows.values.elements.prefix(Self.tokens))
+    return shape.parameterCount - (shape.vocabularySize - read.count) * shape.slice(.table).columns
   }
 
   private static func gradient(
