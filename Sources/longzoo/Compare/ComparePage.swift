@@ -27,7 +27,7 @@ struct ComparePage {
       page.paragraph(
         "The cosine of CD-RGE's estimate with the exact gradient, and what theory says of n random directions for d parameters. "
           + "One window of \(EstimateCheck.tokens) tokens, H = \(EstimateCheck.hiddenSize), ε = 1/1024, everything perturbed; "
-          + "means over \(EstimateCheck.repetitions) draws.", isDim: true)
+          + "means over 32 to 256 draws.", isDim: true)
       page.table(
         PageTable(
           columns: CompareTable.checkColumns,

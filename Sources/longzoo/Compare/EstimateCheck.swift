@@ -10,10 +10,11 @@ import Stream
 /// One window of the data from a zero state, a small model at its start, everything perturbed, ε so small that the loss is
 /// linear. Parameters that the window cannot move, the rows of tokens that are not in it, count neither here nor there.
 struct EstimateCheck {
-  static let hiddenSize = 32
+  static let hiddenSize = 16
   static let tokens = 32
   static let pairs = [64, 256, 1024]
-  static let repetitions = 256
+  /// Draws of as many directions in all; at most 256 draws.
+  static func repetitions(_ pairs: Int) -> Int { min(256, (1 << 15) / pairs) }
   static let epsilon: Float = 0x1p-10
 
   struct Row {
@@ -27,7 +28,7 @@ struct EstimateCheck {
     var json: String {
       "{\"directions\":\"\(directions.rawValue)\",\"parameters\":\(parameters),\"pairs\":\(pairs),"
         + "\"cosine\":\(JSONText.number(cosine)),\"standard_error\":\(JSONText.number(standardError)),"
-        + "\"theory\":\(JSONText.number(theory)),\"repetitions\":\(EstimateCheck.repetitions)}"
+        + "\"theory\":\(JSONText.number(theory)),\"repetitions\":\(EstimateCheck.repetitions(pairs))}"
     }
   }
 
@@ -72,14 +73,14 @@ struct EstimateCheck {
     options.chunk = Self.tokens
     let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)
-    for window in 0..<Self.repetitions {
+    for window in 0..<Self.repetitions(pairs) {
       if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
       let estimate = Self.gradient(estimator, weights, rows, window: window)
       let cosine = GradientComparison.cosine(estimate, exact)
       sum += cosine
       squares += cosine * cosine
     }
-    let n = Double(Self.repetitions)
+    let n = Double(Self.repetitions(pairs))
     let variance = (squares - sum * sum / n) / (n - 1)
     return Row(
       directions: kind, parameters: movedParameters, pairs: pairs, cosine: sum / n,
