@@ -11,6 +11,7 @@
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
   void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
+  void lz_descend_##suffix(ptrdiff_t, float, float, const float *, float *);                                          \
   double lz_fma_rounds_##suffix(int64_t);
 DECLARE(portable)
 #if defined(__x86_64__)
@@ -84,6 +85,12 @@ void lz_sgd(lz_instructions which, const lz_optimizer *o, ptrdiff_t count, const
 void lz_adam(lz_instructions which, const lz_optimizer *o, ptrdiff_t count, const float *gradient, float *mean,
              float *square, float *parameters) {
   #define CALL(suffix) lz_adam_##suffix(o, count, gradient, mean, square, parameters)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_descend(lz_instructions which, ptrdiff_t count, float rate, float keep, const float *gradient, float *weights) {
+  #define CALL(suffix) lz_descend_##suffix(count, rate, keep, gradient, weights)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -63,3 +63,10 @@ double NAME(sum_squares)(const float *x, ptrdiff_t count) {
   for (ptrdiff_t i = whole; i < count; i++) sum += (double)x[i] * (double)x[i];
   return sum;
 }
+
+void NAME(descend)(ptrdiff_t count, float rate, float keep, const float *gradient, float *weights) {
+  const ptrdiff_t whole = count / VL * VL;
+  for (ptrdiff_t i = 0; i < whole; i += VL)
+    store_any(weights + i, splat(keep) * load_any(weights + i) - splat(rate) * load_any(gradient + i));
+  for (ptrdiff_t i = whole; i < count; i++) weights[i] = keep * weights[i] - rate * gradient[i];
+}

@@ -20,6 +20,11 @@ public final class CDRGE: GradientEstimator {
     /// The most tokens that `consume` is given at a time.
     public var chunk: Int
     public var seed: UInt64
+    /// The weights exist once, in the kernels' order, and the estimate is applied to them without being written down.
+    public var inPlace = false
+    public var step = StepRule.gradient
+    /// False where every window begins with zero states and fits into one chunk.
+    public var carriesStates = true
 
     public init(
       pairs: Int, epsilon: Float, kind: DirectionKind = .rank1, exactReadout: Bool, lifetime: Int = 1,
@@ -40,9 +45,10 @@ public final class CDRGE: GradientEstimator {
   public let population: Population
   /// The estimate of the last window, in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
-  private let weights: PackedWeights
+  public let weights: PackedWeights
   private let directions: Directions
-  private let zerothOrder: ZerothOrderGradient
+  private let zerothOrder: ZerothOrderGradient?
+  private let update: InPlaceUpdate?
   private let readout: ReadoutGradient?
   private let coefficients: Buffer<Float>
   private let pool: ThreadPool
@@ -54,14 +60,17 @@ public final class CDRGE: GradientEstimator {
   /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(for: shape, c)
-    var table = Population.byteCount(for: layout, pairs: c.pairs, streams: c.streams, threads: threads)
+    var table = Population.byteCount(
+      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: c.carriesStates)
     table[.parameters] = PackedWeights.byteCount(for: layout)
     table[.activations] += ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
     table[.perturbations] +=
-      Directions.byteCount(for: layout, pairs: c.pairs)
-      + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
+      Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: !c.inPlace)
+      + (c.inPlace
+        ? InPlaceUpdate.byteCount(for: layout, pairs: c.pairs, threads: threads)
+        : ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads))
       + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
-      + Buffer<Float>.byteCount(for: shape.parameterCount)
+      + Buffer<Float>.byteCount(for: c.inPlace ? 0 : shape.parameterCount)
     return table
   }
 
@@ -84,12 +93,20 @@ public final class CDRGE: GradientEstimator {
     let layout = Self.layout(for: shape, configuration)
     population = try Population(
       layout, pairs: configuration.pairs, streams: configuration.streams, threads: pool.threads,
-      instructions: instructions, ledger: ledger)
+      carriesStates: configuration.carriesStates, instructions: instructions, ledger: ledger)
     weights = try PackedWeights(layout, ledger: ledger)
     directions = try Directions(
-      population, seed: configuration.seed, instructions: instructions, ledger: ledger)
-    zerothOrder = try ZerothOrderGradient(
-      directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+      population, seed: configuration.seed, keepsFactors: !configuration.inPlace, instructions: instructions,
+      ledger: ledger)
+    if configuration.inPlace {
+      zerothOrder = nil
+      update = try InPlaceUpdate(
+        directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+    } else {
+      zerothOrder = try ZerothOrderGradient(
+        directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+      update = nil
+    }
     readout =
       configuration.exactReadout
       ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger)
@@ -97,7 +114,8 @@ public final class CDRGE: GradientEstimator {
     coefficients = try Buffer(
       count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
     gradient = try Buffer(
-      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+      count: configuration.inPlace ? 0 : shape.parameterCount, .perturbations, for: "the gradient estimate",
+      ledger: ledger)
   }
 
   public var layout: Layout { population.layout }
@@ -178,18 +196,36 @@ public final class CDRGE: GradientEstimator {
       readout?.discard()
       return WindowResult(loss: loss, brokenPairs: broken)
     }
-    zerothOrder.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    scaleStep(loss: loss)
+    zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
     readout?.finish(scale: 1 / Float(tokens * pairs), into: gradient.pointer, on: pool)
     return WindowResult(loss: loss, brokenPairs: 0)
+  }
+
+  /// Polyak's rule, before the mean square of the slopes is lost.
+  private func scaleStep(loss: Double) {
+    guard configuration.step == .polyak else { return }
+    let pairs = configuration.pairs
+    // A coefficient is a slope over the number of pairs; a step along g falls by Σ slope²/P.
+    let fall =
+      (0..<pairs).reduce(0.0) { $0 + Double(coefficients[$1]) * Double(coefficients[$1]) } * Double(pairs)
+    let scale = fall > 0 ? loss / fall : 0
+    for pair in 0..<pairs { coefficients[pair] = Float(Double(coefficients[pair]) * scale) }
+  }
+
+  /// In place: θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
+  public func descend(rate: Float, decay: Float) {
+    guard let update else { preconditionFailure("the weights are somebody else's") }
+    update.descend(
+      weights, coefficients: coefficients.pointer, rate: rate, keep: 1 - rate * decay, on: pool)
   }
 
   /// A context begins: all states are zero again.
   public func beginContext() { population.resetStates() }
 
   public var carried: [CarriedState] {
-    [
-      CarriedState("population.states", floats: population.states),
-      CarriedState("population.seen", words: population.seen),
-    ]
+    let seen = CarriedState("population.seen", words: population.seen)
+    return population.carriesStates
+      ? [CarriedState("population.states", floats: population.states), seen] : [seen]
   }
 }

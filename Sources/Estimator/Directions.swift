@@ -7,30 +7,36 @@ import Model
 final class Directions {
   let population: Population
   private let seed: UInt64
+  private let keepsFactors: Bool
   private let instructions: Instructions
   /// The column factors b of rank-one directions, ±1: for each matrix [columns][pairs].
   private let columnSigns: Buffer<Float>
   private let offsets: [Tensor: Int]
   let paddedPairs: Int
 
-  static func byteCount(for layout: Layout, pairs: Int) -> Int {
-    Buffer<Float>.byteCount(for: columnCount(layout) * Population.tiles(pairs) * Tile.pairs)
+  static func byteCount(for layout: Layout, pairs: Int, keepsFactors: Bool) -> Int {
+    Buffer<Float>.byteCount(
+      for: columnCount(layout, keepsFactors) * Population.tiles(pairs) * Tile.pairs)
   }
 
-  private static func columnCount(_ layout: Layout) -> Int {
-    layout.kind == .rank1 ? layout.perturbedMatrices.reduce(0) { $0 + layout.columnFactors($1) } : 0
+  private static func columnCount(_ layout: Layout, _ keepsFactors: Bool) -> Int {
+    layout.kind == .rank1 && keepsFactors
+      ? layout.perturbedMatrices.reduce(0) { $0 + layout.columnFactors($1) } : 0
   }
 
-  init(_ population: Population, seed: UInt64, instructions: Instructions, ledger: MemoryLedger)
-    throws(MemoryError)
-  {
+  /// - Parameter keepsFactors: whether the column factors of rank-one directions are kept as floats.
+  init(
+    _ population: Population, seed: UInt64, keepsFactors: Bool = true, instructions: Instructions,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    self.keepsFactors = keepsFactors
     self.population = population
     self.seed = seed
     self.instructions = instructions
     paddedPairs = population.tiles * Tile.pairs
     var offsets: [Tensor: Int] = [:]
     var columns = 0
-    if population.layout.kind == .rank1 {
+    if population.layout.kind == .rank1, keepsFactors {
       for slice in population.layout.perturbedMatrices {
         offsets[slice.tensor] = columns * paddedPairs
         columns += population.layout.columnFactors(slice)
@@ -57,7 +63,7 @@ final class Directions {
     }
     population.seen.elements[tile * layout.shape.vocabularySize..<(tile + 1) * layout.shape.vocabularySize]
       .update(repeating: 0)
-    guard layout.kind == .rank1 else { return }
+    guard layout.kind == .rank1, keepsFactors else { return }
     for slice in layout.perturbedMatrices {
       var to = columnSigns.pointer + offsets[slice.tensor]! + tile * Tile.pairs
       for words in layout.columnWords(slice) {

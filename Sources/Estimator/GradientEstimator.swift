@@ -1,25 +1,19 @@
 import Memory
 import Model
 
-/// What turns a window of tokens into a gradient: all that a training loop needs to know of it.
+/// What learns from windows of tokens: all that a training loop needs to know of it.
 ///
 /// A window is `beginWindow`, `consume` for each of its chunks, `finishWindow`. Recurrent states are carried from window to
 /// window until `beginContext`.
-public protocol GradientEstimator: AnyObject {
+public protocol WindowEstimator: AnyObject {
   associatedtype WindowResult: GradientResult
-
-  /// Of the last window, in the order of `ModelShape.tensors`.
-  var gradient: Buffer<Float> { get }
-
-  /// The weights from here on; to be called whenever they have changed. `parameters` must stay until the window's end.
-  func take(_ parameters: Parameters)
 
   func beginWindow(_ window: Int)
 
   /// Takes the next `count` tokens of every stream; `tokens`: [streams][stride], of each row count + 1.
   func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int)
 
-  /// Ends a window of `tokens` tokens a stream: computes `gradient`.
+  /// Ends a window of `tokens` tokens a stream: computes its gradient.
   func finishWindow(tokens: Int) -> WindowResult
 
   /// A context begins: all states are zero again.
@@ -30,6 +24,15 @@ public protocol GradientEstimator: AnyObject {
 
   /// Makes again what `carried` leaves out, as it was when window number `window` ended; then `carried` is to be filled.
   func restore(afterWindow window: Int)
+}
+
+/// One that writes its gradient down, for weights that somebody else keeps.
+public protocol GradientEstimator: WindowEstimator {
+  /// Of the last window, in the order of `ModelShape.tensors`.
+  var gradient: Buffer<Float> { get }
+
+  /// The weights from here on; to be called whenever they have changed. `parameters` must stay until the window's end.
+  func take(_ parameters: Parameters)
 }
 
 /// A piece of an estimator's memory that outlives a window.

@@ -48,7 +48,7 @@ extension Instructions {
   }
 
   /// A block of 12 rows of `columns` weights into the kernels' order [columns][12].
-  func packRows(_ from: UnsafePointer<Float>, columns: Int, into to: UnsafeMutablePointer<Float>) {
+  package func packRows(_ from: UnsafePointer<Float>, columns: Int, into to: UnsafeMutablePointer<Float>) {
     lz_pack_rows(code, from, columns, to)
   }
 
@@ -62,6 +62,13 @@ extension Instructions {
     options.momentum = momentum
     options.decay = decay
     lz_sgd(code, &options, count, gradient, velocity, parameters)
+  }
+
+  /// w ← keep·w − rate·g
+  package func descend(
+    count: Int, rate: Float, keep: Float, gradient: UnsafePointer<Float>, weights: UnsafeMutablePointer<Float>
+  ) {
+    lz_descend(code, count, rate, keep, gradient, weights)
   }
 
   /// m ← β₁m + (1 − β₁)g; s ← β₂s + (1 − β₂)g²; θ ← (1 − ηλ)θ − η·(m·c₁)/(√(s·c₂) + ϵ)

@@ -23,28 +23,12 @@ public final class Parameters {
     values.pointer + slice.offset
   }
 
-  /// Uniform in ±1/√D (the readout ±1/√H), as is usual for LSTMs; forget gates start open (bias 1), the readout's bias at 0.
-  public func initialize(seed: UInt64) {
+  /// Fills all tensors with their initial weights.
+  /// - Parameter tokenScale: the token table is uniform in ±this; nil: ±1/√D.
+  public func initialize(seed: UInt64, tokenScale: Float? = nil) {
+    let initial = InitialWeights(shape, seed: seed, tokenScale: tokenScale)
     for (index, slice) in shape.tensors.enumerated() {
-      let uniform = Philox(seed: seed, domain: .initialization, tensor: index)
-      let values = pointer(slice)
-      let fan = slice.tensor == .readout ? shape.hiddenSize : shape.headSize
-      let scale = 1 / Float(fan).squareRoot()
-      switch slice.tensor {
-      case .readoutBias:
-        values.update(repeating: 0, count: slice.count)
-      case .bias:
-        for i in 0..<slice.count { values[i] = i % 4 == 1 ? 1 : 0 }
-      default:
-        for block in 0..<(slice.count + 3) / 4 {
-          let words = uniform.block(
-            UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: block >> 32))
-          for lane in 0..<min(4, slice.count - 4 * block) {
-            let unit = Float(words[lane] >> 8) * 0x1p-23 - 1
-            values[4 * block + lane] = scale * unit
-          }
-        }
-      }
+      initial.fill(tensor: index, from: 0, count: slice.count, into: pointer(slice), stride: 1)
     }
   }
 }

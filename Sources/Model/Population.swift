@@ -10,7 +10,9 @@ public final class Population {
   public let streams: Int
   public var tiles: Int { Self.tiles(pairs) }
 
-  /// [T][layout.state] h and c of every column.
+  /// Whether the columns' states go on from chunk to chunk.
+  public let carriesStates: Bool
+  /// [T][layout.state] h and c of every column; where no state is carried, [threads][layout.state] of the tiles at work.
   public let states: Buffer<Float>
   /// [T][layout.signs] the directions.
   package let signs: Buffer<UInt16>
@@ -26,40 +28,51 @@ public final class Population {
 
   public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
-  public static func byteCount(for layout: Layout, pairs: Int, streams: Int, threads: Int) -> MemoryTable {
+  public static func byteCount(
+    for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true
+  ) -> MemoryTable {
     let tiles = tiles(pairs)
     var table = MemoryTable()
     table[.activations] =
-      Buffer<Float>.byteCount(for: tiles * layout.c.state)
+      Buffer<Float>.byteCount(for: (carriesStates ? tiles : threads) * layout.c.state)
       + Buffer<Double>.byteCount(for: tiles * Tile.columns)
       + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
-      + Buffer<Float>.byteCount(for: streams * layout.c.state / Tile.columns)
+      + Buffer<Float>.byteCount(
+        for: cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns)
     table[.perturbations] =
       Buffer<UInt16>.byteCount(for: tiles * layout.c.signs)
       + Buffer<UInt16>.byteCount(for: tiles * layout.shape.vocabularySize)
     return table
   }
 
+  /// Where every pair has a stream of its own, its clean state is made in place.
+  private static func cleanStates(pairs: Int, streams: Int, _ carriesStates: Bool) -> Int {
+    carriesStates && streams < pairs ? streams : 0
+  }
+
   private static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
 
+  /// - Parameter carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
   public init(
-    _ layout: Layout, pairs: Int, streams: Int, threads: Int, instructions: Instructions = .best,
-    ledger: MemoryLedger
+    _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
+    instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
     precondition(pairs >= 1 && streams >= 1 && streams <= pairs, "\(streams) streams for \(pairs) pairs")
     self.layout = layout
     self.pairs = pairs
     self.streams = streams
+    self.carriesStates = carriesStates
     self.instructions = instructions
     let tiles = Self.tiles(pairs)
     states = try Buffer(
-      count: tiles * layout.c.state, .activations, for: "the population's states", ledger: ledger)
+      count: (carriesStates ? tiles : threads) * layout.c.state, .activations, for: "the population's states",
+      ledger: ledger)
     losses = try Buffer(count: tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
     scratch = try Buffer(
       count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
     clean = try Buffer(
-      count: streams * layout.c.state / Tile.columns, .activations, for: "the streams' clean states",
-      ledger: ledger)
+      count: Self.cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns,
+      .activations, for: "the streams' clean states", ledger: ledger)
     signs = try Buffer(
       count: tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
     seen = try Buffer(
@@ -86,11 +99,13 @@ public final class Population {
     stride: Int,
     count: Int, readout: ReadoutRows?
   ) {
+    let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
+    if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
       for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
       var chunk = lz_chunk(
         weights: weights.values.pointer, signs: signs.pointer + tile * layout.c.signs, epsilon: epsilon,
-        state: states.pointer + tile * layout.c.state, tokens: rows.baseAddress, count: Int64(count),
+        state: state, tokens: rows.baseAddress, count: Int64(count),
         loss: losses.pointer + tile * Tile.columns, seen: seen.pointer + tile * layout.shape.vocabularySize,
         valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
         delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
@@ -121,6 +136,7 @@ public final class Population {
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²).
   public func restart(tiles chosen: [Int], on pool: ThreadPool) {
+    guard carriesStates else { return }
     if streams == pairs {
       pool.run(chosen.count) { index, _ in restartFromOwnMeans(tile: chosen[index]) }
     } else {
@@ -176,6 +192,7 @@ public final class Population {
 
   /// Zeroes the states of a pair, after its loss has become infinite or NaN.
   public func resetState(ofPair pair: Int) {
+    guard carriesStates else { return }
     let rows = layout.c.state / Tile.columns
     let at = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
     for row in 0..<rows {

@@ -26,6 +26,8 @@ import Testing
     ["--threads", "2", "--pairs", "40"], ["--optimizer", "sgd", "--momentum", "0"],
     ["--window", "context", "--context", "300"],
     ["--window", "3"], ["--vocab-size", "256"],
+    ["--regime", "inplace", "--hidden-size", "12", "--heads", "3"],
+    ["--regime", "inplace", "--window", "context", "--context", "40", "--threads", "2", "--pairs", "70"],
   ])
   func thePlanIsTheRun(options: [String]) throws {
     let runs = Runs("--max-steps", "3", "--val-fraction", "0.1")

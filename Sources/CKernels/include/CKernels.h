@@ -115,6 +115,10 @@ void lz_sgd(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count
 void lz_adam(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count, const float *gradient,
              float *mean, float *square, float *parameters);
 
+// weights ← keep·weights − rate·gradient, anywhere in memory: the step of lz_sgd without momentum, where the weights lie.
+void lz_descend(lz_instructions instructions, ptrdiff_t count, float rate, float keep, const float *gradient,
+                float *weights);
+
 // Runs `rounds` rounds of independent fused multiply-adds in registers and returns the floating point operations
 // done: the machine's peak is that over the time it took.
 double lz_fma_rounds(lz_instructions instructions, int64_t rounds);

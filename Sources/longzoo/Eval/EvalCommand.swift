@@ -39,18 +39,19 @@ struct EvalCommand: ParsableCommand {
     }
     let stored = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
     let ledger = MemoryLedger()
-    let pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    let parameters = try Parameters(shape, ledger: ledger)
-    try WeightsFile.read(file, into: parameters)
+    let weights = try PackedWeights(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
+    try PackedWeightsFile.read(
+      file, into: weights,
+      on: ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount))
     let stream = StreamConfiguration(
       paths: paths, tokenType: data.dtype ?? stored ?? .u8, compression: data.compression ?? .auto,
       vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
       skipTokens: data.skipTokens?.value ?? 0,
       expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
-    let evaluator = try Evaluator(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
+    let evaluator = try Evaluator(weights, ledger: ledger)
     let reader = try HeldOutReader(stream, ledger: ledger)
     let evaluation = try evaluator.evaluate(
-      parameters, reader, limit: maxTokens?.value ?? 0, resetEvery: resetEvery?.value ?? 0, on: pool,
+      reader, limit: maxTokens?.value ?? 0, resetEvery: resetEvery?.value ?? 0,
       stop: { Signals.received != nil })
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
     guard let evaluation else {

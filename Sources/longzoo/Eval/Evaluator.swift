@@ -20,25 +20,23 @@ struct Evaluation {
 final class Evaluator {
   private static let piece = 4096
 
-  private let weights: PackedWeights
   private let model: SequenceModel
   private let baseline: NGramBaseline
   private let tokens: Buffer<UInt32>
   private let losses: Buffer<Float>
 
+  /// Without the weights, which are somebody else's.
   static func byteCount(for layout: Layout) -> MemoryTable {
     var table = MemoryTable()
-    table[.parameters] = PackedWeights.byteCount(for: layout)
     table[.activations] =
       SequenceModel.byteCount(for: layout) + NGramBaseline.byteCount(vocabulary: layout.shape.vocabularySize)
       + Buffer<UInt32>.byteCount(for: piece + 1) + Buffer<Float>.byteCount(for: piece)
     return table
   }
 
-  init(_ layout: Layout, ledger: MemoryLedger) throws(MemoryError) {
-    weights = try PackedWeights(layout, ledger: ledger)
+  init(_ weights: PackedWeights, ledger: MemoryLedger) throws(MemoryError) {
     model = try SequenceModel(weights, ledger: ledger)
-    baseline = try NGramBaseline(vocabulary: layout.shape.vocabularySize, ledger: ledger)
+    baseline = try NGramBaseline(vocabulary: weights.shape.vocabularySize, ledger: ledger)
     tokens = try Buffer(count: Self.piece + 1, .activations, for: "the evaluated tokens", ledger: ledger)
     losses = try Buffer(count: Self.piece, .activations, for: "the evaluated losses", ledger: ledger)
   }
@@ -49,11 +47,8 @@ final class Evaluator {
   ///   - stop: asked between pieces; true gives the evaluation up.
   /// - Returns: nil if it was given up, or there is nothing to predict.
   func evaluate(
-    _ parameters: Parameters, _ reader: HeldOutReader, limit: Int = 0, resetEvery: Int = 0,
-    on pool: ThreadPool,
-    stop: () -> Bool = { false }
+    _ reader: HeldOutReader, limit: Int = 0, resetEvery: Int = 0, stop: () -> Bool = { false }
   ) throws(StreamError) -> Evaluation? {
-    weights.pack(parameters, on: pool)
     model.reset()
     baseline.reset()
     reader.rewind()
@@ -109,18 +104,23 @@ private struct PositionMeans {
 /// The evaluation that belongs to a training run.
 final class HeldOutEvaluator {
   private let configuration: RunConfiguration
+  private let model: any TrainingState
   private let evaluator: Evaluator
   private let reader: HeldOutReader
 
   /// nil where nothing is held out.
-  init?(_ c: RunConfiguration, layout: Layout, totalTokens: Int?, ledger: MemoryLedger) throws {
+  init?(
+    _ c: RunConfiguration, _ model: any TrainingState, totalTokens: Int?, ledger: MemoryLedger
+  ) throws {
     guard let data = c.heldOutData else { return nil }
     configuration = c
     reader = try HeldOutReader(data, totalTokens: c.valPath == nil ? totalTokens : nil, ledger: ledger)
-    evaluator = try Evaluator(layout, ledger: ledger)
+    self.model = model
+    evaluator = try Evaluator(model.weightsToEvaluate(ledger: ledger), ledger: ledger)
   }
 
-  func evaluate(_ parameters: Parameters, on pool: ThreadPool, stop: () -> Bool) throws -> Evaluation? {
-    try evaluator.evaluate(parameters, reader, limit: configuration.evalTokens, on: pool, stop: stop)
+  func evaluate(stop: () -> Bool) throws -> Evaluation? {
+    model.prepareEvaluation()
+    return try evaluator.evaluate(reader, limit: configuration.evalTokens, stop: stop)
   }
 }

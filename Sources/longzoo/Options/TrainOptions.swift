@@ -7,6 +7,7 @@ extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
 extension DirectionKind: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
+extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
 
 enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
@@ -42,6 +43,27 @@ enum ReadoutKind: String, CaseIterable, Codable, ExpressibleByArgument {
   case exact
 }
 enum ResetKind: String, CaseIterable, Codable, ExpressibleByArgument { case context, never }
+
+/// How a run's weights are kept.
+enum Regime: String, Codable {
+  /// Parameters, their packed copy, a gradient, an optimizer, an average.
+  case shared
+  /// The packed weights only.
+  case inPlace = "inplace"
+}
+
+enum RegimeChoice: String, CaseIterable, ExpressibleByArgument { case auto, shared, inplace }
+
+/// `--save-interval N|never`
+enum SaveChoice: Codable, Equatable {
+  case updates(Int)
+  /// No file of weights at all.
+  case never
+
+  static func parse(_ text: String) throws -> SaveChoice {
+    text == "never" ? .never : .updates(try TokenCount.number(text))
+  }
+}
 
 /// `--window N|context`
 enum WindowChoice: Codable, Equatable {
@@ -88,6 +110,8 @@ struct ModelOptions: ParsableArguments {
   var hiddenSize: Int?
   @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
+  @Option(help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)")
+  var tokenScale: Double?
   @Option(
     help:
       "Heads: a unit sees the recurrent state of its own head only (block-diagonal matrices). (default: 1)",
@@ -134,6 +158,11 @@ struct EstimatorOptions: ParsableArguments {
     name: [.long, .customLong("zo-eps")],
     help: "Scale ε of the perturbation. (default: \(RunConfiguration.defaultEpsilon))")
   var eps: Double?
+  @Option(
+    help:
+      "The length of a step: gradient (--lr times the estimate), or polyak (--lr times the step that would bring the loss to 0, were it straight; for samples that a model can learn by heart). (default: gradient)"
+  )
+  var step: StepRule?
   @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
   var perturbation: DirectionKind?
   @Option(
@@ -159,7 +188,9 @@ struct OptimizerOptions: ParsableArguments {
   var optimizer: OptimizerKind?
   @Option(
     name: [.long, .customLong("learning-rate")],
-    help: "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd)")
+    help:
+      "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak)"
+  )
   var lr: Double?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
   var momentum: Double?
@@ -175,6 +206,11 @@ struct OptimizerOptions: ParsableArguments {
 }
 
 struct RunOptions: ParsableArguments {
+  @Option(
+    help:
+      "How weights are kept: shared (with copies, gradient, optimizer and average), inplace (once, by plain SGD on rank-one directions), or auto: inplace where shared does not fit. (default: auto)"
+  )
+  var regime: RegimeChoice?
   @Option(help: "End after N updates in all, those before a resume included.", transform: TokenCount.parse)
   var maxSteps: TokenCount?
   @Option(help: "End after N stream tokens in all.", transform: TokenCount.parse)
@@ -204,9 +240,10 @@ struct RunOptions: ParsableArguments {
   )
   var logInterval: TokenCount?
   @Option(
-    help: "Updates between checkpoints; 0: only at the end. (default: about one a minute)",
-    transform: TokenCount.parse)
-  var saveInterval: TokenCount?
+    help:
+      "Updates between checkpoints; 0: only at the end; never: no weights are written. (default: about one a minute)",
+    transform: SaveChoice.parse)
+  var saveInterval: SaveChoice?
   @Option(
     help: ArgumentHelp(
       "Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))

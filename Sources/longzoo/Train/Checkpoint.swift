@@ -33,12 +33,12 @@ struct CheckpointState: Codable {
 enum Checkpoint {
   static let key = "longzoo.checkpoint"
 
-  static func write(to path: String, _ state: CheckpointState, _ model: TrainingState) throws {
+  static func write(to path: String, _ state: CheckpointState, _ model: any TrainingState) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(state), as: UTF8.self)
     try SafetensorsWriter.write(
-      to: path, metadata: [key: json], tensors: WeightsFile.tensors(model.parameters) + extras(model))
+      to: path, metadata: [key: json], tensors: model.checkpointTensors)
   }
 
   /// What a checkpoint says of its run.
@@ -54,37 +54,29 @@ enum Checkpoint {
     }
     return state
   }
+}
 
-  /// Fills the tensors; the directions must have been drawn before.
-  static func read(_ file: SafetensorsReader, into model: TrainingState) throws(RunFailure) {
-    try WeightsFile.read(file, into: model.parameters)
-    for tensor in memory(model) {
-      try file.read(tensor.name, into: UnsafeMutableRawBufferPointer(mutating: tensor.bytes))
-    }
+/// Memory that a checkpoint holds as it is.
+struct CheckpointMemory {
+  private let name: String
+  private let dtype: Safetensors.DType
+  private let bytes: UnsafeRawBufferPointer
+
+  init(_ name: String, _ dtype: Safetensors.DType, _ bytes: UnsafeRawBufferPointer) {
+    self.name = "longzoo." + name
+    self.dtype = dtype
+    self.bytes = bytes
   }
 
-  private static func extras(_ model: TrainingState) -> [TensorToWrite] {
-    memory(model).map { TensorToWrite(name: $0.name, dtype: $0.dtype, shape: [$0.count], bytes: $0.bytes) }
+  init(_ state: CarriedState) {
+    self.init(state.name, state.element == .float32 ? .f32 : .u16, UnsafeRawBufferPointer(state.bytes))
   }
 
-  private struct Memory {
-    var name: String
-    var dtype: Safetensors.DType
-    var bytes: UnsafeRawBufferPointer
-    var count: Int { bytes.count / dtype.width }
+  var tensor: TensorToWrite {
+    TensorToWrite(name: name, dtype: dtype, shape: [bytes.count / dtype.width], bytes: bytes)
   }
 
-  private static func memory(_ model: TrainingState) -> [Memory] {
-    let own = [
-      Memory(name: "longzoo.optimizer.first", dtype: .f32, bytes: .init(model.optimizer.first.elements)),
-      Memory(name: "longzoo.optimizer.second", dtype: .f32, bytes: .init(model.optimizer.second.elements)),
-      Memory(name: "longzoo.average", dtype: .f32, bytes: .init(model.average.mean.values.elements)),
-    ]
-    return own
-      + model.estimator.carried.map { state in
-        Memory(
-          name: "longzoo." + state.name, dtype: state.element == .float32 ? .f32 : .u16,
-          bytes: UnsafeRawBufferPointer(state.bytes))
-      }
+  func read(_ file: SafetensorsReader) throws(RunFailure) {
+    try file.read(name, into: UnsafeMutableRawBufferPointer(mutating: bytes))
   }
 }

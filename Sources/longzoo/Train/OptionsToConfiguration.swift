@@ -21,6 +21,7 @@ extension TrainCommand {
     set(\.layers, model.layers)
     set(\.heads, model.heads)
     setOptional(\.initialWeights, model.initialWeights)
+    setOptional(\.tokenScale, model.tokenScale)
     set(\.context, streaming.context?.value)
     set(\.window, streaming.window)
     set(\.reset, streaming.reset)
@@ -30,6 +31,7 @@ extension TrainCommand {
     set(\.pairs, estimator.pairs)
     set(\.epsilon, estimator.eps)
     set(\.perturbation, estimator.perturbation)
+    set(\.step, estimator.step)
     set(\.lifetime, estimator.lifetime)
     set(\.readout, estimator.readout)
     set(\.optimizer, optimizer.optimizer)
@@ -46,7 +48,7 @@ extension TrainCommand {
     set(\.evalInterval, limits.evalInterval?.value)
     set(\.evalTokens, limits.evalTokens?.value)
     setOptional(\.logInterval, limits.logInterval?.value)
-    setOptional(\.saveInterval, limits.saveInterval?.value)
+    setOptional(\.saveInterval, limits.saveInterval)
     if !paths.isEmpty { c.paths = paths }
     try setDependent(&c, isNew: base == nil)
     try refuseForeignOptions(c)
@@ -59,7 +61,7 @@ extension TrainCommand {
     let options: [(name: String, isGiven: Bool, belongsToExact: Bool)] = [
       ("--pairs", estimator.pairs != nil, false), ("--eps", estimator.eps != nil, false),
       ("--perturbation", estimator.perturbation != nil, false),
-      ("--lifetime", estimator.lifetime != nil, false),
+      ("--lifetime", estimator.lifetime != nil, false), ("--step", estimator.step != nil, false),
       ("--readout", estimator.readout != nil, false),
       ("--checkpointing", estimator.checkpointing != nil, true),
       ("--clip-norm", estimator.clipNorm != nil, true),

@@ -34,6 +34,8 @@ struct RunConfiguration: Codable, Equatable {
   var layers = 1
   var heads = 1
   var initialWeights: String?
+  /// nil: 1/√D.
+  var tokenScale: Double?
   // streaming
   var context = defaultContext
   var window = WindowChoice.tokens(defaultWindow)
@@ -49,6 +51,7 @@ struct RunConfiguration: Codable, Equatable {
   var pairs = defaultPairs
   var epsilon = defaultEpsilon
   var perturbation = DirectionKind.rank1
+  var step = StepRule.gradient
   var lifetime = defaultLifetime
   var readout = ReadoutKind.exact
   // optimizer
@@ -69,11 +72,14 @@ struct RunConfiguration: Codable, Equatable {
   var evalInterval = 0
   var evalTokens = 0
   var logInterval: Int?
-  var saveInterval: Int?
+  var saveInterval: SaveChoice?
+  var regime = Regime.shared
 
+  var savesWeights: Bool { saveInterval != .never }
   var isPipe: Bool { paths == ["-"] }
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
   var defaultRate: Double {
+    if step == .polyak { return 1 }
     guard optimizer == .adam else { return Self.defaultSGDRate }
     return estimator == .cdRGE ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
   }
@@ -117,9 +123,14 @@ struct RunConfiguration: Codable, Equatable {
   }
 
   var cdrge: CDRGE.Configuration {
-    CDRGE.Configuration(
+    var c = CDRGE.Configuration(
       pairs: pairs, epsilon: Float(epsilon), kind: perturbation, exactReadout: readout == .exact,
       lifetime: lifetime, streams: streams, chunk: chunk, seed: seed)
+    c.inPlace = regime == .inPlace
+    c.step = step
+    // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
+    c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
+    return c
   }
 
   var optimizerConfiguration: Optimizer.Configuration {
@@ -159,7 +170,8 @@ struct RunConfiguration: Codable, Equatable {
       ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
       ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"),
       ("--readout", readout.rawValue),
-      ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--init", initialWeights ?? "none"),
+      ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--regime", regime.rawValue),
+      ("--init", initialWeights ?? "none"), ("--token-scale", tokenScale.map { "\($0)" } ?? "none"),
     ]
   }
 
@@ -184,6 +196,9 @@ struct RunConfiguration: Codable, Equatable {
     try require(
       (1...ModelShape.maximumLayers).contains(layers),
       "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
+    try require(
+      vocabularySize * hiddenSize <= 1 << 40,
+      "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
     try require(
       streams >= 1 && streams <= (estimator == .cdRGE ? pairs : 1 << 20),
@@ -195,6 +210,11 @@ struct RunConfiguration: Codable, Equatable {
       checkpointing != .binomial || memoryBudget != nil,
       "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
     try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
+    try require(
+      tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
+    try require(
+      tokenScale == nil || initialWeights == nil,
+      "--token-scale is for random weights; it means nothing beside --init")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     if case .tokens(let count) = window {

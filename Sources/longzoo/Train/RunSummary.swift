@@ -11,7 +11,8 @@ struct RunSummary {
   let memory: MemorySnapshot
   let peakResident: Int?
   let programBytes: Int?
-  let digest: String
+  /// nil where no weights are saved.
+  let digest: String?
   let outDir: String
   let waitSeconds: Double
   /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
@@ -32,7 +33,8 @@ struct RunSummary {
     memory = trainer.ledger.snapshot()
     peakResident = ResidentSet.read()?.peak
     programBytes = trainer.programBytes
-    digest = try SafetensorsWriter.digest(of: WeightsFile.tensors(trainer.finalWeights))
+    digest =
+      configuration.savesWeights ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
@@ -75,7 +77,9 @@ struct RunSummary {
       ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
       ("step_seconds", JSONText.number(stepSeconds)),
-      ("refused_updates", "\(progress.refusedUpdates)"), ("parameters_digest", "\"\(digest)\""),
+      ("refused_updates", "\(progress.refusedUpdates)"),
+      ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
+      ("regime", "\"\(c.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),
     ]
     return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
@@ -103,8 +107,10 @@ struct RunSummary {
     lines.append(
       "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
         + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
-    lines.append("weights          \(outDir)/model.safetensors (digest \(digest.prefix(16)))")
-    if stoppedBy == .signal { lines.append("to go on         \(resumeCommand)") }
+    lines.append(
+      digest.map { "weights          \(outDir)/model.safetensors (digest \($0.prefix(16)))" }
+        ?? "weights          not saved")
+    if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }
     return lines.joined(separator: "\n")
   }
 }

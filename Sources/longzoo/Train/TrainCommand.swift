@@ -34,6 +34,7 @@ struct TrainCommand: ParsableCommand {
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
     var configuration = try configuration(over: stored?.configuration)
     try configuration.validate()
+    try chooseRegime(&configuration, isNew: stored == nil)
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
 
     if configuration.checkpointing == .binomial, let budget = configuration.memoryBudget {
@@ -62,7 +63,9 @@ struct TrainCommand: ParsableCommand {
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
       // The text says it on standard output already.
-      if json { FileHandle.standardError.write(Data("to go on: \(summary.resumeCommand)\n".utf8)) }
+      if json, configuration.savesWeights {
+        FileHandle.standardError.write(Data("to go on: \(summary.resumeCommand)\n".utf8))
+      }
       throw ExitCode(ExitStatus.signal(signal))
     }
   }

@@ -19,7 +19,7 @@ final class Trainer {
   let ledger: MemoryLedger
   /// Bytes resident before anything was reserved: the program and its libraries.
   let programBytes: Int?
-  let model: TrainingState
+  let model: any TrainingState
   let feed: TokenFeed
   private(set) var progress: RunProgress
   private let pool: ThreadPool
@@ -43,26 +43,23 @@ final class Trainer {
     self.ledger = ledger
     programBytes = ResidentSet.read()?.current
     pool = ThreadPool(threads: c.threads)
-    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c.shape), .perturbations, for: "OpenBLAS")
+    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
     try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
-    model = try TrainingState(c, pool: pool, ledger: ledger)
+    model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
     evaluator = try HeldOutEvaluator(
-      c, layout: c.evaluatedLayout, totalTokens: feed.totalTokens, ledger: ledger)
+      c, model, totalTokens: feed.totalTokens, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
     if let resume {
-      model.optimizer.updates = resume.state.optimizerUpdates
+      model.updates = resume.state.optimizerUpdates
       if progress.step > 0 { model.estimator.restore(afterWindow: progress.step - 1) }
-      try Checkpoint.read(resume.file, into: model)
+      try model.restore(resume.file)
     } else {
-      model.parameters.initialize(seed: c.seed)
-      if let path = c.initialWeights {
-        try WeightsFile.read(SafetensorsReader(path: path), into: model.parameters)
-      }
+      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) })
     }
-    model.estimator.take(model.parameters)
+    model.start()
     try writeConfiguration()
   }
 
@@ -80,7 +77,7 @@ final class Trainer {
   /// the weights, and the last window may have been cut short. The last checkpoint has neither.
   func run() throws -> RunSummary {
     // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
-    if progress.step == 0, !folder.hasCheckpoint { try save() }
+    if progress.step == 0, configuration.savesWeights, !folder.hasCheckpoint { try save() }
     clock = TrainingClock(before: progress.trainSeconds)
     let before = progress
     var reason = stopReason()
@@ -99,7 +96,7 @@ final class Trainer {
         "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
     }
     progress.trainSeconds = clock.seconds
-    if !isWithinWindow { try save() }
+    if !isWithinWindow, configuration.savesWeights { try save() }
     log.finish(progress)
     let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     return try RunSummary(
@@ -133,10 +130,7 @@ final class Trainer {
     guard read > 0 else { return false }
     let result = model.estimator.finishWindow(tokens: read)
     if result.hasGradient {
-      model.optimizer.update(
-        model.parameters, gradient: model.estimator.gradient, rate: Float(learningRate), on: pool)
-      model.average.add(model.parameters, update: model.optimizer.updates, on: pool)
-      model.estimator.take(model.parameters)
+      model.update(rate: Float(learningRate))
     }
     note(result, tokens: read)
     return true
@@ -203,27 +197,27 @@ final class Trainer {
   }
 
   private func isTimeToSave() -> Bool {
-    if let interval = configuration.saveInterval { return interval > 0 && progress.step % interval == 0 }
-    return TrainingClock.now() - lastSave >= 60
+    switch configuration.saveInterval {
+    case .never: false
+    case .updates(let interval): interval > 0 && progress.step % interval == 0
+    case nil: TrainingClock.now() - lastSave >= 60
+    }
   }
 
   private func save() throws {
     let state = CheckpointState(
-      configuration: configuration, progress: progress, optimizerUpdates: model.optimizer.updates,
+      configuration: configuration, progress: progress, optimizerUpdates: model.updates,
       position: feed.position)
     try Checkpoint.write(to: folder.checkpointPath, state, model)
     try SafetensorsWriter.write(
       to: folder.modelPath, metadata: ["longzoo.dtype": configuration.dtype.rawValue],
-      tensors: WeightsFile.tensors(finalWeights))
+      tensors: model.finalTensors)
     lastSave = TrainingClock.now()
   }
 
-  /// What a run hands out and evaluates: the averaged weights.
-  var finalWeights: Parameters { model.optimizer.updates > 0 ? model.average.mean : model.parameters }
-
   private func evaluate() throws -> Evaluation? {
     guard let evaluator else { return nil }
-    let evaluation = try evaluator.evaluate(finalWeights, on: pool, stop: { Signals.received != nil })
+    let evaluation = try evaluator.evaluate(stop: { Signals.received != nil })
     if let evaluation { try log.evaluation(evaluation, progress) }
     return evaluation
   }

@@ -3,22 +3,38 @@ import Memory
 import Model
 import Stream
 
-/// Everything of a run that lives in memory, and the account of it.
-final class TrainingState {
-  let parameters: Parameters
-  let estimator: any GradientEstimator
-  let optimizer: Optimizer
-  let average: WeightAverage
+/// Everything of a run that lives in memory: what the training loop, checkpoints and evaluation need of a regime.
+protocol TrainingState: AnyObject {
+  var estimator: any WindowEstimator { get }
+  /// Updates made so far.
+  var updates: Int { get set }
+  /// The weights of a new run: random ones, or those of a file.
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws
+  /// To be called once the weights are there.
+  func start()
+  /// One update by the window that has ended.
+  func update(rate: Float)
+  /// The weights in training, and what else a checkpoint holds of them.
+  var checkpointTensors: [TensorToWrite] { get }
+  /// Fills them; the directions must have been drawn before.
+  func restore(_ file: SafetensorsReader) throws(RunFailure)
+  /// The weights that a run hands out.
+  var finalTensors: [TensorToWrite] { get }
+  /// Where they are evaluated; asked for once, and only if something is.
+  func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights
+  /// To be called before each evaluation.
+  func prepareEvaluation()
+}
 
-  init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
-    parameters = try Parameters(c.shape, ledger: ledger)
-    estimator =
-      switch c.estimator {
-      case .cdRGE: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
-      }
-    optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
-    average = try WeightAverage(c.shape, ledger: ledger)
+enum TrainingStates {
+  /// The state of a run's regime.
+  static func make(
+    _ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger
+  ) throws(MemoryError) -> any TrainingState {
+    switch c.regime {
+    case .shared: try SharedState(c, pool: pool, ledger: ledger)
+    case .inPlace: try InPlaceState(c, pool: pool, ledger: ledger)
+    }
   }
 }
 
@@ -26,8 +42,9 @@ final class TrainingState {
 enum MemoryPlan {
   /// OpenBLAS packs both factors of a product into a buffer a thread: of the left one a block of 448 × 384 floats, of the
   /// right one 384 rows as wide as the product, at most the buffer's 32 MiB.
-  static func bytesPerBLASThread(_ shape: ModelShape) -> Int {
-    min(32 << 20, 4 * 384 * (448 + 4 * shape.hiddenSize))
+  static func bytesPerBLASThread(_ c: RunConfiguration) -> Int {
+    let width = c.regime == .inPlace ? InPlaceUpdate.widest : 4 * c.hiddenSize
+    return min(32 << 20, 4 * 384 * (448 + width))
   }
 
   /// What `train` will hold at its peak.
@@ -46,18 +63,22 @@ enum MemoryPlan {
   static func tableWithoutEstimator(for c: RunConfiguration) throws -> MemoryTable {
     let shape = c.shape
     var table = MemoryTable()
-    table[.parameters] = Parameters.byteCount(for: shape)
-    table[.optimizer] +=
-      Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
-      + WeightAverage.byteCount(for: shape)
-    table[.perturbations] += c.threads * bytesPerBLASThread(shape)
+    if c.regime == .shared {
+      table[.parameters] = Parameters.byteCount(for: shape)
+      table[.optimizer] +=
+        Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
+        + WeightAverage.byteCount(for: shape)
+    }
+    table[.perturbations] += c.threads * bytesPerBLASThread(c)
     table[.stream] +=
       try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
     if let heldOut = c.heldOutData {
       table[.stream] += try HeldOutReader.byteCount(for: heldOut)
       table = table + Evaluator.byteCount(for: c.evaluatedLayout)
+      if c.regime == .shared { table[.parameters] += PackedWeights.byteCount(for: c.evaluatedLayout) }
     }
     table[.checkpoint] += SafetensorsWriter.bufferBytes
+    if c.regime == .inPlace { table[.checkpoint] += PackedWeightsFile.bufferBytes }
     return table
   }
 }

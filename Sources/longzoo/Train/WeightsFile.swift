@@ -90,11 +90,7 @@ enum WeightsFile {
       for i in 0..<4 * h * v { table[i % v * 4 * h + internalRow(i / v, h)] = input[i] }
       return
     }
-    guard encoder.shape.count == 2, encoder.shape[0] == v else {
-      throw .badData("\(file.path): encoder.weight is \(encoder.shape), not [\(v), …]")
-    }
-    let width = encoder.shape[1]
-    let embedding = try floats(file, "encoder.weight", [v, width])
+    let (embedding, width) = try embedding(file, encoder, vocabulary: v)
     let input = try floats(file, "rnn.weight_ih_l0", [4 * h, width])
     for token in 0..<v {
       for row in 0..<4 * h {
@@ -105,8 +101,18 @@ enum WeightsFile {
     }
   }
 
+  /// The embedding that `weight_ih_l0` multiplies, [V][width].
+  static func embedding(
+    _ file: SafetensorsReader, _ encoder: Safetensors.Entry, vocabulary v: Int
+  ) throws(RunFailure) -> (values: [Float], width: Int) {
+    guard encoder.shape.count == 2, encoder.shape[0] == v else {
+      throw .badData("\(file.path): encoder.weight is \(encoder.shape), not [\(v), …]")
+    }
+    return (try floats(file, "encoder.weight", encoder.shape), encoder.shape[1])
+  }
+
   /// From PyTorch's row g·H + u to 4·u + g.
-  private static func internalRow(_ row: Int, _ hidden: Int) -> Int { row % hidden * 4 + row / hidden }
+  static func internalRow(_ row: Int, _ hidden: Int) -> Int { row % hidden * 4 + row / hidden }
 
   private static func floats(_ name: String, _ shape: [Int], _ value: @escaping (Int) -> Float)
     -> TensorToWrite
@@ -121,13 +127,21 @@ enum WeightsFile {
   private static func floats(_ file: SafetensorsReader, _ name: String, _ shape: [Int]) throws(RunFailure)
     -> [Float]
   {
-    guard let entry = file[name] else { throw .badData("\(file.path) has no tensor \(name)") }
-    guard entry.dtype == .f32, entry.shape == shape else {
-      throw .badData("\(file.path): \(name) is \(entry.dtype.rawValue) \(entry.shape), not F32 \(shape)")
-    }
+    let entry = try floatEntry(file, name, shape)
     var values = [Float](repeating: 0, count: entry.elementCount)
     var room = values.mutableSpan
     try room.withUnsafeMutableBytes { (bytes) throws(RunFailure) in try file.read(name, into: bytes) }
     return values
+  }
+
+  /// A tensor of floats of this shape.
+  static func floatEntry(
+    _ file: SafetensorsReader, _ name: String, _ shape: [Int]
+  ) throws(RunFailure) -> Safetensors.Entry {
+    guard let entry = file[name] else { throw .badData("\(file.path) has no tensor \(name)") }
+    guard entry.dtype == .f32, entry.shape == shape else {
+      throw .badData("\(file.path): \(name) is \(entry.dtype.rawValue) \(entry.shape), not F32 \(shape)")
+    }
+    return entry
   }
 }

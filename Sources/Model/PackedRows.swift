@@ -1,0 +1,125 @@
+import CKernels
+
+/// A row of weights where it lies: `count` floats, `stride` apart.
+public struct WeightRow {
+  public var first: UnsafeMutablePointer<Float>
+  public var stride: Int
+  public var count: Int
+
+  public init(first: UnsafeMutablePointer<Float>, stride: Int, count: Int) {
+    self.first = first
+    self.stride = stride
+    self.count = count
+  }
+}
+
+/// The packed weights as the one copy of a model: read, written and made without `Parameters` beside them.
+///
+/// The first layer's bias is part of the token table for good: the model is the same function, and its bias reads as 0.
+extension PackedWeights {
+  public var shape: ModelShape { layout.shape }
+
+  /// All of them as they lie, padding included.
+  package var elements: UnsafeMutableBufferPointer<Float> { values.elements }
+
+  /// A gate row in the kernels' order.
+  private func packed(gate row: Int) -> Int {
+    let gates = 4 * shape.headSize
+    return row / gates * layout.c.head_gates + row % gates
+  }
+
+  /// Rows of 12 that begin with row `row` of a matrix in the kernels' order, [columns][12].
+  package func block(_ slice: TensorSlice, packedRow row: Int) -> UnsafeMutablePointer<Float> {
+    let offset =
+      if case .kernel(let layer) = slice.tensor { layout.kernel(layer) } else { layout.c.w_readout }
+    return values.pointer + offset + row * slice.columns
+  }
+
+  /// A row of a kernel or of the readout, in the model's order.
+  public func row(_ slice: TensorSlice, _ row: Int) -> WeightRow {
+    let packed = if case .kernel = slice.tensor { packed(gate: row) } else { row }
+    let first = block(slice, packedRow: packed / Tile.blockRows * Tile.blockRows) + packed % Tile.blockRows
+    return WeightRow(first: first, stride: Tile.blockRows, count: slice.columns)
+  }
+
+  /// What every token adds to a gate row of the first layer, its bias included.
+  public func tokens(ofGate row: Int) -> WeightRow {
+    WeightRow(
+      first: values.pointer + layout.c.w_table + packed(gate: row), stride: layout.gateStride,
+      count: shape.vocabularySize)
+  }
+
+  /// One token's gates in the kernels' order, padding included.
+  package func gates(ofToken token: Int) -> UnsafeMutablePointer<Float> {
+    values.pointer + layout.c.w_table + token * layout.gateStride
+  }
+
+  /// A bias in the kernels' order; above the first layer.
+  package func bias(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+    if case .bias(let layer) = tensor { return values.pointer + layout.bias(layer) }
+    return values.pointer + layout.c.w_readout_bias
+  }
+
+  /// One element of a bias, in the model's order; nil for the first layer's, which is in the table.
+  public func bias(_ tensor: Tensor, _ index: Int) -> UnsafeMutablePointer<Float>? {
+    switch tensor {
+    case .bias(0): nil
+    case .bias: bias(tensor) + packed(gate: index)
+    default: bias(tensor) + index
+    }
+  }
+
+  /// The weights that `Parameters.initialize` makes.
+  public func initialize(seed: UInt64, tokenScale: Float? = nil, on pool: ThreadPool) {
+    let initial = InitialWeights(shape, seed: seed, tokenScale: tokenScale)
+    for (index, slice) in shape.tensors.enumerated() {
+      switch slice.tensor {
+      case .kernel, .readout:
+        pool.run(slice.rows) { number, _ in
+          let row = row(slice, number)
+          initial.fill(
+            tensor: index, from: number * row.count, count: row.count, into: row.first, stride: row.stride)
+        }
+      case .table:
+        pool.run(slice.rows) { token, _ in
+          for head in 0..<shape.heads {
+            let gates = layout.gates(ofHead: head)
+            initial.fill(
+              tensor: index, from: token * slice.columns + gates.rows.lowerBound, count: gates.rows.count,
+              into: self.gates(ofToken: token) + gates.packed, stride: 1)
+          }
+        }
+      case .bias(0): addFirstBias(initial, tensor: index, on: pool)
+      case .bias:
+        for head in 0..<shape.heads {
+          let gates = layout.gates(ofHead: head)
+          initial.fill(
+            tensor: index, from: gates.rows.lowerBound, count: gates.rows.count,
+            into: bias(slice.tensor) + gates.packed, stride: 1)
+        }
+      case .readoutBias: clearReadoutBias()
+      }
+    }
+  }
+
+  private func addFirstBias(_ initial: InitialWeights, tensor: Int, on pool: ThreadPool) {
+    pool.run(shape.vocabularySize) { token, _ in
+      for head in 0..<shape.heads {
+        let range = layout.gates(ofHead: head)
+        let gates = gates(ofToken: token) + range.packed
+        for (index, row) in range.rows.enumerated() {
+          var value: Float = 0
+          initial.fill(tensor: tensor, from: row, count: 1, into: &value, stride: 1)
+          gates[index] += value
+        }
+      }
+    }
+  }
+
+  /// Zero, and −10³⁰ for the rows that pad the readout: their probability must be none.
+  public func clearReadoutBias() {
+    for row in 0..<layout.c.readout_blocks * Tile.blockRows {
+      bias(.readoutBias)[row] = row < shape.vocabularySize ? 0 : -1e30
+    }
+  }
+}

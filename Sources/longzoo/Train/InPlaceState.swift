@@ -1,0 +1,50 @@
+import Estimator
+import Memory
+import Model
+
+/// The regime of models whose memory beyond the weights is precious: the packed weights are the only copy, and each estimate
+/// is applied to them panel by panel. No optimizer's moments, no average: what is trained is handed out.
+final class InPlaceState: TrainingState {
+  private let descent: CDRGE
+  private let decay: Float
+  private let pool: ThreadPool
+  var updates = 0
+
+  init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+    self.pool = pool
+    decay = Float(c.weightDecay)
+    try ledger.reserve(PackedWeightsFile.bufferBytes, .checkpoint, for: "reading weights")
+    descent = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+  }
+
+  var estimator: any WindowEstimator { descent }
+
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws {
+    if let file {
+      try PackedWeightsFile.read(file, into: descent.weights, on: pool)
+    } else {
+      descent.weights.initialize(seed: c.seed, tokenScale: c.tokenScale.map(Float.init), on: pool)
+    }
+  }
+
+  func start() {}
+
+  func update(rate: Float) {
+    descent.descend(rate: rate, decay: decay)
+    updates += 1
+  }
+
+  var finalTensors: [TensorToWrite] { PackedWeightsFile.tensors(descent.weights) }
+
+  func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights { descent.weights }
+  func prepareEvaluation() {}
+
+  var checkpointTensors: [TensorToWrite] { finalTensors + memory.map(\.tensor) }
+
+  func restore(_ file: SafetensorsReader) throws(RunFailure) {
+    try PackedWeightsFile.read(file, into: descent.weights, on: pool)
+    for piece in memory { try piece.read(file) }
+  }
+
+  private var memory: [CheckpointMemory] { descent.carried.map(CheckpointMemory.init) }
+}

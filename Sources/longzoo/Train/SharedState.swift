@@ -1,0 +1,76 @@
+import Estimator
+import Memory
+import Model
+
+/// The regime of models that fit several times: parameters, their packed copy, a gradient, an optimizer, an average.
+final class SharedState: TrainingState {
+  private let parameters: Parameters
+  private let gradients: any GradientEstimator
+  private let optimizer: Optimizer
+  private let average: WeightAverage
+  private let pool: ThreadPool
+  private let evaluatedLayout: Layout
+  /// A packed copy of the weights that a run hands out.
+  private var evaluated: PackedWeights?
+
+  init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+    self.pool = pool
+    evaluatedLayout = c.evaluatedLayout
+    parameters = try Parameters(c.shape, ledger: ledger)
+    gradients =
+      switch c.estimator {
+      case .cdRGE: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+      }
+    optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
+    average = try WeightAverage(c.shape, ledger: ledger)
+  }
+
+  var estimator: any WindowEstimator { gradients }
+  var updates: Int {
+    get { optimizer.updates }
+    set { optimizer.updates = newValue }
+  }
+
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws {
+    parameters.initialize(seed: c.seed, tokenScale: c.tokenScale.map(Float.init))
+    if let file { try WeightsFile.read(file, into: parameters) }
+  }
+
+  func start() { gradients.take(parameters) }
+
+  func update(rate: Float) {
+    optimizer.update(parameters, gradient: gradients.gradient, rate: rate, on: pool)
+    average.add(parameters, update: optimizer.updates, on: pool)
+    gradients.take(parameters)
+  }
+
+  /// The averaged weights.
+  private var finalWeights: Parameters { optimizer.updates > 0 ? average.mean : parameters }
+  var finalTensors: [TensorToWrite] { WeightsFile.tensors(finalWeights) }
+
+  func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights {
+    let weights = try PackedWeights(evaluatedLayout, ledger: ledger)
+    evaluated = weights
+    return weights
+  }
+
+  func prepareEvaluation() { evaluated?.pack(finalWeights, on: pool) }
+
+  var checkpointTensors: [TensorToWrite] {
+    WeightsFile.tensors(parameters) + memory.map(\.tensor)
+  }
+
+  func restore(_ file: SafetensorsReader) throws(RunFailure) {
+    try WeightsFile.read(file, into: parameters)
+    for piece in memory { try piece.read(file) }
+  }
+
+  private var memory: [CheckpointMemory] {
+    [
+      CheckpointMemory("optimizer.first", .f32, UnsafeRawBufferPointer(optimizer.first.elements)),
+      CheckpointMemory("optimizer.second", .f32, UnsafeRawBufferPointer(optimizer.second.elements)),
+      CheckpointMemory("average", .f32, UnsafeRawBufferPointer(average.mean.values.elements)),
+    ] + gradients.carried.map(CheckpointMemory.init)
+  }
+}
