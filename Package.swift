@@ -29,11 +29,13 @@ let package = Package(
       ]),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     .testTarget(name: "MemoryTests", dependencies: ["Memory"]),
     .testTarget(name: "StreamTests", dependencies: ["Memory", "Stream", "TestSupport", "CZstd", "CLZ4"]),
     .testTarget(name: "ModelTests", dependencies: ["Memory", "Model", "CKernels", "TestSupport"]),
     .testTarget(
-      name: "EstimatorTests", dependencies: ["Memory", "Model", "Estimator", "TestSupport"]),
+      name: "EstimatorTests", dependencies: ["Memory", "Model", "Estimator", "TestSupport", "CAllocations"],
+      exclude: ["allocations.json"]),
     .testTarget(name: "CLITests", dependencies: ["longzoo", "TestSupport"]),
   ]
 )

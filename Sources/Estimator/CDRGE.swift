@@ -127,21 +127,21 @@ public final class CDRGE: GradientEstimator {
   /// Begins window number `window`: the tiles whose lifetime is over take new directions from the clean states.
   public func beginWindow(_ window: Int) {
     let lifetime = configuration.lifetime
-    var ended: [Int] = []
-    for tile in 0..<population.tiles where window == 0 || (window + tile) % lifetime == 0 {
-      ended.append(tile)
-    }
-    population.restart(tiles: ended, on: pool)
-    draw(tiles: ended, window: window)
+    let ended =
+      window == 0
+      ? Tiles(below: population.tiles)
+      : Tiles(from: (lifetime - window % lifetime) % lifetime, by: lifetime, below: population.tiles)
+    population.restart(ended, on: pool)
+    draw(ended, window: window)
     population.clearLosses()
   }
 
   /// Draws again the directions that were in use when window `window` ended; the states are the caller's to restore.
   public func restore(afterWindow window: Int) {
-    draw(tiles: Array(0..<population.tiles), window: window)
+    draw(Tiles(below: population.tiles), window: window)
   }
 
-  private func draw(tiles: [Int], window: Int) {
+  private func draw(_ tiles: Tiles, window: Int) {
     pool.run(tiles.count) { index, _ in
       directions.draw(tile: tiles[index], lifetime: (window + tiles[index]) / configuration.lifetime)
     }

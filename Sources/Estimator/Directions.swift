@@ -7,16 +7,25 @@ import Model
 final class Directions {
   let population: Population
   private let seed: UInt64
-  private let keepsFactors: Bool
   private let instructions: Instructions
   /// The column factors b of rank-one directions, ±1: for each matrix [columns][pairs].
   private let columnSigns: Buffer<Float>
   private let offsets: [Tensor: Int]
+  /// Words that are drawn, and words whose signs are kept, with their place in `columnSigns`: lists made once.
+  private let drawn: [(words: Range<Int>, tensor: Int)]
+  private let kept: [(words: Range<Int>, offset: Int)]
+  private let tokens: Buffer<UInt32>
   let paddedPairs: Int
 
   static func byteCount(for layout: Layout, pairs: Int, keepsFactors: Bool) -> Int {
     Buffer<Float>.byteCount(
       for: columnCount(layout, keepsFactors) * Population.tiles(pairs) * Tile.pairs)
+      + Buffer<UInt32>.byteCount(for: listedTokens(layout))
+  }
+
+  /// Only rank-one updates gather the rows of the token table that were read.
+  private static func listedTokens(_ layout: Layout) -> Int {
+    layout.kind == .rank1 ? layout.shape.vocabularySize : 0
   }
 
   private static func columnCount(_ layout: Layout, _ keepsFactors: Bool) -> Int {
@@ -29,7 +38,6 @@ final class Directions {
     _ population: Population, seed: UInt64, keepsFactors: Bool = true, instructions: Instructions,
     ledger: MemoryLedger
   ) throws(MemoryError) {
-    self.keepsFactors = keepsFactors
     self.population = population
     self.seed = seed
     self.instructions = instructions
@@ -43,6 +51,22 @@ final class Directions {
       }
     }
     self.offsets = offsets
+    let layout = population.layout
+    drawn = layout.shape.tensors.enumerated().filter { layout.isPerturbed($1.tensor) }.flatMap {
+      index, slice in
+      layout.signRanges(slice).enumerated().map { ($1, 2 * index + $0) }
+    }
+    var kept: [(words: Range<Int>, offset: Int)] = []
+    for slice in layout.perturbedMatrices where !offsets.isEmpty {
+      var offset = offsets[slice.tensor]!
+      for words in layout.columnWords(slice) {
+        kept.append((words, offset))
+        offset += words.count * paddedPairs
+      }
+    }
+    self.kept = kept
+    tokens = try Buffer(
+      count: Self.listedTokens(layout), .perturbations, for: "the tokens that were read", ledger: ledger)
     columnSigns = try Buffer(
       count: columns * paddedPairs, .perturbations, for: "the directions' column factors", ledger: ledger)
   }
@@ -52,26 +76,35 @@ final class Directions {
     UnsafePointer(columnSigns.pointer + offsets[slice.tensor]! + head * slice.columns * paddedPairs)
   }
 
+  /// Whether any pair has read a token since its direction began.
+  func isRead(_ token: Int) -> Bool {
+    let vocabulary = population.layout.shape.vocabularySize
+    return (0..<population.tiles).contains { population.seen[$0 * vocabulary + token] != 0 }
+  }
+
+  /// The tokens that were read, in ascending order; rank-one directions only. Good until it is called again.
+  func tokensRead() -> UnsafeBufferPointer<UInt32> {
+    var count = 0
+    for token in 0..<tokens.count where isRead(token) {
+      tokens[count] = UInt32(token)
+      count += 1
+    }
+    return UnsafeBufferPointer(start: tokens.pointer, count: count)
+  }
+
   /// Gives the pairs of a tile new directions.
   func draw(tile: Int, lifetime: Int) {
     let layout = population.layout
     let signs = population.signs.pointer + tile * layout.signsPerTile
-    for (index, slice) in layout.shape.tensors.enumerated() where layout.isPerturbed(slice.tensor) {
-      for (part, range) in layout.signRanges(slice).enumerated() {
-        fill(signs + range.lowerBound, range.count, tensor: 2 * index + part, tile: tile, lifetime: lifetime)
-      }
+    for (words, tensor) in drawn {
+      fill(signs + words.lowerBound, words.count, tensor: tensor, tile: tile, lifetime: lifetime)
     }
     population.seen.elements[tile * layout.shape.vocabularySize..<(tile + 1) * layout.shape.vocabularySize]
       .update(repeating: 0)
-    guard layout.kind == .rank1, keepsFactors else { return }
-    for slice in layout.perturbedMatrices {
-      var to = columnSigns.pointer + offsets[slice.tensor]! + tile * Tile.pairs
-      for words in layout.columnWords(slice) {
-        instructions.expandSigns(
-          signs + words.lowerBound, rows: words.count, coefficients: nil, seen: nil, into: to,
-          stride: paddedPairs)
-        to += words.count * paddedPairs
-      }
+    for (words, offset) in kept {
+      instructions.expandSigns(
+        signs + words.lowerBound, rows: words.count, coefficients: nil, seen: nil,
+        into: columnSigns.pointer + offset + tile * Tile.pairs, stride: paddedPairs)
     }
   }
 

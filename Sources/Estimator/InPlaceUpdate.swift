@@ -110,7 +110,7 @@ public final class InPlaceUpdate {
     _ weights: PackedWeights, coefficients: UnsafePointer<Float>, rate: Float, keep: Float,
     on pool: ThreadPool
   ) {
-    let read = tokensRead()
+    let read = directions.tokensRead()
     pool.run(jobs.count) { index, thread in
       let columns = scratch.pointer + thread * scratchStride
       let rows = columns + Self.widest * pairs
@@ -124,13 +124,6 @@ public final class InPlaceUpdate {
       case .table: updateTable(job, step, read)
       case .bias, .readoutBias: updateBias(job, step)
       }
-    }
-  }
-
-  private func tokensRead() -> [Int] {
-    let vocabulary = population.layout.shape.vocabularySize
-    return (0..<vocabulary).filter { token in
-      (0..<population.tiles).contains { population.seen[$0 * vocabulary + token] != 0 }
     }
   }
 
@@ -185,7 +178,7 @@ public final class InPlaceUpdate {
   }
 
   /// The first layer's bias moves every token's row, the table's own direction those that were read.
-  private func updateTable(_ job: Job, _ step: Step, _ read: [Int]) {
+  private func updateTable(_ job: Job, _ step: Step, _ read: UnsafeBufferPointer<UInt32>) {
     let layout = population.layout
     let (first, width) = (job.packed + job.columns.lowerBound, job.columns.count)
     sum(layout.signs(.bias(0)).rows + first, width, step)
@@ -196,10 +189,11 @@ public final class InPlaceUpdate {
     }
     expand(words: layout.signs(.table).columns + first, count: width, into: step.columns)
     for start in stride(from: 0, to: read.count, by: Self.tokenPanel) {
-      let tokens = read[start..<min(read.count, start + Self.tokenPanel)]
+      let tokens = UnsafeBufferPointer(rebasing: read[start..<min(read.count, start + Self.tokenPanel)])
       for (index, token) in tokens.enumerated() {
         expand(
-          words: layout.signs(.table).rows + token, count: 1, coefficients: step.coefficients, token: token,
+          words: layout.signs(.table).rows + Int(token), count: 1, coefficients: step.coefficients,
+          token: Int(token),
           into: step.rows + index * pairs)
       }
       GEMM.timesTransposed(
@@ -208,7 +202,7 @@ public final class InPlaceUpdate {
       for (index, token) in tokens.enumerated() {
         instructions.descend(
           count: width, rate: step.rate, keep: 1, gradient: step.product + index * width,
-          weights: step.weights.gates(ofToken: token) + first)
+          weights: step.weights.gates(ofToken: Int(token)) + first)
       }
     }
   }

@@ -75,7 +75,7 @@ final class ZerothOrderGradient {
   func compute(
     coefficients: UnsafePointer<Float>, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool
   ) {
-    let read = tableRowsRead()
+    let read = directions.tokensRead()
     let tableJobs =
       population.layout.kind == .rank1 ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
     pool.run(tableJobs + jobs.count) { task, thread in
@@ -125,19 +125,10 @@ final class ZerothOrderGradient {
       into: out + job.rows.lowerBound * columns, ldc: columns)
   }
 
-  private func isSeen(_ row: Int) -> Bool {
-    let vocabulary = population.layout.shape.vocabularySize
-    return (0..<population.tiles).contains { population.seen[$0 * vocabulary + row] != 0 }
-  }
-
-  private func tableRowsRead() -> [Int] {
-    guard population.layout.kind == .rank1 else { return [] }
-    return (0..<population.layout.shape.vocabularySize).filter(isSeen)
-  }
-
   /// One panel of the rows that somebody has read, and zeros in the rows before, between and, of the last panel, behind.
   private func addTableRows(
-    _ read: [Int], panel: Int, _ coefficients: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>,
+    _ read: UnsafeBufferPointer<UInt32>, panel: Int, _ coefficients: UnsafePointer<Float>,
+    _ gradient: UnsafeMutablePointer<Float>,
     _ room: UnsafeMutablePointer<Float>
   ) {
     let slice = population.layout.shape.slice(.table)
@@ -145,7 +136,7 @@ final class ZerothOrderGradient {
     let out = gradient + slice.offset
     let places = panel * Self.tablePanel..<min(read.count, (panel + 1) * Self.tablePanel)
     for (index, place) in places.enumerated() {
-      expand(slice, row: read[place], count: 1, coefficients, masked: true, into: room + index * pairs)
+      expand(slice, row: Int(read[place]), count: 1, coefficients, masked: true, into: room + index * pairs)
     }
     let compact = room + Self.panel * pairs
     if !places.isEmpty {
@@ -153,11 +144,12 @@ final class ZerothOrderGradient {
         m: places.count, n: columns, k: pairs, room, lda: pairs, directions.columns(slice), ldb: pairs,
         into: compact, ldc: columns)
     }
-    var next = panel == 0 ? 0 : read[places.lowerBound - 1] + 1
+    var next = panel == 0 ? 0 : Int(read[places.lowerBound - 1]) + 1
     for (index, place) in places.enumerated() {
-      (out + next * columns).update(repeating: 0, count: (read[place] - next) * columns)
-      (out + read[place] * columns).update(from: compact + index * columns, count: columns)
-      next = read[place] + 1
+      let row = Int(read[place])
+      (out + next * columns).update(repeating: 0, count: (row - next) * columns)
+      (out + row * columns).update(from: compact + index * columns, count: columns)
+      next = row + 1
     }
     if places.upperBound == read.count {
       (out + next * columns).update(repeating: 0, count: (slice.rows - next) * columns)
@@ -200,7 +192,7 @@ final class ZerothOrderGradient {
     let vocabulary = layout.shape.vocabularySize
     for row in job.rows {
       let to = out + row * job.slice.columns
-      guard isSeen(row) else {
+      guard directions.isRead(row) else {
         to.update(repeating: 0, count: job.slice.columns)
         continue
       }

@@ -82,12 +82,12 @@ package final class LSTMSweep {
     for layer in 0..<shape.layers {
       layers[layer].bias = UnsafePointer(parameters.pointer(shape.slice(.bias(layer))))
     }
-    let matrices = (0..<shape.layers).map { parameters.pointer(shape.slice(.kernel($0))) }
     pool.run(shape.layers * Self.packPieces) { task, _ in
       let (index, piece) = (task / Self.packPieces, task % Self.packPieces)
       let layer = layers[index]
       lz_sweep_pack(
-        instructions.code, shape.hiddenSize, shape.headSize, layer.inputs, matrices[index],
+        instructions.code, shape.hiddenSize, shape.headSize, layer.inputs,
+        parameters.pointer(shape.slice(.kernel(index))),
         UnsafeMutablePointer(mutating: layer.forward), UnsafeMutablePointer(mutating: layer.backward), piece,
         Self.packPieces)
     }

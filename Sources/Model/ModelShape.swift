@@ -38,27 +38,31 @@ public struct ModelShape: Equatable, Codable, Sendable {
 
   /// All tensors in the order in which `Parameters` holds them.
   public var tensors: [TensorSlice] {
-    var slices: [TensorSlice] = []
-    var offset = 0
-    func add(_ tensor: Tensor, _ rows: Int, _ columns: Int) {
-      slices.append(TensorSlice(tensor: tensor, rows: rows, columns: columns, offset: offset))
-      offset += rows * columns
-    }
-    add(.table, vocabularySize, 4 * hiddenSize)
-    for layer in 0..<layers {
-      add(.kernel(layer), 4 * hiddenSize, inputs(ofLayer: layer))
-      add(.bias(layer), 1, 4 * hiddenSize)
-    }
-    add(.readout, vocabularySize, hiddenSize)
-    add(.readoutBias, 1, vocabularySize)
-    return slices
+    [slice(.table)] + (0..<layers).flatMap { [slice(.kernel($0)), slice(.bias($0))] }
+      + [slice(.readout), slice(.readoutBias)]
   }
 
+  /// One of them; asked for in every update, so no array is made.
   public func slice(_ tensor: Tensor) -> TensorSlice {
-    tensors.first { $0.tensor == tensor }!
+    let gates = 4 * hiddenSize
+    let kernels = vocabularySize * gates
+    func kernel(_ layer: Int) -> Int {
+      layer == 0
+        ? kernels : kernels + gates * (inputs(ofLayer: 0) + 1 + (layer - 1) * (inputs(ofLayer: 1) + 1))
+    }
+    func slice(_ rows: Int, _ columns: Int, at offset: Int) -> TensorSlice {
+      TensorSlice(tensor: tensor, rows: rows, columns: columns, offset: offset)
+    }
+    switch tensor {
+    case .table: return slice(vocabularySize, gates, at: 0)
+    case .kernel(let layer): return slice(gates, inputs(ofLayer: layer), at: kernel(layer))
+    case .bias(let layer): return slice(1, gates, at: kernel(layer) + gates * inputs(ofLayer: layer))
+    case .readout: return slice(vocabularySize, hiddenSize, at: kernel(layers))
+    case .readoutBias: return slice(1, vocabularySize, at: kernel(layers) + vocabularySize * hiddenSize)
+    }
   }
 
-  public var parameterCount: Int { tensors.last!.range.upperBound }
+  public var parameterCount: Int { slice(.readoutBias).range.upperBound }
 }
 
 public enum Tensor: Hashable, Sendable {

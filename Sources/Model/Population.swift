@@ -135,12 +135,12 @@ public final class Population {
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²).
-  public func restart(tiles chosen: [Int], on pool: ThreadPool) {
+  public func restart(_ chosen: Tiles, on pool: ThreadPool) {
     guard carriesStates else { return }
     if streams == pairs {
       pool.run(chosen.count) { index, _ in restartFromOwnMeans(tile: chosen[index]) }
     } else {
-      restartFromStreams(tiles: chosen)
+      restartFromStreams(chosen)
     }
   }
 
@@ -157,12 +157,19 @@ public final class Population {
     }
   }
 
-  private func restartFromStreams(tiles chosen: [Int]) {
+  private func restartFromStreams(_ chosen: Tiles) {
     let rows = layout.c.state / Tile.columns
-    // All means come first: pairs of one stream may lie in tiles that restart and in tiles that do not.
-    let streamsRead = chosen.flatMap { tile in self.pairs(ofTile: tile).map { streamOfPair[$0] } }
-    for stream in Set(streamsRead) { takeMean(ofStream: stream, rows: rows) }
-    for tile in chosen {
+    // All means come first: pairs of one stream may lie in tiles that restart and in tiles that do not. Streams ascend with
+    // the pairs, so the last one is the only one that can come again.
+    var last = -1
+    for index in 0..<chosen.count {
+      for pair in pairs(ofTile: chosen[index]) where streamOfPair[pair] != last {
+        last = streamOfPair[pair]
+        takeMean(ofStream: last, rows: rows)
+      }
+    }
+    for index in 0..<chosen.count {
+      let tile = chosen[index]
       for pair in pairs(ofTile: tile) {
         let from = clean.pointer + streamOfPair[pair] * rows
         let to = states.pointer + tile * layout.c.state + pair % Tile.pairs

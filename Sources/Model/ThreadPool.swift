@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -23,6 +24,10 @@ public final class ThreadPool: Sendable {
   }
 }
 
+/// `withoutActuallyEscaping` would allocate at every call: see closure.h.
+@_silgen_name("lz_closure_lend")
+private func lend(_ body: (Int, Int) -> Void, _ out: UnsafeMutablePointer<lz_closure>)
+
 /// What the threads share. They hold it, and not the pool: the pool could never end if its own threads held it.
 private final class Crew: @unchecked Sendable {
   private let generation = Atomic<Int>(0)
@@ -30,7 +35,7 @@ private final class Crew: @unchecked Sendable {
   private let running = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
   private var taskCount = 0
-  private var body: ((Int, Int) -> Void)?
+  private var body = lz_closure()
   private var workers: [pthread_t] = []
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -78,21 +83,21 @@ private final class Crew: @unchecked Sendable {
     mutex.deallocate()
   }
 
+  /// Never inlined: the closure's context must stay on the caller's stack until all tasks have ended.
+  @inline(never)
   func run(_ count: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
     if workers.isEmpty || count <= 1 {
       for task in 0..<count { body(task, 0) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      self.body = body
-      taskCount = count
-      nextTask.store(0, ordering: .relaxed)
-      running.store(workers.count, ordering: .relaxed)
-      announce()
-      takeTasks(as: 0)
-      while running.load(ordering: .acquiring) > 0 { sched_yield() }
-      self.body = nil
-    }
+    withUnsafeMutablePointer(to: &self.body) { lend(body, $0) }
+    taskCount = count
+    nextTask.store(0, ordering: .relaxed)
+    running.store(workers.count, ordering: .relaxed)
+    announce()
+    takeTasks(as: 0)
+    while running.load(ordering: .acquiring) > 0 { sched_yield() }
+    self.body = lz_closure()
   }
 
   private func announce() {
@@ -106,7 +111,7 @@ private final class Crew: @unchecked Sendable {
     while true {
       let task = nextTask.add(1, ordering: .relaxed).oldValue
       if task >= taskCount { return }
-      body!(task, thread)
+      lz_closure_call(body, task, thread)
     }
   }
 

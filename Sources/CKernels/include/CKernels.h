@@ -123,6 +123,7 @@ void lz_descend(lz_instructions instructions, ptrdiff_t count, float rate, float
 // done: the machine's peak is that over the time it took.
 double lz_fma_rounds(lz_instructions instructions, int64_t rounds);
 
+#include "closure.h"
 #include "sweep.h"
 
 #endif
