@@ -5,7 +5,7 @@
 #define DECLARE(suffix)                                                                                              \
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
-                                float *, float *);                                                                   \
+                                float *, uint8_t *, float *);                                                        \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
@@ -20,7 +20,8 @@ DECLARE(avx512)
 #endif
 
 void lz_run_chunk_reference(const lz_layout *, const lz_chunk *);
-void lz_run_sequence_reference(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *, float *);
+void lz_run_sequence_reference(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *, float *,
+                               uint8_t *);
 
 int lz_supported(lz_instructions instructions) {
   switch (instructions) {
@@ -48,9 +49,9 @@ ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
 }
 
 void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, float *state,
-                     const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch) {
-  if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses);
-  #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, scratch)
+                     const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
+  if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses, hits);
+  #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, hits, scratch)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -106,7 +106,7 @@ INLINE void forward_group(const token_step *t, ptrdiff_t block, ptrdiff_t column
   #pragma clang loop unroll(full)
   for (int i = 0; i < n; i++) {
     if (t->tokens) {
-      load_gates(s->table + (ptrdiff_t)t->tokens[column + i] * 4 * hidden, first, 4 * hidden, acc[i]);
+      load_gates(s->table + (ptrdiff_t)(t->tokens[column + i] & LZ_ID) * 4 * hidden, first, 4 * hidden, acc[i]);
       for (int g = 0; g < 4; g++) acc[i][g] += bias[g];
     } else {
       for (int g = 0; g < 4; g++) acc[i][g] = bias[g];

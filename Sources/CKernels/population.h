@@ -97,6 +97,7 @@ typedef struct {
   const float *rows[LZ_LANES]; // each pair's token's row of the table
   int same;            // all pairs read the same token
   uint16_t row_signs;  // rank-one: those of the tokens' rows
+  uint16_t marked;     // bit p: nobody has to predict the target of pair p
   const uint32_t *inputs; // [16] the tokens
   float *tokens;       // [head_gates][16] the first layer's input for one head
   uint16_t *token_signs; // [head_gates]
@@ -224,7 +225,12 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
 
   for (int64_t token = 0; token < ch->count; token++) {
     uint32_t inputs[LZ_LANES], targets[LZ_LANES];
-    for (int p = 0; p < LZ_LANES; p++) inputs[p] = ch->tokens[p][token], targets[p] = ch->tokens[p][token + 1];
+    t.marked = 0;
+    for (int p = 0; p < LZ_LANES; p++) {
+      const uint32_t target = ch->tokens[p][token + 1];
+      inputs[p] = ch->tokens[p][token] & LZ_ID, targets[p] = target & LZ_ID;
+      t.marked |= (uint16_t)((target >> 31) << p);
+    }
     look_up(&t, inputs);
     const float *below = 0;
     for (int layer = 0; layer < l->shape.layers; layer++) {

@@ -49,7 +49,7 @@ static void emit_rows(const tile *t, const float *h, const uint32_t targets[LZ_L
   float *input = ch->input + token * ch->row_step * l->input_stride;
   for (int p = 0; p < LZ_LANES; p++) {
     float *d = delta + p * l->delta_stride, *x = input + p * l->input_stride;
-    if (p >= ch->valid) {
+    if (p >= ch->valid || t->marked >> p & 1) {
       memset(d, 0, sizeof(float) * (size_t)l->delta_stride);
       memset(x, 0, sizeof(float) * (size_t)l->input_stride);
     }
@@ -62,9 +62,10 @@ static void emit_rows(const tile *t, const float *h, const uint32_t targets[LZ_L
       v4 out[4] = {load4(from), load4(from + LZ_COLUMNS), load4(from + 2 * LZ_COLUMNS), load4(from + 3 * LZ_COLUMNS)};
       transpose4(out);
       for (int i = 0; i < 4; i++)
-        if (p + i < ch->valid) store4(delta + (p + i) * l->delta_stride + v, out[i]);
+        if (p + i < ch->valid && !(t->marked >> (p + i) & 1)) store4(delta + (p + i) * l->delta_stride + v, out[i]);
     }
     for (int i = 0; i < 4 && p + i < ch->valid; i++) {
+      if (t->marked >> (p + i) & 1) continue;
       delta[(p + i) * l->delta_stride + targets[p + i]] -= 1.0f;
       float *x = input + (p + i) * l->input_stride;
       for (ptrdiff_t u = 0; u < l->shape.hidden; u++)
@@ -83,6 +84,10 @@ static void read_out(const tile *t, const float *h, const uint32_t targets[LZ_LA
   const segment state = {h, inputs};
   const uint16_t *bias_signs = ch->signs + l->s_readout_bias;
   const vf epsilon = splat(ch->epsilon);
+  if (t->marked == 0xffff) {
+    if (t->shifted) emit_rows(t, h, targets, token);
+    return;
+  }
 
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
     direction d = {.row_signs = ch->signs + l->s_readout_row, .twice = t->twice};
@@ -118,7 +123,7 @@ static void read_out(const tile *t, const float *h, const uint32_t targets[LZ_LA
       normalizer[sign] = s.maximum[sign] + log_positive(s.sum[sign]);
       const vf loss = normalizer[sign] - s.target[sign];
       double *total = ch->loss + sign * LZ_LANES + lane;
-      for (int i = 0; i < VL; i++) total[i] += (double)loss[i];
+      for (int i = 0; i < VL; i++) total[i] += t->marked >> (lane + i) & 1 ? 0.0 : (double)loss[i];
     }
     if (t->shifted) emit_softmax(t, normalizer, lane);
   }

@@ -116,9 +116,10 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
         cell[layer * l->units + u] = ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col];
       }
     for (int64_t t = 0; t < ch->count; t++) {
-      const uint32_t token = ch->tokens[pair][t], target = ch->tokens[pair][t + 1];
+      const uint32_t token = ch->tokens[pair][t] & LZ_ID, target = ch->tokens[pair][t + 1];
       ch->seen[token] |= (uint16_t)(1u << pair);
       advance(&c, ch->weights, h, cell, token, logits);
+      if (target & LZ_MARK) continue;
       ch->loss[col] += softmax(logits, V, target);
       if (!l->shape.exact_readout || pair >= ch->valid) continue;
       float *delta = ch->delta + (t * ch->row_step + pair) * l->delta_stride;
@@ -137,7 +138,7 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
 }
 
 void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
-                               int64_t count, double *loss, float *losses) {
+                               int64_t count, double *loss, float *losses, uint8_t *hits) {
   const ptrdiff_t n = l->shape.layers * l->units;
   double *h = malloc(sizeof(double) * (size_t)(2 * n + l->shape.vocabulary)), *cell = h + n, *logits = cell + n;
   for (ptrdiff_t i = 0; i < n; i++) {
@@ -146,10 +147,14 @@ void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *
   }
   const column c = {.l = l};
   for (int64_t t = 0; t < count; t++) {
-    advance(&c, weights, h, cell, tokens[t], logits);
-    const double own = softmax(logits, l->shape.vocabulary, tokens[t + 1]);
+    advance(&c, weights, h, cell, tokens[t] & LZ_ID, logits);
+    const uint32_t target = tokens[t + 1];
+    ptrdiff_t first = 0;
+    for (ptrdiff_t v = 1; v < l->shape.vocabulary; v++) first = logits[v] > logits[first] ? v : first;
+    const double own = target & LZ_MARK ? 0 : softmax(logits, l->shape.vocabulary, target);
     *loss += own;
     if (losses) losses[t] = (float)own;
+    if (hits) hits[t] = first == (ptrdiff_t)target;
   }
   for (ptrdiff_t i = 0; i < n; i++) {
     state[i / l->units * 2 * l->units + i % l->units] = (float)h[i];

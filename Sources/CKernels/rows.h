@@ -8,6 +8,10 @@ double NAME(softmax_rows)(float *logits, ptrdiff_t stride, ptrdiff_t rows, ptrdi
   double loss = 0;
   for (ptrdiff_t row = 0; row < rows; row++) {
     float *x = logits + row * stride;
+    if (targets[row] & LZ_MARK) {
+      memset(x, 0, sizeof(float) * (size_t)padded);
+      continue;
+    }
     for (ptrdiff_t v = 0; v < whole; v += VL) store(x + v, load(x + v) + load_any(bias + v));
     for (ptrdiff_t v = whole; v < vocabulary; v++) x[v] += bias[v];
     for (ptrdiff_t v = vocabulary; v < padded; v++) x[v] = -1e30f;
@@ -44,7 +48,7 @@ void NAME(add_rows)(const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff
     const float *x = from + row * stride;
     for (ptrdiff_t column = whole; column < columns; column++) sum[column] += x[column];
     if (!table) continue;
-    float *to = table + (ptrdiff_t)targets[row] * table_stride;
+    float *to = table + (ptrdiff_t)(targets[row] & LZ_ID) * table_stride;
     for (ptrdiff_t column = 0; column < whole; column += VL)
       store_any(to + column, load_any(to + column) + load_any(x + column));
     for (ptrdiff_t column = whole; column < columns; column++) to[column] += x[column];

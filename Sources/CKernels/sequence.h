@@ -51,12 +51,12 @@ static void sequence_gates(ptrdiff_t units, const float *gates, float *c, float 
 }
 
 void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
-                        int64_t count, double *loss, float *losses, float *scratch) {
+                        int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
   const ptrdiff_t H = l->shape.hidden, rows = l->readout_blocks * LZ_BLOCK;
   float *gates = scratch, *logits = scratch + (l->head_gates + 15) / 16 * 16;
   for (int64_t token = 0; token < count; token++) {
     for (int layer = 0; layer < l->shape.layers; layer++) {
-      const float *start = layer == 0 ? weights + l->w_table + (ptrdiff_t)tokens[token] * l->gate_stride
+      const float *start = layer == 0 ? weights + l->w_table + (ptrdiff_t)(tokens[token] & LZ_ID) * l->gate_stride
                                       : weights + l->w_bias[layer];
       for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
         float *h = state + layer * 2 * l->units + head * l->head;
@@ -66,6 +66,12 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, 
                          start + head * l->head_gates, l->head_blocks, parts, counts, gates);
         sequence_gates(l->head, gates, h + l->units, h);
       }
+    }
+    const uint32_t target = tokens[token + 1];
+    if (target & LZ_MARK) {
+      if (losses) losses[token] = 0;
+      if (hits) hits[token] = 0;
+      continue;
     }
     const float *const parts[2] = {state + (l->shape.layers - 1) * 2 * l->units, 0};
     const ptrdiff_t counts[2] = {H, 0};
@@ -79,8 +85,13 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, 
     float total = 0;
     for (int i = 0; i < VL; i++) total += sum[i];
     const vf normalizer = splat(maximum) + log_positive(splat(total));
-    const float own = normalizer[0] - logits[tokens[token + 1]];
+    const float own = normalizer[0] - logits[target];
     *loss += (double)own;
     if (losses) losses[token] = own;
+    if (hits) {
+      ptrdiff_t first = 0;
+      while (first < rows && logits[first] != maximum) first++;
+      hits[token] = first == (ptrdiff_t)target;
+    }
   }
 }

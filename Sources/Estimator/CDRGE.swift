@@ -3,7 +3,8 @@ import Model
 
 /// Central-difference random gradient estimation (arXiv 2505.17852), windowed, with carried states.
 ///
-/// g = (1/P) Σ_p [(L₊ − L₋)/2ε]·z_p, with L the mean loss of a token of the window in nats. Every pair carries its ±
+/// g = (1/P) Σ_p [(L₊ − L₋)/2ε]·z_p, with L the mean loss of a target of the window in nats (where the pairs' streams differ
+/// in their number of targets: a pair's sum of losses over the mean number). Every pair carries its ±
 /// states from window to window; after a lifetime of R windows it takes a new direction and starts again from the clean
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime.
@@ -51,6 +52,8 @@ public final class CDRGE: GradientEstimator {
   private let update: InPlaceUpdate?
   private let readout: ReadoutGradient?
   private let coefficients: Buffer<Float>
+  /// Targets of the window so far: of the streams, and of the pairs that read them.
+  private var targets = (streams: 0, pairs: 0)
   private let pool: ThreadPool
 
   public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
@@ -134,6 +137,7 @@ public final class CDRGE: GradientEstimator {
     population.restart(ended, on: pool)
     draw(ended, window: window)
     population.clearLosses()
+    targets = (0, 0)
   }
 
   /// Draws again the directions that were in use when window `window` ended; the states are the caller's to restore.
@@ -158,13 +162,28 @@ public final class CDRGE: GradientEstimator {
         tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
         stride: stride, count: count, readout: rows)
     }
-    readout?.accumulate(tokens: count, on: pool)
+    if addTargets(tokens, stride: stride, count: count) {
+      readout?.accumulate(tokens: count, on: pool)
+    }
+  }
+
+  /// Counts what a chunk has to predict; false if that is nothing.
+  private func addTargets(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) -> Bool {
+    var chunk = 0
+    for stream in 0..<population.streams {
+      let found = TokenMark.targets(tokens + stream * stride + 1, count: count)
+      chunk += found
+      targets.pairs += found * population.pairs(ofStream: stream).count
+    }
+    targets.streams += chunk
+    return chunk > 0
   }
 
   /// What a window of the population says.
   public struct WindowResult: GradientResult {
-    /// Mean loss of a token over all columns, in nats.
+    /// Mean loss of a target over all columns, in nats.
     public var loss: Double
+    public var targets: Int
     /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
     public var brokenPairs: Int
     public var refusal: String? {
@@ -178,6 +197,12 @@ public final class CDRGE: GradientEstimator {
   /// Ends a window of `tokens` tokens: computes `gradient`.
   public func finishWindow(tokens: Int) -> WindowResult {
     let pairs = configuration.pairs
+    guard targets.pairs > 0 else {
+      readout?.discard()
+      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    }
+    // One divisor for all pairs: g is the gradient of the streams' losses over all of their targets.
+    let targetsOfPair = Double(targets.pairs) / Double(pairs)
     var total = 0.0
     var broken = 0
     for pair in 0..<pairs {
@@ -189,17 +214,17 @@ public final class CDRGE: GradientEstimator {
       }
       total += plus + minus
       coefficients[pair] = Float(
-        (plus - minus) / (2 * Double(configuration.epsilon) * Double(tokens) * Double(pairs)))
+        (plus - minus) / (2 * Double(configuration.epsilon) * targetsOfPair * Double(pairs)))
     }
-    let loss = total / Double(2 * max(1, pairs - broken)) / Double(tokens)
+    let loss = total / Double(2 * max(1, pairs - broken)) / targetsOfPair
     guard broken == 0 else {
       readout?.discard()
-      return WindowResult(loss: loss, brokenPairs: broken)
+      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken)
     }
     scaleStep(loss: loss)
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
-    readout?.finish(scale: 1 / Float(tokens * pairs), into: gradient.pointer, on: pool)
-    return WindowResult(loss: loss, brokenPairs: 0)
+    readout?.finish(scale: 1 / Float(targets.pairs), into: gradient.pointer, on: pool)
+    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0)
   }
 
   /// Polyak's rule, before the mean square of the slopes is lost.

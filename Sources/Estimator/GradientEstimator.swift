@@ -58,12 +58,15 @@ public struct CarriedState {
 
 /// What a window says.
 public protocol GradientResult: Sendable {
-  /// Mean loss of a token, in nats.
+  /// Mean loss of a target, in nats; 0 where there was none.
   var loss: Double { get }
+  /// Tokens of all streams that were to be predicted: those without a mark.
+  var targets: Int { get }
   /// Why there is no gradient to follow, as a sentence; nil if there is one.
   var refusal: String? { get }
 }
 
 extension GradientResult {
-  public var hasGradient: Bool { refusal == nil }
+  /// A window without any target has none, and that is no fault.
+  public var hasGradient: Bool { refusal == nil && targets > 0 }
 }

@@ -31,16 +31,20 @@ public final class SequenceModel {
   public func reset() { state.elements.update(repeating: 0) }
 
   /// Reads tokens[0..<n−1] and predicts tokens[1..<n]; the state goes on from where it was.
-  /// - Parameter losses: room for n − 1 losses in nats, if each one is wanted.
+  /// - Parameters:
+  ///   - losses: room for n − 1 losses in nats, if each one is wanted; 0 for marked targets.
+  ///   - hits: likewise for whether the target was the most probable id.
   /// - Returns: the sum of the losses in nats.
-  public func run(_ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>? = nil) -> Double
-  {
+  public func run(
+    _ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>? = nil,
+    hits: UnsafeMutablePointer<UInt8>? = nil
+  ) -> Double {
     var total = 0.0
     guard tokens.count > 1 else { return 0 }
     withUnsafePointer(to: weights.layout.c) { layout in
       lz_run_sequence(
         instructions.code, layout, weights.values.pointer, state.pointer, tokens.baseAddress,
-        Int64(tokens.count - 1), &total, losses, scratch.pointer)
+        Int64(tokens.count - 1), &total, losses, hits, scratch.pointer)
     }
     return total
   }

@@ -25,7 +25,11 @@ struct PipeDigest {
   mutating func add(_ tokens: UnsafePointer<UInt32>, count: Int) {
     let count = min(count, (Self.limit - bytes) / width)
     guard count > 0 else { return }
-    for index in 0..<count { digest.add(UInt64(tokens[index]), width: width) }
+    for index in 0..<count {
+      // As it was stored: a mark is the highest bit of the type.
+      let stored = UInt64(tokens[index] & 0x7fff_ffff) | UInt64(tokens[index] >> 31) << (8 * width - 1)
+      digest.add(stored, width: width)
+    }
     bytes += count * width
   }
 }

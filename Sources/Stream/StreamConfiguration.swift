@@ -11,8 +11,15 @@ public enum TokenType: String, CaseIterable, Codable, Sendable {
     }
   }
 
-  /// The number of ids that the type can name.
-  var range: Int { 1 << (8 * width) }
+  /// The number of ids that the type can name; the highest bit may be a mark instead.
+  public func range(_ targets: TargetChoice) -> Int { 1 << (8 * width - (targets == .marked ? 1 : 0)) }
+}
+
+/// Which tokens are to be predicted.
+public enum TargetChoice: String, CaseIterable, Codable, Sendable {
+  case all
+  /// Those whose highest stored bit is not set. The other bits are the id.
+  case marked
 }
 
 /// What the user says about compression; `auto` looks at the first bytes, and at the name `.zst` or `.lz4`.
@@ -26,6 +33,8 @@ public struct StreamConfiguration: Sendable {
   public var paths: [String]
   public var tokenType: TokenType
   public var compression: CompressionChoice
+  /// Whether the highest bit of a stored token is a mark. In memory the mark is bit 31.
+  public var targets = TargetChoice.all
   /// Ids from here on are an error.
   public var vocabularySize: Int
   /// Positions of the data that are read in parallel; 1 for a pipe.

@@ -20,36 +20,39 @@ struct Filled {
 struct TokenLayout {
   let type: TokenType
   let vocabularySize: Int
+  let targets: TargetChoice
 
   init(_ configuration: StreamConfiguration) {
     type = configuration.tokenType
     vocabularySize = configuration.vocabularySize
+    targets = configuration.targets
   }
 
   /// The first of `count` tokens whose id is not in the vocabulary.
   func firstOutside(_ bytes: UnsafeRawBufferPointer, count: Int) -> (place: Int, id: UInt32)? {
-    guard vocabularySize < type.range else { return nil }
+    guard vocabularySize < type.range(targets) else { return nil }
     let bound = UInt32(vocabularySize)
+    let mask = UInt32(type.range(targets) - 1)
     switch type {
-    case .u8: return Self.firstOutside(bytes, count, UInt8(bound))
-    case .u16: return Self.firstOutside(bytes, count, UInt16(bound))
-    case .u32: return Self.firstOutside(bytes, count, bound)
+    case .u8: return Self.firstOutside(bytes, count, UInt8(bound), UInt8(mask))
+    case .u16: return Self.firstOutside(bytes, count, UInt16(bound), UInt16(mask))
+    case .u32: return Self.firstOutside(bytes, count, bound, mask)
     }
   }
 
   private static func firstOutside<ID: FixedWidthInteger & BitwiseCopyable>(
-    _ bytes: UnsafeRawBufferPointer, _ count: Int, _ bound: ID
+    _ bytes: UnsafeRawBufferPointer, _ count: Int, _ bound: ID, _ mask: ID
   ) -> (place: Int, id: UInt32)? {
     let stride = MemoryLayout<ID>.size
     // The maximum first: that loop is vectorised, and nearly always the only one.
     var largest: ID = 0
     for index in 0..<count {
       largest = max(
-        largest, ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self)))
+        largest, ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self)) & mask)
     }
     guard largest >= bound else { return nil }
     for index in 0..<count {
-      let id = ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self))
+      let id = ID(littleEndian: bytes.loadUnaligned(fromByteOffset: index * stride, as: ID.self)) & mask
       if id >= bound { return (index, UInt32(id)) }
     }
     return nil
@@ -62,6 +65,14 @@ struct TokenLayout {
     case .u16: Self.copy(bytes, as: UInt16.self, to: row, count: count)
     case .u32: Self.copy(bytes, as: UInt32.self, to: row, count: count)
     }
+    if targets == .marked { moveMarks(row, count: count) }
+  }
+
+  /// From the highest stored bit to bit 31.
+  private func moveMarks(_ row: UnsafeMutablePointer<UInt32>, count: Int) {
+    let shift = UInt32(32 - 8 * type.width)
+    let mask = UInt32(type.range(.marked) - 1)
+    for index in 0..<count { row[index] = row[index] & mask | (row[index] & ~mask) &<< shift }
   }
 
   private static func copy<ID: FixedWidthInteger & BitwiseCopyable>(

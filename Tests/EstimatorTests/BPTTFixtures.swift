@@ -10,7 +10,7 @@ struct BPTTCase {
   let streams: Int
   let parameters: Parameters
   /// [streams][tokens + 1]
-  let rows: [[UInt32]]
+  var rows: [[UInt32]]
   var tokens: Int { rows[0].count - 1 }
   var reference: ReferenceLSTM {
     ReferenceLSTM(

@@ -78,7 +78,7 @@ final class EstimatorUnderTest {
 
   /// Inputs start..<start + count of a stream, and their targets.
   func tokens(_ start: Int, _ count: Int, stream: Int = 0) -> [Int] {
-    streams[stream][start...start + count].map(Int.init)
+    streams[stream][start...start + count].map { Int($0 & TokenMark.id) }
   }
 
   /// One whole window from token `start` of every stream, in chunks.

@@ -86,11 +86,22 @@ struct ModelKernelTests {
     try compare(test)
   }
 
-  private func compare(_ test: KernelCase) throws {
+  @Test(
+    "Marked targets have no loss and no rows; all of them marked, some, one",
+    arguments: KernelCase.corners + KernelCase.heads, [1, 2, 16])
+  func agreeMarked(_ test: KernelCase, _ share: Int) throws { try compare(test, marked: share) }
+
+  private func compare(_ test: KernelCase, marked share: Int? = nil) throws {
     let model = try RandomModel(test.layout, seed: test.seed)
     func run(_ instructions: Instructions) throws -> PopulationUnderTest {
       let under = try PopulationUnderTest(
         test.layout, pairs: test.pairs, instructions: instructions, seed: test.seed + 7)
+      var random = ModelRandom(test.seed + 9)
+      if let share {
+        for i in under.tokens.indices where random.within(1...share) == 1 {
+          under.tokens[i] |= TokenMark.mark
+        }
+      }
       under.run(model.weights, chunks: [test.tokens])
       return under
     }

@@ -22,6 +22,11 @@
 #define LZ_UNITS 3
 #define LZ_MAX_LAYERS 16
 
+// A token is an id and a mark. A marked token is read like any other, but nobody has to predict it: as a target it has no
+// loss and no gradient.
+#define LZ_MARK 0x80000000u
+#define LZ_ID 0x7fffffffu
+
 typedef struct {
   int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
   int32_t dense;          // 0: rank-one directions a·bᵀ; 1: a full-rank sign for every weight
@@ -88,9 +93,10 @@ typedef struct {
 void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, float *scratch);
 
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
-// state [L][2][units]. `losses`, if not null, receives each token's own loss.
+// state [L][2][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
+// the most probable ids; both are 0 for marked targets.
 void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
-                     const uint32_t *tokens, int64_t count, double *loss, float *losses, float *scratch);
+                     const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
 ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 
 // Signs of one tile as floats: out[row · out_stride + p] = ±coefficients[p] for each of `rows` words, 0 where the bit of

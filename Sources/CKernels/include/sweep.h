@@ -51,6 +51,7 @@ void lz_sweep_backward(lz_instructions instructions, const lz_sweep *sweep, cons
                        ptrdiff_t first, ptrdiff_t count, ptrdiff_t column, ptrdiff_t columns);
 
 // Rows of logits (without bias), `stride` floats apart (a multiple of 16, aligned), become scale·(softmax − target).
+// Rows of marked targets become 0 and have no loss.
 // Returns the sum of the losses in nats; infinite or NaN if any of the logits is.
 double lz_softmax_rows(lz_instructions instructions, float *logits, ptrdiff_t stride, ptrdiff_t rows,
                        ptrdiff_t vocabulary, const float *bias, const uint32_t *targets, float scale);

@@ -3,7 +3,7 @@ import Model
 
 /// The exact gradient by back-propagation through time over a window: the baseline.
 ///
-/// g = ∂/∂θ of the mean loss of the window's K·B tokens, the state that the window begins with being a constant. A window of
+/// g = ∂/∂θ of the mean loss of the window's targets (K·B tokens without a mark), the state that the window begins with being a constant. A window of
 /// the whole context from a zero state is full BPTT; shorter windows with carried states are truncated BPTT.
 ///
 /// Tokens are kept until the window ends; then it runs forward, saving states as the checkpoint schedule says, and
@@ -125,7 +125,8 @@ public final class BPTT: GradientEstimator {
       let from = tokens + stream * stride
       let to = self.tokens.pointer + consumed * streams + stream
       for i in 0...count {
-        precondition(from[i] < plan.shape.vocabularySize, "token \(from[i]) of \(plan.shape.vocabularySize)")
+        let id = from[i] & TokenMark.id
+        precondition(id < plan.shape.vocabularySize, "token \(id) of \(plan.shape.vocabularySize)")
         to[i * streams] = from[i]
       }
     }
@@ -134,8 +135,9 @@ public final class BPTT: GradientEstimator {
 
   /// What a window says.
   public struct WindowResult: GradientResult {
-    /// Mean loss of a token, in nats.
+    /// Mean loss of a target, in nats.
     public var loss: Double
+    public var targets: Int
     /// The gradient's Euclidean norm before it was clipped.
     public var gradientNorm: Double
     /// Whether loss and gradient are finite. If not, the states that are not finite start from zero.
@@ -149,15 +151,20 @@ public final class BPTT: GradientEstimator {
     precondition(count == consumed && count > 0, "\(count) tokens of \(consumed) that came")
     guard let weights else { preconditionFailure("a window ends before any weights were taken") }
     sweep.pack(weights, on: pool)
+    tape.load(states.pointer)
+    let targets = TokenMark.targets(tokens.pointer + plan.streams, count: count * plan.streams)
+    guard targets > 0 else {
+      advance(tokens: count)
+      return WindowResult(loss: 0, targets: 0, gradientNorm: 0, isFinite: true)
+    }
     clearGradient()
     adjoints.elements.update(repeating: 0)
-    tape.load(states.pointer)
-    let sum = runSchedule(tokens: count, weights: weights)
-    let loss = sum / Double(count * plan.streams)
+    let sum = runSchedule(tokens: count, targets: targets, weights: weights)
+    let loss = sum / Double(targets)
     let norm = clippedNorm()
     let isFinite = loss.isFinite && norm.isFinite
     if !isFinite { resetBrokenStates() }
-    return WindowResult(loss: loss, gradientNorm: norm, isFinite: isFinite)
+    return WindowResult(loss: loss, targets: targets, gradientNorm: norm, isFinite: isFinite)
   }
 
   /// A context begins: all states are zero again.
@@ -169,7 +176,7 @@ public final class BPTT: GradientEstimator {
   public func restore(afterWindow window: Int) {}
 
   /// Follows the checkpoint schedule; returns the sum of the losses.
-  private func runSchedule(tokens count: Int, weights: Parameters) -> Double {
+  private func runSchedule(tokens count: Int, targets: Int, weights: Parameters) -> Double {
     var schedule = Revolve(
       steps: (count + plan.step - 1) / plan.step, slots: plan.slots, positions: slotPositions.pointer)
     var loss = 0.0
@@ -190,9 +197,22 @@ public final class BPTT: GradientEstimator {
         let segment = step * plan.step..<min(count, (step + 1) * plan.step)
         forward(segment, keep: true)
         if segment.upperBound == count { tape.store(slot: segment.count, to: states.pointer) }
-        reverse(segment, windowTokens: count, weights: weights, loss: &loss)
+        reverse(segment, windowTargets: targets, weights: weights, loss: &loss)
       }
     }
     return loss
+  }
+
+  /// Carries the states through a window in which there is nothing to predict.
+  private func advance(tokens count: Int) {
+    for first in stride(from: 0, to: count, by: plan.step) {
+      let segment = first..<min(count, first + plan.step)
+      forward(segment, keep: false)
+      if segment.upperBound == count {
+        tape.store(slot: segment.count, to: states.pointer)
+      } else {
+        tape.moveToStart(slot: plan.step)
+      }
+    }
   }
 }

@@ -22,22 +22,22 @@ extension BPTT {
 
   /// The way back over a segment that is on the tape, block by block. The losses of each block are added to `loss` by
   /// themselves: sums of segments would depend on the schedule.
-  func reverse(_ segment: Range<Int>, windowTokens: Int, weights: Parameters, loss: inout Double) {
+  func reverse(_ segment: Range<Int>, windowTargets: Int, weights: Parameters, loss: inout Double) {
     let block = BPTTPlan.blockTokens
     for index in (0..<(segment.count + block - 1) / block).reversed() {
       let slots = index * block..<min(segment.count, (index + 1) * block)
       loss += reverse(
         slots, tokens: tokens.pointer + (segment.lowerBound + slots.lowerBound) * plan.streams,
-        windowTokens: windowTokens, weights: weights)
+        windowTargets: windowTargets, weights: weights)
     }
   }
 
   private func reverse(
-    _ slots: Range<Int>, tokens: UnsafePointer<UInt32>, windowTokens: Int, weights: Parameters
+    _ slots: Range<Int>, tokens: UnsafePointer<UInt32>, windowTargets: Int, weights: Parameters
   ) -> Double {
     let rows = ReadoutSweep.Rows(
       h: tape.h(plan.shape.layers - 1, slot: slots.lowerBound + 1), targets: tokens + plan.streams,
-      count: slots.count * plan.streams, scale: 1 / Float(windowTokens * plan.streams), parameters: weights,
+      count: slots.count * plan.streams, scale: 1 / Float(windowTargets), parameters: weights,
       gradient: gradient.pointer)
     let (loss, rest) = readout.run(rows, on: pool)
     pool.run(pieces) { piece, _ in

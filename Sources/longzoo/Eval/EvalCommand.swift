@@ -14,7 +14,9 @@ struct EvalCommand: ParsableCommand {
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "Predict at most N tokens.", transform: TokenCount.parse) var maxTokens: TokenCount?
   @Option(
-    help: "Set the state back to zero every N tokens: what carrying it is worth.", transform: TokenCount.parse
+    help:
+      "Set the state back to zero every N tokens: what carrying it is worth. The pieces are shared by the threads.",
+    transform: TokenCount.parse
   )
   var resetEvery: TokenCount?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
@@ -38,24 +40,35 @@ struct EvalCommand: ParsableCommand {
         "--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
     }
     let stored = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
+    let targets =
+      data.targets ?? file.metadata["longzoo.targets"].flatMap(TargetChoice.init(rawValue:)) ?? .all
+    let dtype = data.dtype ?? stored ?? .u8
+    if targets == .marked, shape.vocabularySize > dtype.range(.marked) {
+      throw RunFailure.usage(
+        "--targets marked: a \(dtype.rawValue) token has only \(dtype.range(.marked)) ids, and the model in \(file.path) has \(shape.vocabularySize)"
+      )
+    }
     let ledger = MemoryLedger()
     let weights = try PackedWeights(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
-    try PackedWeightsFile.read(
-      file, into: weights,
-      on: ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount))
-    let stream = StreamConfiguration(
-      paths: paths, tokenType: data.dtype ?? stored ?? .u8, compression: data.compression ?? .auto,
+    let pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    try PackedWeightsFile.read(file, into: weights, on: pool)
+    var stream = StreamConfiguration(
+      paths: paths, tokenType: dtype, compression: data.compression ?? .auto,
       vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
       skipTokens: data.skipTokens?.value ?? 0,
       expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
-    let evaluator = try Evaluator(weights, ledger: ledger)
-    let reader = try HeldOutReader(stream, ledger: ledger)
+    stream.targets = targets
+    let reset = resetEvery?.value ?? 0
+    let readers = reset > 0 ? min(pool.threads, EvaluationReader.lanes) : 1
+    let evaluator = try Evaluator(weights, isMarked: targets == .marked, readers: readers, ledger: ledger)
     let evaluation = try evaluator.evaluate(
-      reader, limit: maxTokens?.value ?? 0, resetEvery: resetEvery?.value ?? 0,
-      stop: { Signals.received != nil })
+      (0..<readers).map { _ in try HeldOutReader(stream, ledger: ledger) }, limit: maxTokens?.value ?? 0,
+      resetEvery: reset, on: pool, stop: { Signals.received != nil })
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
     guard let evaluation else {
-      throw RunFailure.badData("\(paths[0]): fewer than two tokens, and nothing to predict")
+      throw RunFailure.badData(
+        "\(paths[0]): fewer than two tokens, \(targets == .marked ? "or none without a mark, " : "")and nothing to predict"
+      )
     }
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
   }
@@ -64,18 +77,28 @@ struct EvalCommand: ParsableCommand {
     let positions = e.lossByPosition.map { JSONText.number($0) }.joined(separator: ",")
     return """
       {"command":"eval","loss_nats":\(JSONText.number(e.lossNats)),"bits_per_token":\(JSONText.number(e.bitsPerToken)),\
-      "tokens":\(e.tokens),"unigram_bits":\(JSONText.number(e.unigramBits)),"bigram_bits":\(JSONText.number(e.bigramBits)),\
-      "loss_by_position":[\(positions)]}
+      "tokens":\(e.tokens),"targets":\(e.targets),"unigram_bits":\(JSONText.number(e.unigramBits)),"bigram_bits":\(JSONText.number(e.bigramBits)),\
+      "loss_by_position":[\(positions)],"accuracy":\(JSONText.number(e.answers?.accuracy)),\
+      "sequence_accuracy":\(JSONText.number(e.answers?.sequenceAccuracy)),"answers":\(JSONText.number(e.answers?.answers))}
       """
   }
 
   private func text(_ e: Evaluation) -> String {
-    """
-    tokens           \(ByteSize.grouped(e.tokens))
-    loss             \(Text.number(e.lossNats, 4)) nats/token
-    bits per token   \(Text.number(e.bitsPerToken, 4))
-    unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
-    bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before
-    """
+    let score =
+      e.answers.map {
+        """
+
+        targets          \(ByteSize.grouped(e.targets)) in \(ByteSize.grouped($0.answers)) answers
+        right targets    \(Text.number(100 * $0.accuracy, 2)) %
+        right answers    \(Text.number(100 * $0.sequenceAccuracy, 2)) %
+        """
+      } ?? ""
+    return """
+      tokens           \(ByteSize.grouped(e.tokens))
+      loss             \(Text.number(e.lossNats, 4)) nats/token
+      bits per token   \(Text.number(e.bitsPerToken, 4))
+      unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
+      bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before\(score)
+      """
   }
 }

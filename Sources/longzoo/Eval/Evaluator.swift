@@ -1,104 +1,77 @@
-import Foundation
 import Memory
 import Model
 import Stream
 
-/// What a model does on tokens that it was not trained on.
-struct Evaluation {
-  /// Tokens that were predicted.
-  var tokens: Int
-  var lossNats: Double
-  var unigramBits: Double?
-  var bigramBits: Double?
-  /// Mean loss of the tokens at positions 2^i ..< 2^(i+1) since the state was zero, in nats.
-  var lossByPosition: [Double]
-
-  var bitsPerToken: Double { lossNats / log(2) }
-}
-
-/// Runs one unperturbed model over a token sequence, its state carried from a zero state through all of it.
+/// Runs the unperturbed model over a token sequence, its state carried from a zero state through all of it, or through pieces
+/// that threads share.
 final class Evaluator {
-  private static let piece = 4096
-
-  private let model: SequenceModel
+  private let readers: [EvaluationReader]
   private let baseline: NGramBaseline
-  private let tokens: Buffer<UInt32>
-  private let losses: Buffer<Float>
+  private let isMarked: Bool
 
   /// Without the weights, which are somebody else's.
-  static func byteCount(for layout: Layout) -> MemoryTable {
+  static func byteCount(for layout: Layout, readers: Int = 1) -> MemoryTable {
     var table = MemoryTable()
     table[.activations] =
-      SequenceModel.byteCount(for: layout) + NGramBaseline.byteCount(vocabulary: layout.shape.vocabularySize)
-      + Buffer<UInt32>.byteCount(for: piece + 1) + Buffer<Float>.byteCount(for: piece)
+      readers * EvaluationReader.byteCount(for: layout)
+      + NGramBaseline.byteCount(vocabulary: layout.shape.vocabularySize)
     return table
   }
 
-  init(_ weights: PackedWeights, ledger: MemoryLedger) throws(MemoryError) {
-    model = try SequenceModel(weights, ledger: ledger)
+  /// - Parameters:
+  ///   - isMarked: whether answers are to be scored.
+  ///   - readers: threads that may share the pieces of the data.
+  init(
+    _ weights: PackedWeights, isMarked: Bool, readers: Int = 1, ledger: MemoryLedger
+  ) throws(MemoryError) {
+    self.isMarked = isMarked
+    var all: [EvaluationReader] = []
+    for _ in 0..<readers { all.append(try EvaluationReader(weights, ledger: ledger)) }
+    self.readers = all
     baseline = try NGramBaseline(vocabulary: weights.shape.vocabularySize, ledger: ledger)
-    tokens = try Buffer(count: Self.piece + 1, .activations, for: "the evaluated tokens", ledger: ledger)
-    losses = try Buffer(count: Self.piece, .activations, for: "the evaluated losses", ledger: ledger)
   }
 
   /// - Parameters:
+  ///   - data: the same data for every reader.
   ///   - limit: predictions to make at most; 0: all.
   ///   - resetEvery: tokens after which the state goes back to zero; 0: never.
-  ///   - stop: asked between pieces; true gives the evaluation up.
+  ///   - pool: of at least as many threads as there are readers, if there are several.
+  ///   - stop: asked again and again, by every thread; true gives the evaluation up.
   /// - Returns: nil if it was given up, or there is nothing to predict.
   func evaluate(
-    _ reader: HeldOutReader, limit: Int = 0, resetEvery: Int = 0, stop: () -> Bool = { false }
+    _ data: [HeldOutReader], limit: Int = 0, resetEvery: Int = 0, on pool: ThreadPool? = nil,
+    stop: @Sendable () -> Bool = { false }
   ) throws(StreamError) -> Evaluation? {
-    model.reset()
+    precondition(data.count == readers.count && (readers.count == 1 || resetEvery > 0))
     baseline.reset()
-    reader.rewind()
-    var positions = PositionMeans()
-    var predicted = 0
-    var total = 0.0
-    var sinceReset = 0
-    var carried = 0
-    while !stop() {
-      var wanted = Self.piece
-      if limit > 0 { wanted = min(wanted, limit - predicted) }
-      if resetEvery > 0 { wanted = min(wanted, resetEvery - sinceReset) }
-      if wanted == 0 { break }
-      var room = UnsafeMutableBufferPointer(rebasing: tokens.elements[carried...wanted]).mutableSpan
-      let count = carried + (try reader.next(into: &room))
-      guard count > 1 else { break }
-      let piece = UnsafeBufferPointer(rebasing: tokens.elements[..<count])
-      total += model.run(piece, losses: losses.pointer)
-      baseline.add(piece)
-      positions.add(losses.elements[..<(count - 1)], from: sinceReset)
-      predicted += count - 1
-      sinceReset += count - 1
-      tokens[0] = tokens[count - 1]
-      carried = 1
-      if sinceReset == resetEvery {
-        model.reset()
-        sinceReset = 0
+    var results = [Result<(sums: [EvaluationSums], tokens: Int), StreamError>?](
+      repeating: nil, count: readers.count)
+    results.withUnsafeMutableBufferPointer { results in
+      func run(_ index: Int) {
+        let share = EvaluationReader.Share(
+          limit: limit, resetEvery: resetEvery, reader: index, readers: self.readers.count)
+        results[index] = Result { () throws(StreamError) in
+          try self.readers[index].run(
+            data[index], share, baseline: index == 0 ? self.baseline : nil, stop: stop)
+        }
       }
+      if let pool { pool.run(readers.count) { index, _ in run(index) } } else { run(0) }
     }
-    guard predicted > 0, !stop() else { return nil }
+    var lanes = [EvaluationSums](repeating: EvaluationSums(), count: EvaluationReader.lanes)
+    var tokens = 0
+    for result in results {
+      let part = try result!.get()
+      tokens = part.tokens
+      for lane in lanes.indices { lanes[lane].add(part.sums[lane]) }
+    }
+    var sums = EvaluationSums()
+    for lane in lanes { sums.add(lane) }
+    guard sums.targets > 0, !stop() else { return nil }
     return Evaluation(
-      tokens: predicted, lossNats: total / Double(predicted), unigramBits: baseline.unigramBits,
-      bigramBits: baseline.bigramBits, lossByPosition: positions.means)
+      tokens: tokens, targets: sums.targets, lossNats: sums.lossNats, unigramBits: baseline.unigramBits,
+      bigramBits: baseline.bigramBits, lossByPosition: sums.lossByPosition,
+      answers: isMarked ? sums.score : nil)
   }
-}
-
-/// Mean losses by the power of two below the position.
-private struct PositionMeans {
-  private var sums = [Double](repeating: 0, count: 64)
-  private var counts = [Int](repeating: 0, count: 64)
-
-  mutating func add(_ losses: Slice<UnsafeMutableBufferPointer<Float>>, from position: Int) {
-    for (index, loss) in losses.enumerated() {
-      let bucket = Int.bitWidth - 1 - (position + index + 1).leadingZeroBitCount
-      sums[bucket] += Double(loss)
-      counts[bucket] += 1
-    }
-  }
-
-  var means: [Double] { zip(sums, counts).prefix { $0.1 > 0 }.map { $0.0 / Double($0.1) } }
 }
 
 /// The evaluation that belongs to a training run.
@@ -116,11 +89,12 @@ final class HeldOutEvaluator {
     configuration = c
     reader = try HeldOutReader(data, totalTokens: c.valPath == nil ? totalTokens : nil, ledger: ledger)
     self.model = model
-    evaluator = try Evaluator(model.weightsToEvaluate(ledger: ledger), ledger: ledger)
+    evaluator = try Evaluator(
+      model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, ledger: ledger)
   }
 
-  func evaluate(stop: () -> Bool) throws -> Evaluation? {
+  func evaluate(stop: @Sendable () -> Bool) throws -> Evaluation? {
     model.prepareEvaluation()
-    return try evaluator.evaluate(reader, limit: configuration.evalTokens, stop: stop)
+    return try evaluator.evaluate([reader], limit: configuration.evalTokens, stop: stop)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Memory
+import Model
 
 /// What the best fixed tables could do on exactly the tokens that were evaluated: their empirical entropies of order 0 and
 /// 1, in bits a token. A model must come below them to have learned anything.
@@ -34,13 +35,14 @@ final class NGramBaseline {
     total = 0
   }
 
-  /// Counts the targets tokens[1...], each after the token before it.
+  /// Counts the targets among tokens[1...], each after the token before it.
   func add(_ tokens: UnsafeBufferPointer<UInt32>) {
     for i in 1..<max(1, tokens.count) {
+      guard tokens[i] & TokenMark.mark == 0 else { continue }
       single[Int(tokens[i])] &+= 1
-      if pairs.count > 0 { pairs[Int(tokens[i - 1]) * vocabulary + Int(tokens[i])] &+= 1 }
+      if pairs.count > 0 { pairs[Int(tokens[i - 1] & TokenMark.id) * vocabulary + Int(tokens[i])] &+= 1 }
+      total += 1
     }
-    total += max(0, tokens.count - 1)
   }
 
   /// H(x)

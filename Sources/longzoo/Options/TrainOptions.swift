@@ -5,6 +5,7 @@ import Stream
 
 extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
+extension TargetChoice: ExpressibleByArgument {}
 extension DirectionKind: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
@@ -81,9 +82,14 @@ struct DataOptions: ParsableArguments {
   @Option(help: "auto, none, zstd or lz4. (default: auto, by the first bytes)")
   var compression: CompressionChoice?
   @Option(
-    help: "Ids from here on are an error. (default: 256 for u8; needed for u16 and u32)",
+    help: "Ids from here on are an error. (default: 256 for u8, 128 if marked; needed for u16 and u32)",
     transform: TokenCount.number)
   var vocabSize: Int?
+  @Option(
+    help:
+      "What is to be predicted: all tokens, or marked: those whose highest bit is not set; the others are read only. (default: all; eval: as in training)"
+  )
+  var targets: TargetChoice?
   @Option(
     help: "Leave out the first N tokens of the data.", transform: TokenCount.parse)
   var skipTokens: TokenCount?

@@ -9,6 +9,8 @@ struct RunProgress: Codable, Equatable {
   var step = 0
   /// Tokens that each stream has given.
   var tokensPerStream = 0
+  /// Tokens of all streams that were to be predicted.
+  var targets = 0
   /// Tokens since the states were last zero.
   var tokensInContext = 0
   /// Updates that were refused because a loss was infinite or NaN.

@@ -12,6 +12,7 @@ extension TrainCommand {
     }
 
     set(\.dtype, data.dtype)
+    set(\.targets, data.targets)
     set(\.compression, data.compression)
     setOptional(\.expectTokens, data.expectTokens?.value)
     set(\.skipTokens, data.skipTokens?.value)
@@ -89,8 +90,11 @@ extension TrainCommand {
     }
     if let vocabulary = data.vocabSize {
       c.vocabularySize = vocabulary
-    } else if isNew, c.dtype != .u8 {
-      throw .usage("--dtype \(c.dtype.rawValue) needs --vocab-size: how many token ids there are")
+    } else if isNew {
+      guard c.dtype == .u8 else {
+        throw .usage("--dtype \(c.dtype.rawValue) needs --vocab-size: how many token ids there are")
+      }
+      c.vocabularySize = c.dtype.range(c.targets)
     }
     if isNew, streaming.window == nil {
       switch c.estimator {

@@ -24,6 +24,7 @@ struct RunConfiguration: Codable, Equatable {
   var dtype = TokenType.u8
   var compression = CompressionChoice.auto
   var vocabularySize = 256
+  var targets = TargetChoice.all
   var valPath: String?
   var valFraction = 0.0
   var expectTokens: Int?
@@ -139,11 +140,13 @@ struct RunConfiguration: Codable, Equatable {
   }
 
   var trainingData: StreamConfiguration {
-    StreamConfiguration(
+    var data = StreamConfiguration(
       paths: paths, tokenType: dtype, compression: compression, vocabularySize: vocabularySize,
       streams: streams,
       chunkTokens: chunk, skipTokens: skipTokens, expectTokens: expectTokens,
       holdoutFraction: valFraction > 0 ? valFraction : nil, windowLogMax: zstdWindowLog)
+    data.targets = targets
+    return data
   }
 
   /// nil where nothing is held out.
@@ -164,6 +167,7 @@ struct RunConfiguration: Codable, Equatable {
   var fixed: [(option: String, value: String)] {
     [
       ("--estimator", estimator.rawValue), ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
+      ("--targets", targets.rawValue),
       ("--val-fraction", "\(valFraction)"),
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
       ("--heads", "\(heads)"),
@@ -183,6 +187,11 @@ struct RunConfiguration: Codable, Equatable {
     }
     try require(
       vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
+    )
+    try require(
+      targets == .all || vocabularySize <= dtype.range(targets),
+      "--vocab-size \(vocabularySize): with --targets marked a \(dtype.rawValue) token has only \(dtype.range(.marked)) ids; "
+        + "its highest bit is the mark"
     )
     try require(
       hiddenSize >= 1 && hiddenSize <= 1 << 24, "--hidden-size \(hiddenSize) is not from 1 to 2^24")

@@ -61,7 +61,7 @@ struct RunSummary {
     let window = if case .tokens(let count) = c.window { count } else { c.context }
     let fields: [(String, String)] = [
       ("command", "\"train\""), ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
-      ("tokens", "\(tokens)"),
+      ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
       ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
       ("pairs", c.estimator == .cdRGE ? "\(c.pairs)" : "null"),
       ("parameters", "\(c.shape.parameterCount)"),
@@ -69,6 +69,10 @@ struct RunSummary {
       ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
       ("val_bits_per_token", JSONText.number(evaluation?.bitsPerToken)),
       ("val_tokens", JSONText.number(evaluation?.tokens)),
+      ("val_targets", JSONText.number(evaluation?.targets)),
+      ("val_accuracy", JSONText.number(evaluation?.answers?.accuracy)),
+      ("val_sequence_accuracy", JSONText.number(evaluation?.answers?.sequenceAccuracy)),
+      ("val_answers", JSONText.number(evaluation?.answers?.answers)),
       ("unigram_bits", JSONText.number(evaluation?.unigramBits)),
       ("bigram_bits", JSONText.number(evaluation?.bigramBits)),
       ("memory", MemoryReport.json(memory.peak, peakTotal: memory.peakTotal, budget: memory.budget)),
@@ -97,8 +101,13 @@ struct RunSummary {
     ]
     if let e = evaluation {
       lines.append(
-        "held out         \(Text.number(e.bitsPerToken, 3)) bits/token over \(ByteSize.grouped(e.tokens)) tokens "
+        "held out         \(Text.number(e.bitsPerToken, 3)) bits/token over \(ByteSize.grouped(e.targets)) tokens "
           + "(unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))")
+    }
+    if let score = evaluation?.answers {
+      lines.append(
+        "answers          \(Text.number(100 * score.sequenceAccuracy, 1)) % of \(ByteSize.grouped(score.answers)) entirely right, "
+          + "\(Text.number(100 * score.accuracy, 1)) % of their tokens")
     }
     if let rate, let gflops {
       lines.append(

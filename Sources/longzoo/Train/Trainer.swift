@@ -149,12 +149,13 @@ final class Trainer {
     if let refusal = result.refusal {
       progress.refusedUpdates += 1
       log.message("update \(progress.step + 1) refused: \(refusal)")
-    } else {
+    } else if result.targets > 0 {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
     }
     progress.step += 1
     progress.tokensPerStream += tokens
+    progress.targets += result.targets
     progress.tokensInContext += tokens
     if let context = configuration.tokensToReset, progress.tokensInContext >= context {
       model.estimator.beginContext()
@@ -210,7 +211,7 @@ final class Trainer {
       position: feed.position)
     try Checkpoint.write(to: folder.checkpointPath, state, model)
     try SafetensorsWriter.write(
-      to: folder.modelPath, metadata: ["longzoo.dtype": configuration.dtype.rawValue],
+      to: folder.modelPath, metadata: WeightsFile.metadata(configuration),
       tensors: model.finalTensors)
     lastSave = TrainingClock.now()
   }

@@ -1,4 +1,5 @@
 import Model
+import Stream
 
 /// The model's tensors under PyTorch's names, for `nn.LSTM` on one-hot tokens and `nn.Linear`.
 ///
@@ -35,6 +36,11 @@ enum WeightsFile {
     let readoutBias = parameters.pointer(shape.slice(.readoutBias))
     tensors.append(floats("decoder.bias", [v]) { readoutBias[$0] })
     return tensors
+  }
+
+  /// What `eval` has to know of the data that a model was trained on.
+  static func metadata(_ c: RunConfiguration) -> [String: String] {
+    ["longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue]
   }
 
   /// The sizes of the model in a file.

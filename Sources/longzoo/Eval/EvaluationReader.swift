@@ -1,0 +1,93 @@
+import Memory
+import Model
+import Stream
+
+/// One unperturbed model that reads pieces of the data, each from a zero state.
+final class EvaluationReader {
+  private static let block = 4096
+  /// Sums that are kept apart; fixed, so that a result does not depend on the threads.
+  static let lanes = 64
+
+  private let model: SequenceModel
+  private let tokens: Buffer<UInt32>
+  private let losses: Buffer<Float>
+  private let hits: Buffer<UInt8>
+
+  /// Without the weights, which are somebody else's.
+  static func byteCount(for layout: Layout) -> Int {
+    SequenceModel.byteCount(for: layout) + Buffer<UInt32>.byteCount(for: block + 1)
+      + Buffer<Float>.byteCount(for: block) + Buffer<UInt8>.byteCount(for: block)
+  }
+
+  init(_ weights: PackedWeights, ledger: MemoryLedger) throws(MemoryError) {
+    model = try SequenceModel(weights, ledger: ledger)
+    tokens = try Buffer(count: Self.block + 1, .activations, for: "the evaluated tokens", ledger: ledger)
+    losses = try Buffer(count: Self.block, .activations, for: "the evaluated losses", ledger: ledger)
+    hits = try Buffer(count: Self.block, .activations, for: "the evaluated answers", ledger: ledger)
+  }
+
+  /// What is read: piece i of `resetEvery` tokens belongs to lane i mod 64, and that to reader lane mod `readers`.
+  struct Share {
+    /// Predictions at most; 0: all.
+    var limit = 0
+    /// Tokens of a piece; 0: all are one.
+    var resetEvery = 0
+    var reader = 0
+    var readers = 1
+
+    func lane(ofPiece piece: Int) -> Int? {
+      let lane = piece % EvaluationReader.lanes
+      return lane % readers == reader ? lane : nil
+    }
+  }
+
+  /// Reads the data from its start to its end, and passes over the pieces of others.
+  /// - Parameters:
+  ///   - baseline: counts all tokens.
+  ///   - stop: asked between blocks; true ends it.
+  /// - Returns: sums by lane, and the tokens behind the first.
+  func run(
+    _ data: HeldOutReader, _ share: Share, baseline: NGramBaseline?, stop: () -> Bool
+  ) throws(StreamError) -> (sums: [EvaluationSums], tokens: Int) {
+    var sums = [EvaluationSums](repeating: EvaluationSums(), count: Self.lanes)
+    var (read, sinceReset, piece, carried) = (0, 0, 0, 0)
+    model.reset()
+    data.rewind()
+    while !stop() {
+      var wanted = Self.block
+      if share.limit > 0 { wanted = min(wanted, share.limit - read) }
+      if share.resetEvery > 0 { wanted = min(wanted, share.resetEvery - sinceReset) }
+      if wanted == 0 { break }
+      var room = UnsafeMutableBufferPointer(rebasing: tokens.elements[carried...wanted]).mutableSpan
+      let count = carried + (try data.next(into: &room))
+      guard count > 1 else { break }
+      let block = UnsafeBufferPointer(rebasing: tokens.elements[..<count])
+      baseline?.add(block)
+      let lane = share.lane(ofPiece: piece)
+      if let lane { evaluate(block, from: sinceReset, into: &sums[lane]) }
+      read += count - 1
+      sinceReset += count - 1
+      tokens[0] = tokens[count - 1]
+      carried = 1
+      if sinceReset == share.resetEvery {
+        if let lane { sums[lane].endAnswer() }
+        model.reset()
+        sinceReset = 0
+        piece += 1
+      }
+    }
+    for lane in sums.indices { sums[lane].endAnswer() }
+    return (sums, read)
+  }
+
+  private func evaluate(
+    _ block: UnsafeBufferPointer<UInt32>, from position: Int, into sums: inout EvaluationSums
+  ) {
+    _ = model.run(block, losses: losses.pointer, hits: hits.pointer)
+    for index in 0..<block.count - 1 {
+      let isMarked = block[index + 1] & TokenMark.mark != 0
+      sums.add(
+        isMarked ? nil : (losses[index], hits[index] != 0), position: position + index + 1)
+    }
+  }
+}
