@@ -9,13 +9,14 @@ SWIFT_FILES := Package.swift Sources Tests Benchmarks corpora
 TEST_ARGUMENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-long bench format lint deps clean
+.PHONY: help demo build test test-long sanitize bench format lint deps clean
 
 help:
 	@echo "make demo       install what is missing, build, train on the bundled corpus for two minutes"
 	@echo "make build      build $(RELEASE)"
 	@echo "make test       run all tests that are quick; TEST_ARGUMENTS='--filter Name' for some of them"
 	@echo "make test-long  run the slow ones as well"
+	@echo "make sanitize   run the C kernels under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make bench      measure this machine and the kernels on it"
 	@echo "make format     bring the sources into the house style; make lint only checks it"
 	@echo "make deps       install the headers that are missing (Debian, Ubuntu)"
@@ -33,6 +34,9 @@ test: deps
 
 test-long: export LONGZOO_LONG_TESTS := 1
 test-long: test
+
+sanitize:
+	Tests/KernelSanitizer/run.sh
 
 bench: build
 	$(RELEASE) bench

@@ -1,0 +1,137 @@
+// The population step and the single model, against the reference, on shapes that are multiples of nothing.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+typedef struct {
+  int32_t vocabulary, hidden, heads, layers;
+  int64_t count; // tokens of the chunk
+  int32_t valid; // pairs of the tile that are real
+} size;
+
+static const size sizes[] = {
+  {1, 1, 1, 1, 1, 1},   {2, 1, 1, 3, 2, 16},   {5, 2, 2, 1, 3, 3},    {11, 3, 1, 2, 1, 15}, {13, 5, 5, 2, 2, 7},
+  {16, 7, 1, 1, 4, 16}, {37, 12, 3, 2, 2, 9},  {61, 14, 2, 1, 3, 13}, {23, 20, 4, 3, 2, 5}, {90, 33, 3, 1, 2, 11},
+  {127, 17, 1, 1, 5, 4},
+};
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
+
+static char text[128];
+
+static lz_layout layout_of(const size *s, int dense, int exact) {
+  snprintf(text, sizeof text, "V%d H%d/%d L%d K%lld %d pairs %s %s", s->vocabulary, s->hidden, s->heads, s->layers,
+           (long long)s->count, s->valid, dense ? "full-rank" : "rank-one", exact ? "exact" : "zo");
+  current_case = text;
+  return lz_layout_make((lz_shape){.vocabulary = s->vocabulary, .hidden = s->hidden, .heads = s->heads,
+                                   .layers = s->layers, .dense = dense, .exact_readout = exact});
+}
+
+static float *random_weights(const lz_layout *l) {
+  float *weights = random_floats(l->weights, 0.7f);
+  for (ptrdiff_t row = l->shape.vocabulary; row < l->readout_blocks * LZ_BLOCK; row++)
+    weights[l->w_readout_bias + row] = -1e30f;
+  return weights;
+}
+
+// A rounding for each sum on the longest way to a loss, as the tests in Swift have it.
+static double tolerance_of(const lz_layout *l, int64_t count) {
+  ptrdiff_t sums = 0;
+  for (int i = 0; i < l->shape.layers; i++) sums += 2 * l->inputs[i] + 4;
+  return (double)(count * sums + 2 * l->shape.hidden + l->shape.vocabulary + 8) * 0x1p-24;
+}
+
+typedef struct {
+  lz_chunk chunk;
+  const uint32_t *rows[LZ_LANES];
+  ptrdiff_t out_rows;
+} run;
+
+// Everything that a chunk writes is new memory; what it reads is `from`'s.
+static run run_like(const lz_layout *l, const run *from, const float *state) {
+  run r = *from;
+  r.chunk.tokens = r.rows;
+  r.chunk.state = copy_of(state, l->state);
+  r.chunk.loss = doubles(LZ_COLUMNS);
+  r.chunk.seen = words(l->shape.vocabulary);
+  for (int i = 0; i < LZ_COLUMNS; i++) r.chunk.loss[i] = 0;
+  memset(r.chunk.seen, 0, sizeof(uint16_t) * (size_t)l->shape.vocabulary);
+  r.chunk.delta = l->shape.exact_readout ? floats(r.out_rows * l->delta_stride) : NULL;
+  r.chunk.input = l->shape.exact_readout ? floats(r.out_rows * l->input_stride) : NULL;
+  return r;
+}
+
+static void compare(const lz_layout *l, const run *fast, const run *exact, const size *s) {
+  const double tolerance = tolerance_of(l, s->count);
+  for (int layer = 0; layer < l->shape.layers; layer++)
+    for (int part = 0; part < 2; part++) {
+      const ptrdiff_t first = (2 * layer + part) * l->units * LZ_COLUMNS;
+      expect_floats("state", fast->chunk.state + first, exact->chunk.state + first, l->shape.hidden * LZ_COLUMNS, tolerance);
+    }
+  for (int i = 0; i < LZ_COLUMNS; i++)
+    if (i % LZ_LANES < s->valid) expect_near("loss", i, fast->chunk.loss[i], exact->chunk.loss[i], tolerance * (double)s->count);
+  for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++)
+    expect_near("seen", v, fast->chunk.seen[v], exact->chunk.seen[v], 0);
+  if (!l->shape.exact_readout) return;
+  for (int64_t t = 0; t < s->count; t++)
+    for (int pair = 0; pair < LZ_LANES; pair++) {
+      const ptrdiff_t row = t * fast->chunk.row_step + pair;
+      expect_floats("p − y", fast->chunk.delta + row * l->delta_stride, exact->chunk.delta + row * l->delta_stride,
+                    l->shape.vocabulary, tolerance);
+      expect_floats("h", fast->chunk.input + row * l->input_stride, exact->chunk.input + row * l->input_stride,
+                    pair < s->valid ? l->shape.hidden + 1 : l->shape.hidden, tolerance);
+    }
+}
+
+static void check_chunk(const size *s, int dense, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, dense, exact_readout);
+  uint16_t *signs = words(l.signs);
+  fill_words(signs, l.signs);
+  run from = {.chunk = {.weights = random_weights(&l), .signs = signs, .epsilon = 0.1f, .count = s->count,
+                        .valid = s->valid, .row_step = 3 * LZ_LANES},
+              .out_rows = (s->count - 1) * 3 * LZ_LANES + LZ_LANES};
+  for (int p = 0; p < LZ_LANES; p++) {
+    uint32_t *row = tokens(s->count + 1);
+    fill_tokens(row, s->count + 1, (uint32_t)s->vocabulary);
+    from.rows[p] = same && p > 0 ? from.rows[0] : row;
+  }
+  const float *state = random_floats(l.state, 1);
+  run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state);
+  lz_run_chunk(instructions, &l, &fast.chunk, floats(l.scratch));
+  lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
+  compare(&l, &fast, &exact, s);
+  release_all();
+}
+
+void check_population(void) {
+  for (int i = 0; i < COUNT(sizes); i++)
+    for (int variant = 0; variant < 8; variant++) check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+}
+
+void check_sequence(void) {
+  for (int i = 0; i < COUNT(sizes); i++) {
+    const size *s = &sizes[i];
+    const int64_t count = 3 + i;
+    const lz_layout l = layout_of(s, 0, 0);
+    const float *weights = random_weights(&l);
+    uint32_t *text_tokens = tokens(count + 1);
+    fill_tokens(text_tokens, count + 1, (uint32_t)s->vocabulary);
+    const ptrdiff_t states = l.shape.layers * 2 * l.units;
+    float *fast = random_floats(states, 1), *exact = copy_of(fast, states);
+    float *fast_losses = floats(count), *exact_losses = floats(count);
+    uint8_t *fast_hits = malloc((size_t)count), *exact_hits = malloc((size_t)count);
+    double fast_loss = 0, exact_loss = 0;
+    lz_run_sequence(instructions, &l, weights, fast, text_tokens, count, &fast_loss, i % 2 ? NULL : fast_losses,
+                    i % 2 ? NULL : fast_hits, floats(lz_sequence_scratch(&l)));
+    lz_run_sequence(LZ_REFERENCE, &l, weights, exact, text_tokens, count, &exact_loss, exact_losses, exact_hits, NULL);
+    const double tolerance = tolerance_of(&l, count);
+    expect_near("loss", 0, fast_loss, exact_loss, tolerance * (double)count);
+    if (i % 2 == 0) expect_floats("losses", fast_losses, exact_losses, count, tolerance);
+    for (int64_t t = 0; i % 2 == 0 && t < count; t++) expect_near("hits", t, fast_hits[t], exact_hits[t], 0);
+    free(fast_hits), free(exact_hits);
+    for (int part = 0; part < 2 * l.shape.layers; part++)
+      expect_floats("state", fast + part * l.units, exact + part * l.units, l.shape.hidden, tolerance);
+    release_all();
+  }
+}
