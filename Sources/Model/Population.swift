@@ -94,10 +94,12 @@ public final class Population {
   /// - Parameters:
   ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
+  ///   - mode: what the two columns of a pair are.
+  ///   - withReadout: false if states alone are to advance, for a part of the cost; in tangent mode only.
   public func run(
     tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
     stride: Int,
-    count: Int, readout: ReadoutRows?
+    count: Int, readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
     let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
     if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
@@ -111,8 +113,14 @@ public final class Population {
         delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
         input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride },
         row_step: tiles * Tile.pairs)
+      let room = scratch.pointer + thread * Self.scratchStride(layout)
       withUnsafePointer(to: layout.c) {
-        lz_run_chunk(instructions.code, $0, &chunk, scratch.pointer + thread * Self.scratchStride(layout))
+        switch mode {
+        case .central:
+          precondition(withReadout, "perturbed models always read out")
+          lz_run_chunk(instructions.code, $0, &chunk, room)
+        case .tangent: lz_run_tangent(instructions.code, $0, &chunk, withReadout ? 1 : 0, room)
+        }
       }
     }
   }

@@ -97,7 +97,10 @@ final class PopulationUnderTest {
   }
 
   /// Reads the tokens from `start` in chunks of these lengths.
-  func run(_ weights: PackedWeights, start: Int = 0, chunks: [Int], on pool: ThreadPool? = nil) {
+  func run(
+    _ weights: PackedWeights, start: Int = 0, chunks: [Int], on pool: ThreadPool? = nil,
+    mode: PopulationMode = .central, withReadout: Bool = true
+  ) {
     var first = start
     for count in chunks {
       let row = (first - start) * population.tiles * Tile.pairs
@@ -114,7 +117,8 @@ final class PopulationUnderTest {
             let tile = { (tile: Int, thread: Int) in
               self.population.run(
                 tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
-                stride: Self.tokenStride, count: count, readout: rows)
+                stride: Self.tokenStride, count: count, readout: rows, mode: mode,
+                withReadout: withReadout)
             }
             if let pool {
               pool.run(population.tiles, tile)

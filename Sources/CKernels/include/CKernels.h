@@ -92,6 +92,12 @@ typedef struct {
 
 void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, float *scratch);
 
+// The same tile in forward mode: its "+" columns are the unperturbed model, its "−" columns the derivative of state and loss
+// along the direction of their pair (ε plays no part). `loss` gets L in its "+" half and dL/dz in its "−" half; the exact
+// readout's rows are those of the unperturbed model. Without a readout states alone advance.
+void lz_run_tangent(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, int with_readout,
+                    float *scratch);
+
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
 // state [L][2][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
 // the most probable ids; both are 0 for marked targets.
