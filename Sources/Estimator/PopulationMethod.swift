@@ -2,7 +2,7 @@ import Memory
 import Model
 
 /// What the pairs of a population estimate, and when they take new directions. z is a direction, L the window's loss.
-public enum PopulationMethod: Sendable {
+public enum PopulationMethod: CaseIterable, Sendable {
   /// cd-rge: [(L₊ − L₋)/2ε]·z; the direction is kept for a lifetime, then the pair starts again from the clean state.
   case central
   /// jvp: (∇L·z)·z by a forward-mode tangent that is carried beside the state; no ε. A lifetime ends by setting the tangent to
@@ -16,7 +16,7 @@ public enum PopulationMethod: Sendable {
 
   var mode: PopulationMode { self == .tangent ? .tangent : .central }
   /// Whether all pairs begin together, with a context.
-  var isUnrolled: Bool { self == .unroll || self == .persistent }
+  public var isUnrolled: Bool { self == .unroll || self == .persistent }
 
   /// The derivative of the mean loss of a token along a pair's direction.
   func slope(_ loss: (plus: Double, minus: Double), epsilon: Float, tokens: Double) -> Double {

@@ -10,7 +10,8 @@ struct ModelTangentTests {
   /// Derivatives are sums over all units of all tokens before, and are larger than the states: what is compared is the error
   /// against the largest value of its kind.
   private func compare(_ test: KernelCase) throws {
-    let model = try RandomModel(test.layout, scale: 1 / Double(test.shape.hiddenSize).squareRoot(), seed: test.seed)
+    let model = try RandomModel(
+      test.layout, scale: 1 / Double(test.shape.hiddenSize).squareRoot(), seed: test.seed)
     func run(_ instructions: Instructions, withReadout: Bool) throws -> PopulationUnderTest {
       let under = try PopulationUnderTest(
         test.layout, pairs: test.pairs, instructions: instructions, seed: test.seed + 7)
@@ -24,7 +25,8 @@ struct ModelTangentTests {
       for pair in 0..<test.pairs {
         let (a, b) = (actual.population.loss(ofPair: pair), expected.population.loss(ofPair: pair))
         expectClose(a.plus, b.plus, size: 1, test, "\(instructions): loss of pair \(pair)")
-        expectClose(a.minus, b.minus, size: slopeSize(test, expected), test, "\(instructions): slope of pair \(pair)")
+        expectClose(
+          a.minus, b.minus, size: slopeSize(test, expected), test, "\(instructions): slope of pair \(pair)")
         for index in expected.stateIndices(pair: pair) {
           let isTangent = index % 32 >= 16
           expectClose(
@@ -63,11 +65,13 @@ struct ModelTangentTests {
     let (delta, input) = (test.layout.deltaStride, test.layout.inputStride)
     for row in 0..<test.tokens * 16 {
       for i in 0..<test.shape.vocabularySize {
-        expectClose(Double(a.delta[row * delta + i]), Double(b.delta[row * delta + i]), size: 1, test, "delta")
+        expectClose(
+          Double(a.delta[row * delta + i]), Double(b.delta[row * delta + i]), size: 1, test, "delta")
         if row % 16 >= test.pairs { #expect(a.delta[row * delta + i] == 0) }
       }
       for i in 0...test.shape.hiddenSize {
-        expectClose(Double(a.input[row * input + i]), Double(b.input[row * input + i]), size: 1, test, "input")
+        expectClose(
+          Double(a.input[row * input + i]), Double(b.input[row * input + i]), size: 1, test, "input")
       }
     }
   }
@@ -102,7 +106,8 @@ struct ModelTangentTests {
         along: under.direction(ofPair: pair), epsilon: step)
       let slope = under.population.loss(ofPair: pair).minus
       // The state is kept as Float between the two chunks.
-      #expect(abs(slope - difference) <= 1e-5 * max(1, abs(difference)), "pair \(pair): \(slope), \(difference)")
+      #expect(
+        abs(slope - difference) <= 1e-5 * max(1, abs(difference)), "pair \(pair): \(slope), \(difference)")
     }
   }
 
