@@ -12,6 +12,14 @@ extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
 
 enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
+enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
+  case cdRGE = "cd-rge"
+  /// Exact, over the window.
+  case bptt
+  /// The same with short windows; a name for it, and other defaults.
+  case tbptt
+}
+
 /// `--checkpointing none|sqrt|binomial|N`
 enum CheckpointingChoice: Codable, Equatable {
   case none, sqrt, binomial
@@ -124,7 +132,7 @@ struct ModelOptions: ParsableArguments {
 struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
-    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 1024 for pes)",
+    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
@@ -143,11 +151,13 @@ struct StreamingOptions: ParsableArguments {
 }
 
 struct EstimatorOptions: ParsableArguments {
-  @Option(help: ArgumentHelp(EstimatorKind.help))
-  var estimator: EstimatorKind?
   @Option(
     help:
-      "Pairs of perturbed models, +ε and −ε; of jvp: directions. (default: \(RunConfiguration.defaultPairs))",
+      "The gradient estimator: cd-rge; or exact, bptt (over the whole context) or tbptt (truncated to windows of \(RunConfiguration.defaultTruncation)). (default: cd-rge)"
+  )
+  var estimator: EstimatorKind?
+  @Option(
+    help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(
@@ -163,7 +173,7 @@ struct EstimatorOptions: ParsableArguments {
   var perturbation: DirectionKind?
   @Option(
     help:
-      "Windows for which a pair of cd-rge or jvp keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
+      "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(
