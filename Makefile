@@ -7,6 +7,7 @@ TESTING := .build-testing
 TEST_FLAGS := -c release --scratch-path $(TESTING) -Xswiftc -enable-testing --disable-xctest
 SWIFT_FILES := Package.swift Sources Tests Benchmarks corpora
 TEST_ARGUMENTS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test test-long sanitize bench format lint deps clean
@@ -17,7 +18,8 @@ help:
 	@echo "make test       run all tests that are quick; TEST_ARGUMENTS='--filter Name' for some of them"
 	@echo "make test-long  run the slow ones as well"
 	@echo "make sanitize   run the C kernels under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
-	@echo "make bench      measure this machine and the kernels on it"
+	@echo "make bench      measure this machine, the kernels on it, and PyTorch beside them, into Benchmarks/results.md;"
+	@echo "                BENCH='peers paper' for some sections, BENCH=--quick, BENCH=--check, BENCH=--help"
 	@echo "make format     bring the sources into the house style; make lint only checks it"
 	@echo "make deps       install the headers that are missing (Debian, Ubuntu)"
 	@echo "make clean      remove what was built"
@@ -39,7 +41,7 @@ sanitize:
 	Tests/KernelSanitizer/run.sh
 
 bench: build
-	$(RELEASE) bench
+	python3 Benchmarks/run.py $(BENCH)
 
 format:
 	swift format --in-place --recursive --parallel $(SWIFT_FILES)

@@ -4,10 +4,9 @@
 
 #define DECLARE(suffix)                                                                                              \
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
+  void lz_run_tangent_##suffix(const lz_layout *, const lz_chunk *, int, float *);                                   \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, uint8_t *, float *);                                                        \
-  void lz_readout_gradient_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,  \
-                                    float *, float *);                                                               \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
@@ -22,6 +21,7 @@ DECLARE(avx512)
 #endif
 
 void lz_run_chunk_reference(const lz_layout *, const lz_chunk *);
+void lz_run_tangent_reference(const lz_layout *, const lz_chunk *, int);
 void lz_run_sequence_reference(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *, float *,
                                uint8_t *);
 
@@ -46,6 +46,13 @@ void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk
   #undef CALL
 }
 
+void lz_run_tangent(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, int with_readout, float *scratch) {
+  if (which == LZ_REFERENCE) return lz_run_tangent_reference(layout, chunk, with_readout);
+  #define CALL(suffix) lz_run_tangent_##suffix(layout, chunk, with_readout, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
 ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
   return (l->head_gates + 15) / 16 * 16 + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
 }
@@ -54,13 +61,6 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses, hits);
   #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, hits, scratch)
-  SELECT(which, CALL)
-  #undef CALL
-}
-
-void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const float *delta, const float *input,
-                         ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias) {
-  #define CALL(suffix) lz_readout_gradient_##suffix(layout, delta, input, tiles, block, blocks, sum, bias)
   SELECT(which, CALL)
   #undef CALL
 }

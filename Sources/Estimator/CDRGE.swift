@@ -7,7 +7,8 @@ import Model
 /// in their number of targets: a pair's sum of losses over the mean number). Every pair carries its ±
 /// states from window to window; after a lifetime of R windows it takes a new direction and starts again from the clean
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
-/// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime.
+/// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime. The same population serves
+/// the estimators of `PopulationMethod`.
 public final class CDRGE: GradientEstimator {
   public struct Configuration: Sendable {
     public var pairs: Int
@@ -24,6 +25,7 @@ public final class CDRGE: GradientEstimator {
     /// The weights exist once, in the kernels' order, and the estimate is applied to them without being written down.
     public var inPlace = false
     public var step = StepRule.gradient
+    public var method = PopulationMethod.central
     /// False where every window begins with zero states and fits into one chunk.
     public var carriesStates = true
 
@@ -54,6 +56,12 @@ public final class CDRGE: GradientEstimator {
   private let coefficients: Buffer<Float>
   /// Targets of the window so far: of the streams, and of the pairs that read them.
   private var targets = (streams: 0, pairs: 0)
+  private let unroll: UnrollStart?
+  /// pes: what the directions of one earlier window add.
+  private let earlier: Buffer<Float>
+  /// The window that runs, and that whose directions the signs hold.
+  private var window = 0
+  private var drawn: Int?
   private let pool: ThreadPool
 
   public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
@@ -74,6 +82,8 @@ public final class CDRGE: GradientEstimator {
         : ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads))
       + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
       + Buffer<Float>.byteCount(for: c.inPlace ? 0 : shape.parameterCount)
+      + (c.method.isUnrolled ? UnrollStart.byteCount : 0)
+      + Buffer<Float>.byteCount(for: c.method == .persistent ? shape.parameterCount : 0)
     return table
   }
 
@@ -81,7 +91,7 @@ public final class CDRGE: GradientEstimator {
   public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
     let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
     let bytesPerToken =
-      Population.tiles(pairs) * layout.readoutTileFloats * MemoryLayout<Float>.stride
+      Population.tiles(pairs) * Tile.pairs * layout.readoutRowFloats * MemoryLayout<Float>.stride
     let most = exactReadout ? max(1, min(256, (4 << 20) / bytesPerToken)) : 256
     return min(window ?? most, most)
   }
@@ -91,6 +101,7 @@ public final class CDRGE: GradientEstimator {
     ledger: MemoryLedger
   ) throws(MemoryError) {
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
+    precondition(configuration.method != .persistent || !configuration.inPlace, "pes adds up in a gradient")
     self.configuration = configuration
     self.pool = pool
     let layout = Self.layout(for: shape, configuration)
@@ -112,12 +123,14 @@ public final class CDRGE: GradientEstimator {
     }
     readout =
       configuration.exactReadout
-      ? try ReadoutGradient(
-        layout, pairs: configuration.pairs, chunk: configuration.chunk, instructions: instructions,
-        ledger: ledger)
+      ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger)
       : nil
     coefficients = try Buffer(
       count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    unroll = configuration.method.isUnrolled ? try UnrollStart(ledger: ledger) : nil
+    earlier = try Buffer(
+      count: configuration.method == .persistent ? shape.parameterCount : 0, .perturbations,
+      for: "the earlier directions' share", ledger: ledger)
     gradient = try Buffer(
       count: configuration.inPlace ? 0 : shape.parameterCount, .perturbations, for: "the gradient estimate",
       ledger: ledger)
@@ -129,27 +142,53 @@ public final class CDRGE: GradientEstimator {
 
   public func take(_ parameters: Parameters) { weights.pack(parameters, on: pool) }
 
-  /// Begins window number `window`: the tiles whose lifetime is over take new directions from the clean states.
+  /// Begins window number `window`: pairs whose directions have had their time take new ones.
   public func beginWindow(_ window: Int) {
-    let lifetime = configuration.lifetime
-    let ended =
-      window == 0
-      ? Tiles(below: population.tiles)
-      : Tiles(from: (lifetime - window % lifetime) % lifetime, by: lifetime, below: population.tiles)
-    population.restart(ended, on: pool)
-    draw(ended, window: window)
+    self.window = window
+    if let unroll {
+      let isNew = unroll.begin(window)
+      let wanted = configuration.method == .unroll ? unroll.window : window
+      if isNew || drawn != wanted { draw(window: wanted, keepsSeen: !isNew) }
+    } else {
+      restart(tilesWhoseLifetimeEnds(window), window: window)
+    }
     population.clearLosses()
     targets = (0, 0)
   }
 
+  private func tilesWhoseLifetimeEnds(_ window: Int) -> Tiles {
+    let lifetime = configuration.lifetime
+    return window == 0
+      ? Tiles(below: population.tiles)
+      : Tiles(from: (lifetime - window % lifetime) % lifetime, by: lifetime, below: population.tiles)
+  }
+
+  private func restart(_ tiles: Tiles, window: Int) {
+    switch configuration.method.mode {
+    case .central: population.restart(tiles, on: pool)
+    case .tangent: population.clearTangents(tiles)
+    }
+    draw(tiles, window: window)
+  }
+
   /// Draws again the directions that were in use when window `window` ended; the states are the caller's to restore.
+  /// Unrolls draw theirs when the next window begins: when theirs began is among what is carried.
   public func restore(afterWindow window: Int) {
-    draw(Tiles(below: population.tiles), window: window)
+    drawn = nil
+    if unroll == nil { draw(Tiles(below: population.tiles), window: window) }
   }
 
   private func draw(_ tiles: Tiles, window: Int) {
     pool.run(tiles.count) { index, _ in
       directions.draw(tile: tiles[index], lifetime: (window + tiles[index]) / configuration.lifetime)
+    }
+  }
+
+  /// All pairs take the directions that belong to a window.
+  private func draw(window: Int, keepsSeen: Bool) {
+    drawn = window
+    pool.run(population.tiles) { tile, _ in
+      directions.draw(tile: tile, lifetime: window, keepsSeen: keepsSeen)
     }
   }
 
@@ -162,7 +201,7 @@ public final class CDRGE: GradientEstimator {
     pool.run(population.tiles) { tile, thread in
       population.run(
         tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
-        stride: stride, count: count, readout: rows)
+        stride: stride, count: count, readout: rows, mode: configuration.method.mode)
     }
     if addTargets(tokens, stride: stride, count: count) {
       readout?.accumulate(tokens: count, on: pool)
@@ -198,7 +237,7 @@ public final class CDRGE: GradientEstimator {
 
   /// Ends a window of `tokens` tokens: computes `gradient`.
   public func finishWindow(tokens: Int) -> WindowResult {
-    let pairs = configuration.pairs
+    let (pairs, method) = (configuration.pairs, configuration.method)
     guard targets.pairs > 0 else {
       readout?.discard()
       return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
@@ -208,25 +247,50 @@ public final class CDRGE: GradientEstimator {
     var total = 0.0
     var broken = 0
     for pair in 0..<pairs {
-      let (plus, minus) = population.loss(ofPair: pair)
-      if !plus.isFinite || !minus.isFinite {
+      let losses = population.loss(ofPair: pair)
+      if !losses.plus.isFinite || !losses.minus.isFinite {
         broken += 1
         population.resetState(ofPair: pair)
         continue
       }
-      total += plus + minus
-      coefficients[pair] = Float(
-        (plus - minus) / (2 * Double(configuration.epsilon) * targetsOfPair * Double(pairs)))
+      total += method.loss(losses)
+      let slope = method.slope(losses, epsilon: configuration.epsilon, tokens: targetsOfPair)
+      coefficients[pair] = Float(slope / Double(pairs))
     }
-    let loss = total / Double(2 * max(1, pairs - broken)) / targetsOfPair
+    let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
     guard broken == 0 else {
       readout?.discard()
       return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken)
     }
     scaleStep(loss: loss)
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    if method == .persistent { addEarlierDirections() }
     readout?.finish(scale: 1 / Float(targets.pairs), into: gradient.pointer, on: pool)
     return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0)
+  }
+
+  /// pes: what the directions of the windows since the reset add to those of this one, drawn again one window after the
+  /// other. Each counts for the tokens that a pair has read since the reset: those that it read in that window are among
+  /// them, which are all whose rows can have moved the loss; the others have the expectation zero.
+  private func addEarlierDirections() {
+    guard let unroll, let zerothOrder else { return }
+    let piece = 16384
+    for past in unroll.window..<max(unroll.window, window) {
+      draw(window: past, keepsSeen: true)
+      zerothOrder.compute(coefficients: coefficients.pointer, into: earlier.pointer, on: pool)
+      let (from, to, count) = (earlier.pointer, gradient.pointer, perturbedParameters)
+      pool.run((count + piece - 1) / piece) { task, _ in
+        let first = task * piece
+        for i in first..<min(count, first + piece) { to[i] += from[i] }
+      }
+    }
+  }
+
+  /// Parameters that have directions; an exact readout's, at the end, have none.
+  private var perturbedParameters: Int {
+    let shape = layout.shape
+    return shape.parameterCount
+      - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
   }
 
   /// Polyak's rule, before the mean square of the slopes is lost.
@@ -248,11 +312,17 @@ public final class CDRGE: GradientEstimator {
   }
 
   /// A context begins: all states are zero again.
-  public func beginContext() { population.resetStates() }
+  public func beginContext() {
+    population.resetStates()
+    unroll?.end()
+  }
 
   public var carried: [CarriedState] {
-    let seen = CarriedState("population.seen", words: population.seen)
-    return population.carriesStates
-      ? [CarriedState("population.states", floats: population.states), seen] : [seen]
+    var carried = [CarriedState("population.seen", words: population.seen)]
+    if population.carriesStates {
+      carried.insert(CarriedState("population.states", floats: population.states), at: 0)
+    }
+    if let unroll { carried.append(CarriedState("unroll.start", words: unroll.words)) }
+    return carried
   }
 }

@@ -93,14 +93,17 @@ final class Directions {
   }
 
   /// Gives the pairs of a tile new directions.
-  func draw(tile: Int, lifetime: Int) {
+  /// - Parameter keepsSeen: whether the tokens read so far still count as read.
+  func draw(tile: Int, lifetime: Int, keepsSeen: Bool = false) {
     let layout = population.layout
     let signs = population.signs.pointer + tile * layout.signsPerTile
     for (words, tensor) in drawn {
       fill(signs + words.lowerBound, words.count, tensor: tensor, tile: tile, lifetime: lifetime)
     }
-    population.seen.elements[tile * layout.shape.vocabularySize..<(tile + 1) * layout.shape.vocabularySize]
-      .update(repeating: 0)
+    if !keepsSeen {
+      let vocabulary = layout.shape.vocabularySize
+      population.seen.elements[tile * vocabulary..<(tile + 1) * vocabulary].update(repeating: 0)
+    }
     for (words, offset) in kept {
       instructions.expandSigns(
         signs + words.lowerBound, rows: words.count, coefficients: nil, seen: nil,

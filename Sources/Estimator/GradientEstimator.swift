@@ -8,6 +8,7 @@ import Model
 public protocol WindowEstimator: AnyObject {
   associatedtype WindowResult: GradientResult
 
+  /// Windows are numbered one after the other.
   func beginWindow(_ window: Int)
 
   /// Takes the next `count` tokens of every stream; `tokens`: [streams][stride], of each row count + 1.

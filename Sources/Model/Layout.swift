@@ -21,12 +21,8 @@ public struct Layout: Sendable {
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
   /// each have their own (full-rank).
   package var gateStride: Int { c.gate_stride }
-  /// The exact readout's p − y and h of one tile and token, in floats.
-  package var deltaTile: Int { c.delta_tile }
-  package var inputTile: Int { c.input_tile }
-  /// Rows of the readout, and units, with what pads them to whole blocks and panels.
-  package var paddedVocabulary: Int { c.readout_blocks * Tile.blockRows }
-  package var paddedInputs: Int { c.input_panels * Int(LZ_PANEL) }
+  package var deltaStride: Int { c.delta_stride }
+  package var inputStride: Int { c.input_stride }
   package var signsPerTile: Int { c.signs }
   package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
   package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
@@ -43,8 +39,8 @@ public struct Layout: Sendable {
     }
   }
 
-  /// What the exact readout's gradient takes of one tile and token, in floats.
-  package var readoutTileFloats: Int { exactReadout ? c.delta_tile + c.input_tile : 0 }
+  /// Rows that the exact readout's gradient takes for one pair and token, in floats: p − y, and the state.
+  package var readoutRowFloats: Int { exactReadout ? c.delta_stride + c.input_stride : 0 }
 
   /// The gate rows of a head: in the model's order, and where they begin in the kernels', which pad each head.
   package func gates(ofHead head: Int) -> (rows: Range<Int>, packed: Int) {

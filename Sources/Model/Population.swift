@@ -94,10 +94,12 @@ public final class Population {
   /// - Parameters:
   ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
+  ///   - mode: what the two columns of a pair are.
+  ///   - withReadout: false if states alone are to advance, for a part of the cost; in tangent mode only.
   public func run(
     tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
     stride: Int,
-    count: Int, readout: ReadoutRows?
+    count: Int, readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
     let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
     if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
@@ -108,10 +110,17 @@ public final class Population {
         state: state, tokens: rows.baseAddress, count: Int64(count),
         loss: losses.pointer + tile * Tile.columns, seen: seen.pointer + tile * layout.shape.vocabularySize,
         valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
-        delta: readout.map { $0.delta + tile * layout.c.delta_tile },
-        input: readout.map { $0.input + tile * layout.c.input_tile }, tile_step: tiles)
+        delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
+        input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride },
+        row_step: tiles * Tile.pairs)
+      let room = scratch.pointer + thread * Self.scratchStride(layout)
       withUnsafePointer(to: layout.c) {
-        lz_run_chunk(instructions.code, $0, &chunk, scratch.pointer + thread * Self.scratchStride(layout))
+        switch mode {
+        case .central:
+          precondition(withReadout, "perturbed models always read out")
+          lz_run_chunk(instructions.code, $0, &chunk, room)
+        case .tangent: lz_run_tangent(instructions.code, $0, &chunk, withReadout ? 1 : 0, room)
+        }
       }
     }
   }
@@ -208,7 +217,7 @@ public final class Population {
   }
 }
 
-/// Room for what the exact readout's gradient is made of: p − y as [K][T][V padded][16 pairs] and h as [K][T][panels][16 pairs][32 units].
+/// Room for the exact readout's rows: [K · T·16][delta_stride] and [K · T·16][input_stride].
 public struct ReadoutRows {
   public var delta: UnsafeMutablePointer<Float>
   public var input: UnsafeMutablePointer<Float>

@@ -10,13 +10,14 @@ struct EstimatorDeterminismTests {
   /// Several panels of every product, several tiles, a last tile that is not full.
   static let shape = ModelShape(vocabularySize: 130, hiddenSize: 20, layers: 2)
 
-  private func estimator(_ mode: EstimatorMode, threads: Int, seed: UInt64 = 3) throws -> EstimatorUnderTest {
-    try EstimatorUnderTest(
-      Self.shape,
-      CDRGE.Configuration(
-        pairs: 53, epsilon: 0.05, kind: mode.kind, exactReadout: mode.exact, lifetime: 3, streams: 5,
-        chunk: 8,
-        seed: seed), threads: threads, seed: 31)
+  private func estimator(
+    _ mode: EstimatorMode, _ method: PopulationMethod = .central, threads: Int, seed: UInt64 = 3
+  ) throws -> EstimatorUnderTest {
+    var configuration = CDRGE.Configuration(
+      pairs: 53, epsilon: 0.05, kind: mode.kind, exactReadout: mode.exact, lifetime: 3, streams: 5, chunk: 8,
+      seed: seed)
+    configuration.method = method
+    return try EstimatorUnderTest(Self.shape, configuration, threads: threads, seed: 31)
   }
 
   /// Windows with updates between them; the bits of every gradient and of the parameters at the end.
@@ -35,13 +36,14 @@ struct EstimatorDeterminismTests {
     return bits
   }
 
-  @Test("The number of threads does not change a bit", arguments: EstimatorMode.all)
-  func threads(_ mode: EstimatorMode) throws {
-    let single = try train(estimator(mode, threads: 1))
+  @Test(
+    "The number of threads does not change a bit", arguments: EstimatorMode.all, PopulationMethod.allCases)
+  func threads(_ mode: EstimatorMode, _ method: PopulationMethod) throws {
+    let single = try train(estimator(mode, method, threads: 1))
     for threads in [2, 3] {
-      expectSame(try train(estimator(mode, threads: threads)), single, "\(threads) threads")
+      expectSame(try train(estimator(mode, method, threads: threads)), single, "\(threads) threads")
     }
-    let other = try train(estimator(mode, threads: 1, seed: 4))
+    let other = try train(estimator(mode, method, threads: 1, seed: 4))
     #expect((other[0] != single[0]) as Bool, "the seed must matter")
   }
 

@@ -16,9 +16,22 @@ struct EstimatorMemoryTests {
   @Test("CD-RGE is charged what byteCount says", arguments: shapes, EstimatorMode.all)
   func estimator(_ shape: ModelShape, _ mode: EstimatorMode) throws {
     for (pairs, streams, chunk, threads) in [(1, 1, 1, 1), (16, 4, 7, 2), (50, 50, 3, 3)] {
-      let configuration = CDRGE.Configuration(
+      for method in PopulationMethod.allCases {
+        try charged(shape, mode, method, pairs: pairs, streams: streams, chunk: chunk, threads: threads)
+      }
+    }
+  }
+
+  private func charged(
+    _ shape: ModelShape, _ mode: EstimatorMode, _ method: PopulationMethod, pairs: Int, streams: Int,
+    chunk: Int,
+    threads: Int
+  ) throws {
+    do {
+      var configuration = CDRGE.Configuration(
         pairs: pairs, epsilon: 0.1, kind: mode.kind, exactReadout: mode.exact, lifetime: 2, streams: streams,
         chunk: chunk, seed: 1)
+      configuration.method = method
       let ledger = MemoryLedger()
       do {
         let pool = ThreadPool(threads: threads)
@@ -51,15 +64,17 @@ struct EstimatorMemoryTests {
     #expect(average.mean.values.count == shape.parameterCount)
   }
 
-  @Test("Windows reserve nothing: not even for a moment", arguments: EstimatorMode.all)
-  func steadyState(_ mode: EstimatorMode) throws {
+  @Test(
+    "Windows reserve nothing: not even for a moment, and not for many windows since the reset",
+    arguments: EstimatorMode.all, PopulationMethod.allCases)
+  func steadyState(_ mode: EstimatorMode, _ method: PopulationMethod) throws {
     let ledger = MemoryLedger()
     let shape = Self.shapes[1]
-    let under = try EstimatorUnderTest(
-      shape,
-      CDRGE.Configuration(
-        pairs: 40, epsilon: 0.1, kind: mode.kind, exactReadout: mode.exact, lifetime: 3, streams: 3, chunk: 4,
-        seed: 1), threads: 2, seed: 1, ledger: ledger)
+    var configuration = CDRGE.Configuration(
+      pairs: 40, epsilon: 0.1, kind: mode.kind, exactReadout: mode.exact, lifetime: 3, streams: 3, chunk: 4,
+      seed: 1)
+    configuration.method = method
+    let under = try EstimatorUnderTest(shape, configuration, threads: 2, seed: 1, ledger: ledger)
     let optimizer = try Optimizer(
       parameters: shape.parameterCount, .init(kind: .adam), ledger: ledger)
     let before = ledger.snapshot()
@@ -79,7 +94,7 @@ struct EstimatorMemoryTests {
       let shape = ModelShape(vocabularySize: vocabulary, hiddenSize: hidden)
       let layout = Layout(shape, kind: .rank1, exactReadout: true)
       let chunk = CDRGE.chunk(for: shape, pairs: pairs, exactReadout: true, window: nil)
-      let row = (pairs + 15) / 16 * layout.readoutTileFloats * 4
+      let row = (pairs + 15) / 16 * 16 * layout.readoutRowFloats * 4
       #expect(chunk >= 1 && chunk <= 256)
       #expect(chunk == 1 || chunk * row <= 4 << 20)
       #expect(chunk == 256 || (chunk + 1) * row > 4 << 20)

@@ -71,10 +71,8 @@ final class PopulationUnderTest {
   let population: Population
   var tokens: [UInt32]
   var epsilon: Float = 0.1
-  private let deltaRows: Buffer<Float>
-  private let inputRows: Buffer<Float>
-  var delta: [Float] { deltaRows.array }
-  var input: [Float] { inputRows.array }
+  private(set) var delta: [Float]
+  private(set) var input: [Float]
 
   init(_ layout: Layout, pairs: Int, threads: Int = 1, instructions: Instructions, seed: UInt64) throws {
     self.layout = layout
@@ -82,12 +80,9 @@ final class PopulationUnderTest {
       layout, pairs: pairs, streams: pairs, threads: threads, instructions: instructions,
       ledger: MemoryLedger())
     tokens = []
-    let tiles = layout.exactReadout ? Self.tokenStride * population.tiles : 0
-    deltaRows = try Buffer(
-      count: tiles * layout.deltaTile, .activations, for: "p − y", ledger: MemoryLedger())
-    inputRows = try Buffer(count: tiles * layout.inputTile, .activations, for: "h", ledger: MemoryLedger())
-    deltaRows.elements.update(repeating: .nan)
-    inputRows.elements.update(repeating: .nan)
+    let rows = Self.tokenStride * population.tiles * Tile.pairs
+    delta = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.deltaStride : 0)
+    input = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.inputStride : 0)
     fill(seed: seed)
   }
 
@@ -102,27 +97,35 @@ final class PopulationUnderTest {
   }
 
   /// Reads the tokens from `start` in chunks of these lengths.
-  func run(_ weights: PackedWeights, start: Int = 0, chunks: [Int], on pool: ThreadPool? = nil) {
+  func run(
+    _ weights: PackedWeights, start: Int = 0, chunks: [Int], on pool: ThreadPool? = nil,
+    mode: PopulationMode = .central, withReadout: Bool = true
+  ) {
     var first = start
     for count in chunks {
-      let before = (first - start) * population.tiles
+      let row = (first - start) * population.tiles * Tile.pairs
       tokens.withUnsafeBufferPointer { tokens in
-        let rows =
-          layout.exactReadout
-          ? ReadoutRows(
-            delta: deltaRows.pointer + before * layout.deltaTile,
-            input: inputRows.pointer + before * layout.inputTile)
-          : nil
-        let from = tokens.baseAddress! + first
-        let tile = { (tile: Int, thread: Int) in
-          self.population.run(
-            tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
-            stride: Self.tokenStride, count: count, readout: rows)
-        }
-        if let pool {
-          pool.run(population.tiles, tile)
-        } else {
-          for number in 0..<population.tiles { tile(number, 0) }
+        delta.withUnsafeMutableBufferPointer { delta in
+          input.withUnsafeMutableBufferPointer { input in
+            let rows =
+              layout.exactReadout
+              ? ReadoutRows(
+                delta: delta.baseAddress! + row * layout.deltaStride,
+                input: input.baseAddress! + row * layout.inputStride)
+              : nil
+            let from = tokens.baseAddress! + first
+            let tile = { (tile: Int, thread: Int) in
+              self.population.run(
+                tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
+                stride: Self.tokenStride, count: count, readout: rows, mode: mode,
+                withReadout: withReadout)
+            }
+            if let pool {
+              pool.run(population.tiles, tile)
+            } else {
+              for number in 0..<population.tiles { tile(number, 0) }
+            }
+          }
         }
       }
       first += count

@@ -19,7 +19,7 @@ struct CompareCommand: ParsableCommand {
     help: ArgumentHelp(
       "Methods, separated by commas, of \(CompareMethod.allCases.map(\.rawValue).joined(separator: ", ")).",
       valueName: "list"))
-  var methods = CompareMethod.allCases.map(\.rawValue).joined(separator: ",")
+  var methods = CompareMethod.usual.map(\.rawValue).joined(separator: ",")
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
   @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1

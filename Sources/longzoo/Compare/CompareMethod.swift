@@ -7,12 +7,24 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   case bpttSqrt = "bptt-sqrt"
   case bpttBinomial = "bptt-binomial"
   case tbptt
+  case jvp, nres, pes
 
   /// One update sees all of its context: fewer updates, each the longer the longer the context.
   var updatesOnceAContext: Bool {
     switch self {
     case .bptt, .bpttSqrt, .bpttBinomial: return true
-    case .cdRGE, .tbptt: return false
+    case .cdRGE, .jvp, .nres, .pes, .tbptt: return false
+    }
+  }
+
+  /// What is compared where nobody says: one of each family.
+  static let usual: [CompareMethod] = [.cdRGE, .bptt, .bpttSqrt, .bpttBinomial, .tbptt]
+
+  /// Whether it estimates from pairs of models.
+  var usesPairs: Bool {
+    switch self {
+    case .cdRGE, .jvp, .nres, .pes: true
+    case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: false
     }
   }
 
@@ -22,7 +34,7 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Tokens of a stream between updates.
   func window(_ settings: CompareSettings, context: Int) -> Int {
     switch self {
-    case .cdRGE: min(context, settings.window ?? RunConfiguration.defaultWindow)
+    case .cdRGE, .jvp, .nres, .pes: min(context, settings.window ?? RunConfiguration.defaultWindow)
     case .tbptt: min(context, settings.window ?? RunConfiguration.defaultTruncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
@@ -30,13 +42,13 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
 
   /// Columns that a token of a stream goes through.
   func columnsPerToken(_ settings: CompareSettings) -> Int {
-    self == .cdRGE ? 2 * settings.pairs / settings.streams : 1
+    usesPairs ? 2 * settings.pairs / settings.streams : 1
   }
 
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
-    case .cdRGE:
-      return ["--estimator", "cd-rge", "--pairs", "\(settings.pairs)"] + settings.windowOption
+    case .cdRGE, .jvp, .nres, .pes:
+      return ["--estimator", rawValue, "--pairs", "\(settings.pairs)"] + settings.windowOption
     case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
     case .bptt: return wholeContext(checkpointing: "none")
     case .bpttSqrt: return wholeContext(checkpointing: "sqrt")

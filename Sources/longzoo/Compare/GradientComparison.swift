@@ -57,7 +57,7 @@ final class GradientComparison {
     self.weights = weights
     let ledger = MemoryLedger()
     let windows = try WindowReader(c, ledger: ledger)
-    if c.estimator == .cdRGE {
+    if !c.estimator.isExact {
       let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
@@ -71,15 +71,16 @@ final class GradientComparison {
   ) throws -> [Float]? {
     estimator.take(weights)
     var sum = [Float](repeating: 0, count: estimator.gradient.count)
-    var done = 0
+    var (done, windowsDone) = (0, 0)
     let start = TrainingClock.now()
     while done < context {
       if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
-      let (tokens, result) = try windows.run(estimator, at: done, atMost: context - done)
+      let (tokens, result) = try windows.run(estimator, at: windowsDone, atMost: context - done)
       guard result.hasGradient else { return nil }
       let share = Float(Double(tokens) / Double(context))
       Self.add(share, estimator.gradient.elements, to: &sum)
       done += tokens
+      windowsDone += 1
       let each = (TrainingClock.now() - start) / Double(done)
       secondsPerToken[name] = each
       if each * Double(context) > settings.cosineSeconds, done < context { return nil }

@@ -12,14 +12,6 @@ extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
 
 enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
-enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
-  case cdRGE = "cd-rge"
-  /// Exact, over the window.
-  case bptt
-  /// The same with short windows; a name for it, and other defaults.
-  case tbptt
-}
-
 /// `--checkpointing none|sqrt|binomial|N`
 enum CheckpointingChoice: Codable, Equatable {
   case none, sqrt, binomial
@@ -132,7 +124,7 @@ struct ModelOptions: ParsableArguments {
 struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
-    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M)",
+    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 1024 for pes)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
@@ -151,13 +143,11 @@ struct StreamingOptions: ParsableArguments {
 }
 
 struct EstimatorOptions: ParsableArguments {
-  @Option(
-    help:
-      "The gradient estimator: cd-rge; or exact, bptt (over the whole context) or tbptt (truncated to windows of \(RunConfiguration.defaultTruncation)). (default: cd-rge)"
-  )
+  @Option(help: ArgumentHelp(EstimatorKind.help))
   var estimator: EstimatorKind?
   @Option(
-    help: "Pairs of perturbed models, +ε and −ε. (default: \(RunConfiguration.defaultPairs))",
+    help:
+      "Pairs of perturbed models, +ε and −ε; of jvp: directions. (default: \(RunConfiguration.defaultPairs))",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(
@@ -173,7 +163,7 @@ struct EstimatorOptions: ParsableArguments {
   var perturbation: DirectionKind?
   @Option(
     help:
-      "Windows for which a pair keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
+      "Windows for which a pair of cd-rge or jvp keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(

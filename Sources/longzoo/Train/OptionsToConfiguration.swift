@@ -58,7 +58,7 @@ extension TrainCommand {
 
   /// Options of one estimator mean nothing to another.
   private func refuseForeignOptions(_ c: RunConfiguration) throws(RunFailure) {
-    let isExact = c.estimator != .cdRGE
+    let isExact = c.estimator.isExact
     let options: [(name: String, isGiven: Bool, belongsToExact: Bool)] = [
       ("--pairs", estimator.pairs != nil, false), ("--eps", estimator.eps != nil, false),
       ("--perturbation", estimator.perturbation != nil, false),
@@ -70,12 +70,31 @@ extension TrainCommand {
     for option in options where option.isGiven && option.belongsToExact != isExact {
       throw .usage("\(option.name) means nothing to --estimator \(c.estimator.rawValue); leave it out")
     }
+    try refuseForeignMethodOptions(c)
+  }
+
+  /// The estimators from pairs share most options, but not all.
+  private func refuseForeignMethodOptions(_ c: RunConfiguration) throws(RunFailure) {
+    let name = c.estimator.rawValue
+    if estimator.eps != nil, c.estimator == .jvp {
+      throw .usage(
+        "--eps means nothing to --estimator jvp, which takes derivatives and no differences; leave it out")
+    }
+    if estimator.lifetime != nil, c.estimator.method?.isUnrolled == true {
+      throw .usage(
+        "--lifetime means nothing to --estimator \(name), whose pairs all begin anew with every context; leave it out, or "
+          + "take cd-rge")
+    }
+    if c.step == .polyak, c.estimator == .pes {
+      throw .usage(
+        "--step polyak takes slopes along single directions, and pes has sums of them; take --step gradient")
+    }
   }
 
   /// Many positions make a minute's learning; but exact gradients of whole contexts hold each of them in full.
   private func defaultStreams(_ c: RunConfiguration) -> Int {
     switch c.estimator {
-    case .cdRGE: c.pairs
+    case .cdRGE, .jvp, .nres, .pes: c.pairs
     case .tbptt: RunConfiguration.defaultTruncation
     case .bptt: 1
     }
@@ -98,11 +117,12 @@ extension TrainCommand {
     }
     if isNew, streaming.window == nil {
       switch c.estimator {
-      case .cdRGE: break
+      case .cdRGE, .jvp, .nres, .pes: break
       case .tbptt: c.window = .tokens(RunConfiguration.defaultTruncation)
       case .bptt: c.window = .context
       }
     }
+    if isNew, streaming.context == nil, c.estimator == .pes { c.context = RunConfiguration.defaultPESContext }
     if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
     if let streams = streaming.streams {
       c.streams = streams

@@ -71,7 +71,8 @@ extension TrainCommand {
 
   /// Options that were given and that the regime cannot serve, with the reason.
   private func obstacleToInPlace(_ c: RunConfiguration) -> String? {
-    if c.estimator != .cdRGE { return "has no room for exact gradients; take --estimator cd-rge" }
+    if c.estimator.isExact { return "has no room for exact gradients; take --estimator cd-rge" }
+    if c.estimator != .cdRGE { return "is there for --estimator cd-rge only" }
     if optimizer.optimizer == .adam { return "has no room for adam's moments; take --optimizer sgd" }
     if let momentum = optimizer.momentum, momentum > 0 {
       return "has no room for a momentum; take --momentum 0"

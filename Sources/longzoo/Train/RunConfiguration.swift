@@ -16,6 +16,8 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
   static let defaultContext = 1_000_000
+  /// An update of pes costs a product for every window since the reset.
+  static let defaultPESContext = 1024
   static let defaultHoldout = 0.1
   static let defaultSchedule = ScheduleKind.constant
 
@@ -82,14 +84,14 @@ struct RunConfiguration: Codable, Equatable {
   var defaultRate: Double {
     if step == .polyak { return 1 }
     guard optimizer == .adam else { return Self.defaultSGDRate }
-    return estimator == .cdRGE ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
+    return !estimator.isExact ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
   }
 
   /// Columns that process a token of every stream: both of every pair, or one a stream.
-  var columns: Int { estimator == .cdRGE ? 2 * pairs : streams }
+  var columns: Int { !estimator.isExact ? 2 * pairs : streams }
 
   /// Of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
-  var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (estimator == .cdRGE ? 1 : 3) }
+  var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (!estimator.isExact ? 1 : 3) }
 
   /// Tokens between resets; nil: never.
   var tokensToReset: Int? { context == 0 || reset == .never ? nil : context }
@@ -103,7 +105,7 @@ struct RunConfiguration: Codable, Equatable {
   var chunk: Int {
     var window: Int?
     if case .tokens(let count) = self.window { window = count }
-    if estimator != .cdRGE { return min(window ?? .max, 256) }
+    if estimator.isExact { return min(window ?? .max, 256) }
     return CDRGE.chunk(for: shape, pairs: pairs, exactReadout: readout == .exact, window: window)
   }
 
@@ -129,6 +131,7 @@ struct RunConfiguration: Codable, Equatable {
       lifetime: lifetime, streams: streams, chunk: chunk, seed: seed)
     c.inPlace = regime == .inPlace
     c.step = step
+    c.method = estimator.method ?? .central
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
     c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
     return c
@@ -210,9 +213,9 @@ struct RunConfiguration: Codable, Equatable {
       "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
     try require(
-      streams >= 1 && streams <= (estimator == .cdRGE ? pairs : 1 << 20),
+      streams >= 1 && streams <= (!estimator.isExact ? pairs : 1 << 20),
       "--streams \(streams): there must be from 1 to "
-        + (estimator == .cdRGE ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
+        + (!estimator.isExact ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
     try require(
       !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
     try require(
@@ -230,6 +233,10 @@ struct RunConfiguration: Codable, Equatable {
       try require(count >= 1, "--window must be at least 1 token, or 'context'")
     }
     try require(context >= 0, "--context must not be negative")
+    try require(
+      estimator.method?.isUnrolled != true || tokensToReset != nil,
+      "--estimator \(estimator.rawValue) keeps its pairs from reset to reset: it needs a --context that ends, and --reset context"
+    )
     try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
     try require(
       learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")

@@ -19,7 +19,7 @@ final class SharedState: TrainingState {
     parameters = try Parameters(c.shape, ledger: ledger)
     gradients =
       switch c.estimator {
-      case .cdRGE: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
       }
     optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)

@@ -101,7 +101,7 @@ final class Trainer {
     let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
     return try RunSummary(
       self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
-      stepSeconds: configuration.estimator == .cdRGE ? stepSeconds : nil,
+      stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
       session: (
         progress.trainSeconds - before.trainSeconds,
         Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)

@@ -53,7 +53,7 @@ enum MemoryPlan {
     let shape = c.shape
     var table = try tableWithoutEstimator(for: c)
     switch c.estimator {
-    case .cdRGE: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .cdRGE, .jvp, .nres, .pes: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
     case .bptt, .tbptt: table = table + BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
     }
     return table

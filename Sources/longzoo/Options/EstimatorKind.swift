@@ -1,0 +1,33 @@
+import ArgumentParser
+import Estimator
+
+/// `--estimator`
+enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
+  case cdRGE = "cd-rge"
+  case jvp, nres, pes
+  /// Exact, over the window.
+  case bptt
+  /// The same with short windows; a name for it, and other defaults.
+  case tbptt
+
+  /// How a population of pairs makes the estimate; nil for exact gradients.
+  var method: PopulationMethod? {
+    switch self {
+    case .cdRGE: .central
+    case .jvp: .tangent
+    case .nres: .unroll
+    case .pes: .persistent
+    case .bptt, .tbptt: nil
+    }
+  }
+
+  var isExact: Bool { method == nil }
+
+  static let help = """
+    The gradient estimator. From pairs of models: cd-rge (central differences; a direction lives for --lifetime windows), jvp \
+    (forward mode: the exact derivative along each direction, without ε), nres (central differences, a direction for each \
+    context) or pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
+    update grows with the windows since then). Exact: bptt (over the whole context) or tbptt (truncated to windows of \
+    \(RunConfiguration.defaultTruncation)). (default: cd-rge)
+    """
+}
