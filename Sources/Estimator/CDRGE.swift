@@ -26,6 +26,8 @@ public final class CDRGE: GradientEstimator {
     public var inPlace = false
     public var step = StepRule.gradient
     public var method = PopulationMethod.central
+    /// Pairs whose states are further apart than this go back to the clean state: rms(h₊ − h₋)/rms(h). 0: none does.
+    public var maxDivergence: Float = 0
     /// False where every window begins with zero states and fits into one chunk.
     public var carriesStates = true
 
@@ -62,6 +64,7 @@ public final class CDRGE: GradientEstimator {
   /// The window that runs, and that whose directions the signs hold.
   private var window = 0
   private var drawn: Int?
+  private let meters: EstimateMeters
   private let pool: ThreadPool
 
   public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
@@ -85,6 +88,8 @@ public final class CDRGE: GradientEstimator {
       + (c.method.isUnrolled ? UnrollStart.byteCount : 0)
       + Buffer<Float>.byteCount(for: c.method == .persistent ? shape.parameterCount : 0)
     return table
+      + EstimateMeters.byteCount(
+        for: layout, pairs: c.pairs, carriesStates: c.carriesStates, method: c.method, inPlace: c.inPlace)
   }
 
   /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
@@ -131,6 +136,9 @@ public final class CDRGE: GradientEstimator {
     earlier = try Buffer(
       count: configuration.method == .persistent ? shape.parameterCount : 0, .perturbations,
       for: "the earlier directions' share", ledger: ledger)
+    meters = try EstimateMeters(
+      population, method: configuration.method, inPlace: configuration.inPlace, instructions: instructions,
+      ledger: ledger)
     gradient = try Buffer(
       count: configuration.inPlace ? 0 : shape.parameterCount, .perturbations, for: "the gradient estimate",
       ledger: ledger)
@@ -227,6 +235,7 @@ public final class CDRGE: GradientEstimator {
     public var targets: Int
     /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
     public var brokenPairs: Int
+    public var meters = WindowMeters()
     public var refusal: String? {
       brokenPairs == 0
         ? nil
@@ -258,15 +267,19 @@ public final class CDRGE: GradientEstimator {
       coefficients[pair] = Float(slope / Double(pairs))
     }
     let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
+    var measured = meters.measureStates(bound: configuration.maxDivergence, on: pool)
+    measured.lostPairs = broken
     guard broken == 0 else {
       readout?.discard()
-      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken)
+      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken, meters: measured)
     }
-    scaleStep(loss: loss)
+    let scale = scaleStep(loss: loss)
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
     if method == .persistent { addEarlierDirections() }
+    meters.measureEstimate(
+      gradient.pointer, coefficients: coefficients.pointer, scale: scale, on: pool, into: &measured)
     readout?.finish(scale: 1 / Float(targets.pairs), into: gradient.pointer, on: pool)
-    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0)
+    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)
   }
 
   /// pes: what the directions of the windows since the reset add to those of this one, drawn again one window after the
@@ -293,15 +306,16 @@ public final class CDRGE: GradientEstimator {
       - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
   }
 
-  /// Polyak's rule, before the mean square of the slopes is lost.
-  private func scaleStep(loss: Double) {
-    guard configuration.step == .polyak else { return }
+  /// Polyak's rule, before the mean square of the slopes is lost. Returns what the coefficients were multiplied with.
+  private func scaleStep(loss: Double) -> Double {
+    guard configuration.step == .polyak else { return 1 }
     let pairs = configuration.pairs
     // A coefficient is a slope over the number of pairs; a step along g falls by Σ slope²/P.
     let fall =
       (0..<pairs).reduce(0.0) { $0 + Double(coefficients[$1]) * Double(coefficients[$1]) } * Double(pairs)
     let scale = fall > 0 ? loss / fall : 0
     for pair in 0..<pairs { coefficients[pair] = Float(Double(coefficients[pair]) * scale) }
+    return scale
   }
 
   /// In place: θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.

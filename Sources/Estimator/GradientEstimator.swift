@@ -65,9 +65,12 @@ public protocol GradientResult: Sendable {
   var targets: Int { get }
   /// Why there is no gradient to follow, as a sentence; nil if there is one.
   var refusal: String? { get }
+  /// What was measured beside the gradient.
+  var meters: WindowMeters { get }
 }
 
 extension GradientResult {
   /// A window without any target has none, and that is no fault.
   public var hasGradient: Bool { refusal == nil && targets > 0 }
+  public var meters: WindowMeters { WindowMeters() }
 }

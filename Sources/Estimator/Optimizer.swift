@@ -60,8 +60,7 @@ public final class Optimizer {
   ) {
     updates += 1
     let c = configuration
-    let correction1 = Float(1 / (1 - power(Double(c.momentum), updates)))
-    let correction2 = Float(1 / (1 - power(Double(c.beta2), updates)))
+    let (correction1, correction2) = corrections
     let total = gradient.count
     let gradient = gradient.pointer
     pool.run((total + Self.piece - 1) / Self.piece) { task, _ in
@@ -80,6 +79,14 @@ public final class Optimizer {
           parameters: parameters.values.pointer + start)
       }
     }
+  }
+
+  /// What takes the zero start out of the moments behind `updates` updates.
+  var corrections: (first: Float, second: Float) {
+    (
+      Float(1 / (1 - power(Double(configuration.momentum), updates))),
+      Float(1 / (1 - power(Double(configuration.beta2), updates)))
+    )
   }
 
   /// base^exponent by squaring: the same bits everywhere.

@@ -142,6 +142,11 @@ public final class BPTT: GradientEstimator {
     public var gradientNorm: Double
     /// Whether loss and gradient are finite. If not, the states that are not finite start from zero.
     public var isFinite: Bool
+    public var meters: WindowMeters {
+      var meters = WindowMeters()
+      if isFinite { meters.estimateSquare = gradientNorm * gradientNorm }
+      return meters
+    }
     public var refusal: String? {
       isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller --lr helps if this goes on)"
     }

@@ -167,6 +167,11 @@ struct EstimatorOptions: ParsableArguments {
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(
+    help:
+      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence))"
+  )
+  var maxDivergence: Double?
+  @Option(
     help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
   )
   var readout: ReadoutKind?

@@ -15,6 +15,7 @@ struct MetricsRecord: Equatable {
   var residentBytes: Int?
   /// Seconds since the run began, over all its resumptions.
   var wallSeconds: Double?
+  var meters: MeterReadings?
 
   /// The line, without its newline.
   var json: String {
@@ -22,7 +23,7 @@ struct MetricsRecord: Equatable {
     {"step":\(step),"tokens":\(tokens),"train/loss":\(JSONText.number(trainLoss)),\
     "val/loss":\(JSONText.number(valLoss)),"lr":\(JSONText.number(learningRate)),\
     "tok_per_s":\(JSONText.number(tokensPerSecond)),"rss_bytes":\(JSONText.number(residentBytes)),\
-    "wall_s":\(JSONText.number(wallSeconds))}
+    "wall_s":\(JSONText.number(wallSeconds))\(meters.map { "," + $0.line } ?? "")}
     """
   }
 }

@@ -19,6 +19,7 @@ struct RunProgress: Codable, Equatable {
   var trainSeconds = 0.0
   /// Running mean of the window losses, in nats a token; nil before the first.
   var smoothedLoss: Double?
+  var meters = RunMeters()
 }
 
 /// The metadata of a checkpoint.

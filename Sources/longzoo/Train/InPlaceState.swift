@@ -34,6 +34,8 @@ final class InPlaceState: TrainingState {
     updates += 1
   }
 
+  func lastUpdateNorm(rate: Float) -> Double? { nil }
+
   var finalTensors: [TensorToWrite] { PackedWeightsFile.tensors(descent.weights) }
 
   func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights { descent.weights }

@@ -34,6 +34,7 @@ extension TrainCommand {
     set(\.perturbation, estimator.perturbation)
     set(\.step, estimator.step)
     set(\.lifetime, estimator.lifetime)
+    set(\.maxDivergence, estimator.maxDivergence)
     set(\.readout, estimator.readout)
     set(\.optimizer, optimizer.optimizer)
     set(\.momentum, optimizer.momentum)
@@ -62,7 +63,8 @@ extension TrainCommand {
     let options: [(name: String, isGiven: Bool, belongsToExact: Bool)] = [
       ("--pairs", estimator.pairs != nil, false), ("--eps", estimator.eps != nil, false),
       ("--perturbation", estimator.perturbation != nil, false),
-      ("--lifetime", estimator.lifetime != nil, false), ("--step", estimator.step != nil, false),
+      ("--lifetime", estimator.lifetime != nil, false),
+      ("--max-divergence", estimator.maxDivergence != nil, false), ("--step", estimator.step != nil, false),
       ("--readout", estimator.readout != nil, false),
       ("--checkpointing", estimator.checkpointing != nil, true),
       ("--clip-norm", estimator.clipNorm != nil, true),

@@ -15,6 +15,7 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultExactRate = 0.005
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
+  static let defaultMaxDivergence = 1.8
   static let defaultContext = 1_000_000
   /// An update of pes costs a product for every window since the reset.
   static let defaultPESContext = 1024
@@ -56,6 +57,7 @@ struct RunConfiguration: Codable, Equatable {
   var perturbation = DirectionKind.rank1
   var step = StepRule.gradient
   var lifetime = defaultLifetime
+  var maxDivergence = defaultMaxDivergence
   var readout = ReadoutKind.exact
   // optimizer
   var optimizer = OptimizerKind.adam
@@ -132,6 +134,7 @@ struct RunConfiguration: Codable, Equatable {
     c.inPlace = regime == .inPlace
     c.step = step
     c.method = estimator.method ?? .central
+    c.maxDivergence = Float(maxDivergence)
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
     c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
     return c
@@ -229,6 +232,9 @@ struct RunConfiguration: Codable, Equatable {
       "--token-scale is for random weights; it means nothing beside --init")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
+    try require(
+      maxDivergence >= 0 && maxDivergence.isFinite,
+      "--max-divergence \(maxDivergence) is not a number of at least 0")
     if case .tokens(let count) = window {
       try require(count >= 1, "--window must be at least 1 token, or 'context'")
     }

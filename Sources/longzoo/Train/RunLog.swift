@@ -23,7 +23,8 @@ final class RunLog {
   }
 
   /// After every update.
-  func step(_ p: RunProgress, rate: Double) throws {
+  /// - Parameter updateNorm: asked for where a line is written.
+  func step(_ p: RunProgress, rate: Double, updateNorm: () -> Double?) throws {
     let tokens = p.tokensPerStream * configuration.streams
     line.update(tokens, note: note(p))
     let now = TrainingClock.now()
@@ -34,7 +35,8 @@ final class RunLog {
       MetricsRecord(
         step: p.step, tokens: tokens, trainLoss: p.smoothedLoss, valLoss: nil, learningRate: rate,
         tokensPerSecond: elapsed > 0 ? Double(tokens - lastTokens) / elapsed : nil,
-        residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds))
+        residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds,
+        meters: p.meters.readings(updateNorm: updateNorm())))
     (lastTime, lastTokens) = (now, tokens)
   }
 
@@ -55,7 +57,7 @@ final class RunLog {
 
   private func note(_ p: RunProgress) -> String {
     let memory = ResidentSet.read().map { " rss " + ByteSize.formatted($0.current) } ?? ""
-    return "step \(p.step) loss \(Text.bits(p.smoothedLoss)) bits" + memory
+    return "step \(p.step) loss \(Text.bits(p.smoothedLoss)) bits" + memory + p.meters.trouble
   }
 }
 

@@ -14,6 +14,7 @@ struct RunSummary {
   /// nil where no weights are saved.
   let digest: String?
   let outDir: String
+  let meters: MeterReadings
   let waitSeconds: Double
   /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
   let stepSeconds: Double?
@@ -36,6 +37,7 @@ struct RunSummary {
     digest =
       configuration.savesWeights ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
+    meters = trainer.progress.meters.readings(updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
     self.session = session
@@ -81,7 +83,7 @@ struct RunSummary {
       ("token_columns", "\(tokenColumns)"), ("token_columns_per_second", JSONText.number(rate)),
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
       ("step_seconds", JSONText.number(stepSeconds)),
-      ("refused_updates", "\(progress.refusedUpdates)"),
+      ("refused_updates", "\(progress.refusedUpdates)"), ("meters", meters.json),
       ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
       ("regime", "\"\(c.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),

@@ -45,6 +45,8 @@ final class SharedState: TrainingState {
     gradients.take(parameters)
   }
 
+  func lastUpdateNorm(rate: Float) -> Double? { optimizer.lastUpdateNorm(parameters, rate: rate) }
+
   /// The averaged weights.
   private var finalWeights: Parameters { optimizer.updates > 0 ? average.mean : parameters }
   var finalTensors: [TensorToWrite] { WeightsFile.tensors(finalWeights) }

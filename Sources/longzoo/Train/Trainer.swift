@@ -129,9 +129,9 @@ final class Trainer {
     }
     guard read > 0 else { return false }
     let result = model.estimator.finishWindow(tokens: read)
-    if result.hasGradient {
-      model.update(rate: Float(learningRate))
-    }
+    let rate = result.hasGradient ? learningRate : nil
+    if let rate { model.update(rate: Float(rate)) }
+    progress.meters.add(result.meters, rate: rate)
     note(result, tokens: read)
     return true
   }
@@ -165,7 +165,7 @@ final class Trainer {
 
   private func afterStep() throws {
     progress.trainSeconds = clock.seconds
-    try log.step(progress, rate: learningRate)
+    try log.step(progress, rate: learningRate, updateNorm: { lastUpdateNorm })
     if configuration.evalInterval > 0, progress.step % configuration.evalInterval == 0 {
       try clock.paused { _ = try evaluate() }
     }
@@ -188,6 +188,11 @@ final class Trainer {
       configuration.schedule, base: configuration.learningRate,
       progress: limits.progress(progress, tokens: tokens),
       step: progress.step, warmup: configuration.warmup)
+  }
+
+  /// ‖Δθ‖ of the last window's update.
+  var lastUpdateNorm: Double? {
+    progress.meters.lastRate.flatMap { model.lastUpdateNorm(rate: Float($0)) }
   }
 
   private var limits: RunLimits { RunLimits(configuration) }

@@ -14,6 +14,8 @@ protocol TrainingState: AnyObject {
   func start()
   /// One update by the window that has ended.
   func update(rate: Float)
+  /// ‖Δθ‖ of the last update; nil where nothing is left of it.
+  func lastUpdateNorm(rate: Float) -> Double?
   /// The weights in training, and what else a checkpoint holds of them.
   var checkpointTensors: [TensorToWrite] { get }
   /// Fills them; the directions must have been drawn before.

@@ -1,0 +1,125 @@
+import Memory
+import Model
+
+/// Measures a population's estimate ĝ = Σ_p c_p·z_p beside computing it.
+///
+/// The agreement of two halves of the pairs, ⟨ĝ_A, ĝ_B⟩, is an estimate of the signal ‖E ĝ‖² without bias, because directions of
+/// different pairs are independent. Its mean over all ways to cut the pairs in two needs no halves: with
+/// ‖ĝ‖² = Σ_p c_p²·‖z_p‖² + Σ_{p≠q} c_p·c_q·⟨z_p, z_q⟩ and ‖z_p‖² = d_p, which for directions of signs is a count, it is
+///
+///     U = n/(n − 1) · (‖ĝ‖² − Σ_p c_p²·d_p).
+///
+/// The rest of ‖ĝ‖² is noise: of the directions, and of the streams where the pairs read different ones. The signal-to-noise
+/// ratio is U/(‖ĝ‖² − U), the cosine of the estimate with its expectation √(U/‖ĝ‖²), to be held beside √(n/(n + d − 1)).
+/// One U is mostly chance; means of U and of ‖ĝ‖² over some dozens of windows are not.
+final class EstimateMeters {
+  private let population: Population
+  /// nil where there are no two states of a pair to compare.
+  private let divergence: StateDivergence?
+  /// d_p, [pairs rounded up to whole tiles]
+  private let searched: Buffer<Double>
+  /// ‖ĝ‖² of pieces.
+  private let pieces: Buffer<Double>
+  private let estimateCount: Int
+  private let alwaysSearched: Int
+  private let knowsLengths: Bool
+  private let instructions: Instructions
+
+  private static let piece = 16384
+
+  static func byteCount(
+    for layout: Layout, pairs: Int, carriesStates: Bool, method: PopulationMethod, inPlace: Bool
+  ) -> MemoryTable {
+    var table = MemoryTable()
+    table[.activations] =
+      carriesStates && method != .tangent ? StateDivergence.byteCount(forPairs: pairs) : 0
+    table[.perturbations] =
+      Buffer<Double>.byteCount(for: Population.tiles(pairs) * Tile.pairs)
+      + Buffer<Double>.byteCount(for: pieceCount(estimateCount(layout, inPlace)))
+    return table
+  }
+
+  private static func pieceCount(_ count: Int) -> Int { (count + piece - 1) / piece }
+
+  /// The readout comes last: what is before it is searched in any case. In place nothing is written down.
+  private static func estimateCount(_ layout: Layout, _ inPlace: Bool) -> Int {
+    if inPlace { return 0 }
+    return layout.exactReadout ? layout.shape.slice(.readout).offset : layout.shape.parameterCount
+  }
+
+  init(
+    _ population: Population, method: PopulationMethod, inPlace: Bool, instructions: Instructions, ledger: MemoryLedger
+  ) throws(MemoryError) {
+    self.population = population
+    self.instructions = instructions
+    let layout = population.layout
+    estimateCount = Self.estimateCount(layout, inPlace)
+    alwaysSearched = layout.shape.tensors.filter { layout.isPerturbed($0.tensor) && $0.tensor != .table }
+      .reduce(0) { $0 + $1.count }
+    // What pes follows is a sum of directions, whose length is no count.
+    knowsLengths = method != .persistent
+    divergence =
+      population.carriesStates && method != .tangent
+      ? try StateDivergence(population, ledger: ledger) : nil
+    searched = try Buffer(
+      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' searched parameters",
+      ledger: ledger)
+    pieces = try Buffer(
+      count: Self.pieceCount(estimateCount), .perturbations, for: "the estimate's norm", ledger: ledger)
+  }
+
+  /// Looks at the states behind a window, and sends back the pairs that have come too far apart.
+  /// - Parameter bound: 0: none is sent back.
+  func measureStates(bound: Float, on pool: ThreadPool) -> WindowMeters {
+    pool.run(population.tiles) { tile, _ in
+      divergence?.measure(tile: tile)
+      countSearched(tile: tile)
+    }
+    var meters = WindowMeters()
+    meters.pairs = population.pairs
+    meters.searched =
+      (0..<population.pairs).reduce(0) { $0 + searched[$1] } / Double(population.pairs)
+    if let divergence {
+      meters.divergence = divergence.ratio
+      meters.returnedPairs = bound > 0 ? divergence.returnPairs(beyond: bound) : 0
+    }
+    return meters
+  }
+
+  private func countSearched(tile: Int) {
+    let shape = population.layout.shape
+    let rowLength = Double(shape.slice(.table).columns)
+    let to = searched.pointer + tile * Tile.pairs
+    for lane in 0..<Tile.pairs { to[lane] = Double(alwaysSearched) }
+    let seen = population.seen.pointer + tile * shape.vocabularySize
+    for token in 0..<shape.vocabularySize {
+      var word = seen[token]
+      while word != 0 {
+        to[word.trailingZeroBitCount] += rowLength
+        word &= word - 1
+      }
+    }
+  }
+
+  /// ‖ĝ‖² and the signal in it.
+  /// - Parameter scale: what the coefficients were multiplied with; the meters are those of the estimate without it.
+  func measureEstimate(
+    _ estimate: UnsafePointer<Float>, coefficients: UnsafePointer<Float>, scale: Double, on pool: ThreadPool,
+    into meters: inout WindowMeters
+  ) {
+    guard estimateCount > 0, scale > 0 else { return }
+    pool.run(pieces.count) { piece, _ in
+      let first = piece * Self.piece
+      pieces[piece] = instructions.sumOfSquares(
+        estimate + first, count: min(Self.piece, estimateCount - first))
+    }
+    let square = pieces.elements.reduce(0, +) / (scale * scale)
+    meters.estimateSquare = square
+    let pairs = population.pairs
+    guard pairs > 1, knowsLengths else { return }
+    let own = (0..<pairs).reduce(0.0) {
+      $0 + Double(coefficients[$1]) * Double(coefficients[$1]) * searched[$1]
+    }
+    meters.signalSquare = (square - own / (scale * scale)) * Double(pairs) / Double(pairs - 1)
+  }
+}

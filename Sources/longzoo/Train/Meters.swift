@@ -1,0 +1,131 @@
+import Estimator
+
+/// What a run keeps of its windows' meters: running means over about the last fifty windows, and over the last five hundred
+/// of the estimate's squares, whose signal is a small difference of large numbers.
+///
+/// They are functions of the updates alone, and go into the checkpoint: a resumed run shows what an uninterrupted one would.
+struct RunMeters: Codable, Equatable {
+  /// A running mean: `weight` is that of the newest value once there are 1/weight of them; before that it is a plain mean.
+  struct Mean: Codable, Equatable {
+    private(set) var count = 0
+    private var mean = 0.0
+    private var weight = RunLog.smoothing
+    var value: Double? { count > 0 ? mean : nil }
+    /// The part of a value's variance that is left in the mean.
+    var variancePart: Double { max(weight / (2 - weight), 1 / Double(max(1, count))) }
+
+    init(weight: Double = RunLog.smoothing) { self.weight = weight }
+
+    mutating func add(_ value: Double?) {
+      guard let value, value.isFinite else { return }
+      count += 1
+      mean += max(weight, 1 / Double(count)) * (value - mean)
+    }
+  }
+
+  private static let signalWeight = 0.002
+  private var estimateSquare = Mean(weight: signalWeight)
+  private var signalSquare = Mean(weight: signalWeight)
+  private var signalFourth = Mean(weight: signalWeight)
+  private var searched = Mean()
+  private var divergence = Mean()
+  private var returnedShare = Mean()
+  private var lostShare = Mean()
+  private var clippedShare = Mean()
+  private var pairs: Int?
+  private(set) var returnedPairs: Int?
+  /// The rate of the last update that was made; nil if the last one was refused.
+  private(set) var lastRate: Double?
+
+  /// After every window.
+  /// - Parameter rate: nil where its update was not made.
+  mutating func add(_ m: WindowMeters, rate: Double?) {
+    lastRate = rate
+    pairs = m.pairs ?? pairs
+    estimateSquare.add(m.estimateSquare)
+    signalSquare.add(m.signalSquare)
+    signalFourth.add(m.signalSquare.map { $0 * $0 })
+    searched.add(m.searched)
+    divergence.add(m.divergence)
+    if let returned = m.returnedPairs { returnedPairs = (returnedPairs ?? 0) + returned }
+    func share(_ count: Int?) -> Double? {
+      guard let count, let pairs, pairs > 0 else { return nil }
+      return Double(count) / Double(pairs)
+    }
+    returnedShare.add(share(m.returnedPairs))
+    lostShare.add(share(m.lostPairs))
+    clippedShare.add(share(m.clippedPairs))
+  }
+
+  /// - Parameter updateNorm: ‖Δθ‖ of the last update.
+  func readings(updateNorm: Double?) -> MeterReadings {
+    var r = MeterReadings()
+    if let square = estimateSquare.value, let signal = signalSquare.value, square > max(0, signal) {
+      r.signalToNoise = signal / (square - signal)
+      if let fourth = signalFourth.value, signalFourth.count > 1 {
+        let variance = max(0, fourth - signal * signal) * signalFourth.variancePart
+        r.signalToNoiseError = variance.squareRoot() / (square - signal)
+      }
+      r.cosine = min(1, max(0, signal / square)).squareRoot()
+    }
+    if let pairs, let d = searched.value {
+      r.predictedCosine = (Double(pairs) / max(Double(pairs), Double(pairs) + d - 1)).squareRoot()
+    }
+    r.divergence = divergence.value
+    r.returnedPairs = returnedPairs
+    r.lostShare = lostShare.value
+    r.clippedShare = clippedShare.value
+    r.estimateNorm = estimateSquare.value?.squareRoot()
+    r.updateNorm = updateNorm
+    return r
+  }
+
+  /// What is wrong, for the progress line; nothing where all is well.
+  var trouble: String {
+    var text = ""
+    func percent(_ share: Double) -> String { Text.number(100 * share, 1) + " %" }
+    if let lost = lostShare.value, lost > 0.001 { text += " losses lost \(percent(lost))" }
+    if let returned = returnedShare.value, returned > 0.01 { text += " pairs returned \(percent(returned))" }
+    if let apart = divergence.value, apart > 1.2 { text += " states apart \(Text.number(apart, 2))" }
+    return text
+  }
+}
+
+/// What the meters say at one moment, as `metrics.jsonl` and `--json` have it.
+struct MeterReadings: Equatable {
+  /// Of the update: signal over noise, both as squared lengths. Below 0 by chance where there is next to no signal.
+  var signalToNoise: Double?
+  /// Standard error of that.
+  var signalToNoiseError: Double?
+  /// Of the estimate with its own expectation.
+  var cosine: Double?
+  /// √(n/(n + d − 1)): where the loss is linear and all pairs read the same tokens.
+  var predictedCosine: Double?
+  /// rms(h₊ − h₋)/rms(h) behind a window.
+  var divergence: Double?
+  /// Pairs sent back to the clean state since the run began.
+  var returnedPairs: Int?
+  /// The part of the losses that was infinite or NaN, and the part that was clipped.
+  var lostShare: Double?
+  var clippedShare: Double?
+  /// Root of the mean ‖ĝ‖² of what is searched.
+  var estimateNorm: Double?
+  /// ‖Δθ‖ of the last update.
+  var updateNorm: Double?
+
+  /// Keys of `metrics.jsonl`; those of the `meters` object of `--json` lack the prefix.
+  var fields: [(key: String, value: String)] {
+    [
+      ("snr", JSONText.number(signalToNoise)), ("snr_error", JSONText.number(signalToNoiseError)),
+      ("cosine", JSONText.number(cosine)),
+      ("predicted_cosine", JSONText.number(predictedCosine)),
+      ("divergence", JSONText.number(divergence)), ("returned_pairs", JSONText.number(returnedPairs)),
+      ("lost_share", JSONText.number(lostShare)), ("clipped_share", JSONText.number(clippedShare)),
+      ("estimate_norm", JSONText.number(estimateNorm)), ("update_norm", JSONText.number(updateNorm)),
+    ]
+  }
+
+  /// Members of a line of `metrics.jsonl`.
+  var line: String { fields.map { "\"meter/\($0.key)\":\($0.value)" }.joined(separator: ",") }
+  var json: String { "{" + fields.map { "\"\($0.key)\":\($0.value)" }.joined(separator: ",") + "}" }
+}

@@ -1,0 +1,83 @@
+import Estimator
+import Foundation
+import Testing
+
+@testable import longzoo
+
+@Suite struct TrainMetersTests {
+  private static let keys = [
+    "snr", "snr_error", "cosine", "predicted_cosine", "divergence", "returned_pairs", "lost_share",
+    "clipped_share", "estimate_norm", "update_norm",
+  ]
+
+  private func meters(_ result: RunResult) throws -> [String: Double] {
+    let object: [String: Any] = try #require(result["meters"])
+    #expect(Set(object.keys) == Set(Self.keys))
+    return object.compactMapValues { $0 as? Double }
+  }
+
+  @Test func metersAreInTheLogAndAtTheEnd() throws {
+    let runs = Runs("--max-steps", "30", "--log-interval", "10")
+    let data = runs.folder.put("data", Sample.tokens(4000))
+    let last = try meters(try runs.train(data, out: "run"))
+    let line = try #require(try runs.metrics("run").last)
+    for key in Self.keys { #expect(line["meter/" + key] as? Double == last[key], "\(key)") }
+    #expect(Set(Self.keys).subtracting(last.keys) == ["clipped_share"])
+    for key in ["predicted_cosine", "divergence", "estimate_norm", "update_norm", "snr_error"] {
+      #expect(last[key]! > 0, "\(key)")
+    }
+    #expect(last["lost_share"] == 0)
+    // What is not measured is null.
+    let exact = try meters(try runs.train("--max-steps", "3", "--regime", "inplace", data))
+    #expect(Set(exact.keys) == ["predicted_cosine", "divergence", "returned_pairs", "lost_share"])
+  }
+
+  @Test func metersAreFunctionsOfTheUpdates() throws {
+    let runs = Runs(
+      "--max-steps", "60", "--pairs", "40", "--lifetime", "7", "--max-divergence", "0.3", "--eps", "0.3")
+    let data = runs.folder.put("data", Sample.tokens(4000))
+    let whole = try runs.train(data)
+    let expected = try meters(whole)
+    #expect(expected["returned_pairs"]! > 0)
+    let threads = try runs.train("--threads", "2", data)
+    #expect(threads.digest == whole.digest)
+    #expect(try meters(threads) == expected)
+    try runs.train("--max-steps", "23", data, out: "part")
+    let part = try runs.resume("part", "--max-steps", "60")
+    #expect(part.digest == whole.digest)
+    #expect(try meters(part) == expected)
+    #expect(try runs.train("--max-divergence", "0", data).digest != whole.digest)
+  }
+
+  @Test func pairsReadingTheSameMeetTheory() throws {
+    let runs = Runs(
+      "--max-steps", "400", "--pairs", "64", "--readout", "zo", "--eps", "0.01", "--lr", "0", "--context", "8"
+    )
+    let m = try meters(try runs.train(runs.folder.put("data", Sample.tokens(4000)), out: "run"))
+    // Of every window with its own gradient: the ratio of means is near the mean of ratios.
+    #expect(abs(m["cosine"]! / m["predicted_cosine"]! - 1) < 0.25, "\(m)")
+    #expect(m["update_norm"] == 0)
+  }
+
+  @Test func troubleIsSaid() {
+    var m = RunMeters()
+    var window = WindowMeters()
+    (window.pairs, window.lostPairs, window.returnedPairs, window.divergence) = (100, 0, 0, 0.5)
+    m.add(window, rate: 0.1)
+    #expect(m.trouble.isEmpty)
+    (window.lostPairs, window.returnedPairs, window.divergence) = (40, 20, 3.5)
+    m.add(window, rate: nil)
+    #expect(m.trouble == " losses lost 20.0 % pairs returned 10.0 % states apart 2.00")
+    #expect(m.readings(updateNorm: nil).returnedPairs == 20)
+    #expect(m.lastRate == nil)
+  }
+
+  @Test func runningMeansForget() {
+    var mean = RunMeters.Mean(weight: 0.1)
+    #expect(mean.value == nil)
+    for value in [1.0, 2, 3, .nan, .infinity] { mean.add(value) }
+    #expect(mean.value == 2 && mean.count == 3)
+    for _ in 0..<400 { mean.add(7) }
+    #expect(abs(mean.value! - 7) < 1e-12)
+  }
+}
