@@ -273,12 +273,14 @@ public final class CDRGE: GradientEstimator {
       readout?.discard()
       return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken, meters: measured)
     }
-    let scale = scaleStep(loss: loss)
+    let scale = configuration.step.rescale(coefficients.pointer, pairs: pairs, loss: loss)
+    measured.clippedPairs = scale.clipped
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
     if method == .persistent { addEarlierDirections() }
     meters.measureEstimate(
-      gradient.pointer, coefficients: coefficients.pointer, scale: scale, on: pool, into: &measured)
-    readout?.finish(scale: 1 / Float(targets.pairs), into: gradient.pointer, on: pool)
+      gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
+    readout?.finish(
+      scale: Float(scale.factor / Double(targets.pairs)), into: gradient.pointer, on: pool)
     return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)
   }
 
@@ -304,18 +306,6 @@ public final class CDRGE: GradientEstimator {
     let shape = layout.shape
     return shape.parameterCount
       - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
-  }
-
-  /// Polyak's rule, before the mean square of the slopes is lost. Returns what the coefficients were multiplied with.
-  private func scaleStep(loss: Double) -> Double {
-    guard configuration.step == .polyak else { return 1 }
-    let pairs = configuration.pairs
-    // A coefficient is a slope over the number of pairs; a step along g falls by Σ slope²/P.
-    let fall =
-      (0..<pairs).reduce(0.0) { $0 + Double(coefficients[$1]) * Double(coefficients[$1]) } * Double(pairs)
-    let scale = fall > 0 ? loss / fall : 0
-    for pair in 0..<pairs { coefficients[pair] = Float(Double(coefficients[pair]) * scale) }
-    return scale
   }
 
   /// In place: θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
