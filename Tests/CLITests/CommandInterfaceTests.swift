@@ -195,6 +195,9 @@ import Testing
       #expect(
         Set(line.keys) == [
           "step", "tokens", "train/loss", "val/loss", "lr", "tok_per_s", "rss_bytes", "wall_s",
+          "meter/snr", "meter/snr_error", "meter/cosine", "meter/predicted_cosine", "meter/divergence",
+          "meter/returned_pairs", "meter/lost_share", "meter/clipped_share", "meter/estimate_norm",
+          "meter/update_norm",
         ])
       #expect(line["tokens"] as? Int == (line["step"] as! Int) * 8)
       #expect((line["train/loss"] as? Double).map { $0 > 0 && $0 < 10 } == true)

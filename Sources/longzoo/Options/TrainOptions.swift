@@ -156,7 +156,7 @@ struct EstimatorOptions: ParsableArguments {
   var eps: Double?
   @Option(
     help:
-      "The length of a step: gradient (--lr times the estimate), or polyak (--lr times the step that would bring the loss to 0, were it straight; for samples that a model can learn by heart). (default: gradient)"
+      "The length of a step: gradient (--lr times the estimate); normalized (that over the spread of the pairs' slopes), clipped (the same with outliers among them cut to ±2 spreads); or polyak (--lr times the step that would bring the loss to 0, were it straight; for samples that a model can learn by heart). (default: gradient)"
   )
   var step: StepRule?
   @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
@@ -190,7 +190,7 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak)"
+      "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)"
   )
   var lr: Double?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
@@ -218,6 +218,11 @@ struct RunOptions: ParsableArguments {
   var maxTokens: TokenCount?
   @Option(help: "End after this many seconds of training in all; evaluation does not count.")
   var maxSeconds: Double?
+  @Option(
+    help:
+      "Give up as diverged, with the last good weights and exit code 1, once the loss stays above this many nats a token, and 1 above its best; 0: never. (default: log of the vocabulary, + 1)"
+  )
+  var stopAbove: Double?
   @Option(help: "Seed of all randomness. (default: 1337)")
   var seed: UInt64?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number)

@@ -2,6 +2,8 @@ import Foundation
 
 /// The exit codes of the program, after sysexits.h.
 enum ExitStatus {
+  /// A run that diverged: nothing is wrong with the call or the data, but there is no success either.
+  static let diverged: Int32 = 1
   static let usage: Int32 = 64
   static let badData: Int32 = 65
   static let missingInput: Int32 = 66

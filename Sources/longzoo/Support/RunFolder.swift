@@ -7,6 +7,9 @@ final class RunFolder {
 
   var checkpointPath: String { Self.file(Self.checkpointName, in: path) }
   var modelPath: String { Self.file(Self.modelName, in: path) }
+  /// What was there before, kept until the newer ones have proved to be sound.
+  var previousCheckpointPath: String { Self.file("checkpoint.previous.safetensors", in: path) }
+  var previousModelPath: String { Self.file("model.previous.safetensors", in: path) }
   var hasCheckpoint: Bool { access(checkpointPath, F_OK) == 0 }
   var metricsPath: String { Self.file("metrics.jsonl", in: path) }
   var configPath: String { Self.file("config.json", in: path) }
@@ -53,6 +56,13 @@ final class RunFolder {
   /// - Throws: exit code 66.
   static func checkpoint(_ argument: String) throws(RunFailure) -> String {
     try resolve(argument, among: [checkpointName])
+  }
+
+  /// Whether two paths lead to one file that exists.
+  static func isSame(_ path: String, _ other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
   }
 
   private static func resolve(_ argument: String, among names: [String]) throws(RunFailure) -> String {

@@ -20,6 +20,7 @@ struct RunProgress: Codable, Equatable {
   /// Running mean of the window losses, in nats a token; nil before the first.
   var smoothedLoss: Double?
   var meters = RunMeters()
+  var watch = DivergenceWatch()
 }
 
 /// The metadata of a checkpoint.

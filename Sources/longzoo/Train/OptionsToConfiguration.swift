@@ -45,6 +45,7 @@ extension TrainCommand {
     setOptional(\.maxSteps, limits.maxSteps?.value)
     setOptional(\.maxTokens, limits.maxTokens?.value)
     setOptional(\.maxSeconds, limits.maxSeconds)
+    setOptional(\.stopAbove, limits.stopAbove)
     set(\.seed, limits.seed)
     setOptional(\.memoryBudget, limits.memoryBudget?.bytes)
     set(\.evalInterval, limits.evalInterval?.value)
@@ -81,6 +82,9 @@ extension TrainCommand {
     if estimator.eps != nil, c.estimator == .jvp {
       throw .usage(
         "--eps means nothing to --estimator jvp, which takes derivatives and no differences; leave it out")
+    }
+    if estimator.maxDivergence != nil, c.estimator == .jvp {
+      throw .usage("--max-divergence means nothing to --estimator jvp, which has one state a pair; leave it out")
     }
     if estimator.lifetime != nil, c.estimator.method?.isUnrolled == true {
       throw .usage(

@@ -12,6 +12,7 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultLifetime = 1
   static let defaultEpsilon = 0.2
   static let defaultSGDRate = 0.1
+  static let defaultNormalizedRate = 0.16
   static let defaultExactRate = 0.005
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
@@ -71,6 +72,8 @@ struct RunConfiguration: Codable, Equatable {
   var maxSteps: Int?
   var maxTokens: Int?
   var maxSeconds: Double?
+  /// Nats a token; 0: any. nil: a nat worse than guessing.
+  var stopAbove: Double?
   var seed: UInt64 = 1337
   var threads = 1
   var memoryBudget: Int?
@@ -82,9 +85,16 @@ struct RunConfiguration: Codable, Equatable {
 
   var savesWeights: Bool { saveInterval != .never }
   var isPipe: Bool { paths == ["-"] }
+  /// A loss that stays above it ends the run; nil: none does.
+  var highestLoss: Double? {
+    stopAbove.map { $0 > 0 ? $0 : nil } ?? log(Double(vocabularySize)) + DivergenceWatch.rise
+  }
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
   var defaultRate: Double {
     if step == .polyak { return 1 }
+    if step == .normalized || step == .clipped, optimizer == .sgd {
+      return Self.defaultNormalizedRate * (1 - momentum) * Double(pairs) / 256
+    }
     guard optimizer == .adam else { return Self.defaultSGDRate }
     return !estimator.isExact ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
   }
@@ -256,6 +266,8 @@ struct RunConfiguration: Codable, Equatable {
       !isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
     try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
     try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
+    try require(
+      stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "--stop-above must be a number of at least 0")
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
     try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
     try require(

@@ -7,6 +7,8 @@ struct RunSummary {
   let progress: RunProgress
   let tokens: Int
   let stoppedBy: Trainer.StopReason
+  /// How a run went wrong that did; the figures are then those of the weights that it was taken back to.
+  let divergence: Divergence?
   let evaluation: Evaluation?
   let memory: MemorySnapshot
   let peakResident: Int?
@@ -22,7 +24,8 @@ struct RunSummary {
   let session: (seconds: Double, tokenColumns: Double)
 
   init(
-    _ trainer: Trainer, stoppedBy: Trainer.StopReason, evaluation: Evaluation?, waitSeconds: Double,
+    _ trainer: Trainer, stoppedBy: Trainer.StopReason, divergence: Divergence?, evaluation: Evaluation?,
+    waitSeconds: Double,
     stepSeconds: Double?,
     session: (seconds: Double, tokenColumns: Double)
   ) throws {
@@ -30,12 +33,14 @@ struct RunSummary {
     progress = trainer.progress
     tokens = trainer.tokens
     self.stoppedBy = stoppedBy
+    self.divergence = divergence
     self.evaluation = evaluation
     memory = trainer.ledger.snapshot()
     peakResident = ResidentSet.read()?.peak
     programBytes = trainer.programBytes
     digest =
-      configuration.savesWeights ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
+      configuration.savesWeights && divergence.map { $0.good != nil } ?? true
+      ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
     meters = trainer.progress.meters.readings(updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
@@ -87,6 +92,7 @@ struct RunSummary {
       ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
       ("regime", "\"\(c.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),
+      ("diverged_at_step", JSONText.number(divergence?.step)),
     ]
     return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
   }

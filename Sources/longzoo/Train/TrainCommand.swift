@@ -61,6 +61,11 @@ struct TrainCommand: ParsableCommand {
     if json || !quiet || summary.stoppedBy == .signal {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }
+    if let divergence = summary.divergence {
+      let text = divergence.message(configuration)
+      FileHandle.standardError.write(Data("longzoo: \(text)\n".utf8))
+      throw ExitCode(ExitStatus.diverged)
+    }
     if summary.stoppedBy == .signal, let signal = Signals.received {
       // The text says it on standard output already.
       if json, configuration.savesWeights {

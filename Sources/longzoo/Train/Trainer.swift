@@ -12,6 +12,7 @@ final class Trainer {
     case maxSeconds = "max-seconds"
     case endOfData = "end-of-data"
     case signal
+    case diverged
   }
 
   let configuration: RunConfiguration
@@ -26,6 +27,9 @@ final class Trainer {
   private let rows: TokenRows
   private let evaluator: HeldOutEvaluator?
   private let log: RunLog
+  private let keeper: CheckpointKeeper
+  /// The checkpoint that the run was resumed from.
+  private let origin: String?
   private var clock = TrainingClock()
   private var lastSave = TrainingClock.now()
   /// A window was given up half way: there is nothing consistent to save.
@@ -52,14 +56,18 @@ final class Trainer {
       c, model, totalTokens: feed.totalTokens, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
+    origin = resume?.file.path
+    keeper = CheckpointKeeper(
+      folder,
+      resumed: resume.flatMap {
+        RunFolder.isSame($0.file.path, folder.checkpointPath) ? $0.state.progress.step : nil
+      })
     if let resume {
-      model.updates = resume.state.optimizerUpdates
-      if progress.step > 0 { model.estimator.restore(afterWindow: progress.step - 1) }
-      try model.restore(resume.file)
+      try takeState(resume.state, resume.file)
     } else {
       try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) })
+      model.start()
     }
-    model.start()
     try writeConfiguration()
   }
 
@@ -96,16 +104,23 @@ final class Trainer {
         "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
     }
     progress.trainSeconds = clock.seconds
-    if !isWithinWindow, configuration.savesWeights { try save() }
+    if reason != .signal, progress.watch.endsDiverged { reason = .diverged }
+    if reason != .diverged, !isWithinWindow, configuration.savesWeights {
+      try save()
+      keeper.finish(isInDoubt: progress.watch.isInDoubt)
+    }
     log.finish(progress)
-    let evaluation = try clock.paused { reason == .signal ? nil : try evaluate() }
+    let session = (
+      progress.trainSeconds - before.trainSeconds,
+      Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)
+    )
+    let divergence = reason == .diverged ? try returnToLastGood() : nil
+    let hasGoodWeights = divergence.map { $0.good != nil } ?? true
+    let evaluation = try clock.paused { reason == .signal || !hasGoodWeights ? nil : try evaluate() }
     return try RunSummary(
-      self, stoppedBy: reason!, evaluation: evaluation, waitSeconds: feed.waitSeconds,
+      self, stoppedBy: reason!, divergence: divergence, evaluation: evaluation, waitSeconds: feed.waitSeconds,
       stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
-      session: (
-        progress.trainSeconds - before.trainSeconds,
-        Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)
-      ))
+      session: session)
   }
 
   /// One window, one update. False at the end of the data, or when a signal comes while a pipe is quiet.
@@ -153,6 +168,10 @@ final class Trainer {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
     }
+    if result.targets > 0 || result.refusal != nil {
+      progress.watch.add(
+        loss: result.refusal == nil ? result.loss : nil, limit: configuration.highestLoss)
+    }
     progress.step += 1
     progress.tokensPerStream += tokens
     progress.targets += result.targets
@@ -169,6 +188,7 @@ final class Trainer {
     if configuration.evalInterval > 0, progress.step % configuration.evalInterval == 0 {
       try clock.paused { _ = try evaluate() }
     }
+    keeper.look(step: progress.step, isInDoubt: progress.watch.isInDoubt)
     if isTimeToSave() { try save() }
   }
 
@@ -199,6 +219,7 @@ final class Trainer {
 
   private func stopReason() -> StopReason? {
     if Signals.received != nil { return .signal }
+    if progress.watch.isDiverged { return .diverged }
     return limits.reached(progress, tokens: tokens)
   }
 
@@ -214,11 +235,36 @@ final class Trainer {
     let state = CheckpointState(
       configuration: configuration, progress: progress, optimizerUpdates: model.updates,
       position: feed.position)
-    try Checkpoint.write(to: folder.checkpointPath, state, model)
-    try SafetensorsWriter.write(
-      to: folder.modelPath, metadata: WeightsFile.metadata(configuration),
-      tensors: model.finalTensors)
+    try keeper.save(step: progress.step) {
+      try Checkpoint.write(to: folder.checkpointPath, state, model)
+      try SafetensorsWriter.write(
+        to: folder.modelPath, metadata: WeightsFile.metadata(configuration),
+        tensors: model.finalTensors)
+    }
     lastSave = TrainingClock.now()
+  }
+
+  /// After the losses have said that the weights are bad: the last good ones, on disk and in memory.
+  private func returnToLastGood() throws -> Divergence {
+    var divergence = Divergence(step: progress.step, finding: progress.watch.finding)
+    let isKept = configuration.savesWeights ? try keeper.restore() : false
+    let path = isKept ? folder.checkpointPath : origin
+    guard let path else { return divergence }
+    let file = try SafetensorsReader(path: path)
+    let state = try Checkpoint.state(of: file)
+    let seconds = progress.trainSeconds
+    progress = state.progress
+    progress.trainSeconds = seconds
+    try takeState(state, file)
+    divergence.good = (progress.step, path)
+    return divergence
+  }
+
+  private func takeState(_ state: CheckpointState, _ file: SafetensorsReader) throws {
+    model.updates = state.optimizerUpdates
+    if state.progress.step > 0 { model.estimator.restore(afterWindow: state.progress.step - 1) }
+    try model.restore(file)
+    model.start()
   }
 
   private func evaluate() throws -> Evaluation? {
