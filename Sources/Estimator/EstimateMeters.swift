@@ -48,7 +48,8 @@ final class EstimateMeters {
   }
 
   init(
-    _ population: Population, method: PopulationMethod, inPlace: Bool, instructions: Instructions, ledger: MemoryLedger
+    _ population: Population, method: PopulationMethod, inPlace: Bool, instructions: Instructions,
+    ledger: MemoryLedger
   ) throws(MemoryError) {
     self.population = population
     self.instructions = instructions

@@ -84,7 +84,8 @@ extension TrainCommand {
         "--eps means nothing to --estimator jvp, which takes derivatives and no differences; leave it out")
     }
     if estimator.maxDivergence != nil, c.estimator == .jvp {
-      throw .usage("--max-divergence means nothing to --estimator jvp, which has one state a pair; leave it out")
+      throw .usage(
+        "--max-divergence means nothing to --estimator jvp, which has one state a pair; leave it out")
     }
     if estimator.lifetime != nil, c.estimator.method?.isUnrolled == true {
       throw .usage(
