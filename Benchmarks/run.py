@@ -5,6 +5,7 @@
     make bench BENCH='peers paper'  some of them; the others keep what they had
     make bench BENCH=--quick        a smoke test of all of them, into a temporary folder
     make bench BENCH=--check        do the peers compute what they claim to? no timing
+    make bench BENCH=--agree        does longzoo bench still print what is stored, within a tenth?
 
 Needs the release build and a Python of 3.9 or later; PyTorch is installed in .venv on first use (PYTHON=… names an interpreter that has it).
 """
@@ -18,11 +19,13 @@ from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from harness import check, machine
+from harness import agree, check, machine, quote
 from harness.context import Context
 from harness.program import BINARY, ROOT
 
 SECTIONS = ["kernels", "peers", "paper", "tbptt", "profile", "reading", "length"]
+# Pages that quote results between marks.
+PAGES = [ROOT / "README.md", ROOT / "Benchmarks/README.md"]
 
 
 def arguments():
@@ -30,6 +33,7 @@ def arguments():
     parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS) + " (default: all)")
     parser.add_argument("--quick", action="store_true", help="few rounds, short ones; results go to a temporary folder")
     parser.add_argument("--check", action="store_true", help="compare the peers' losses and estimates, and measure nothing")
+    parser.add_argument("--agree", action="store_true", help="measure the kernels again and compare with the stored figures")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="on both sides (default: all processors)")
     parser.add_argument("--out", type=Path, help="folder of results.json and results.md (default: Benchmarks)")
     parsed = parser.parse_args()
@@ -41,11 +45,16 @@ def arguments():
     return parsed
 
 
-def section_text(name, entry):
+def section_body(name, entry):
+    """Where a section was measured, and what."""
     m = entry["machine"]
     where = (f"*{m['processor']}, {m['threads']} threads of {m['cores']} cores, {m['system']}; commit {m['commit']}, {m['date']}, "
              f"{entry['seconds']:.0f} s{', quick: few rounds' if entry['quick'] else ''}.*")
-    return f"## {import_module('sections.' + name).TITLE}\n\n{where}\n\n{import_module('sections.' + name).markdown(entry['data'])}\n"
+    return f"{where}\n\n{import_module('sections.' + name).markdown(entry['data'])}\n"
+
+
+def section_text(name, entry):
+    return f"## {import_module('sections.' + name).TITLE}\n\n{section_body(name, entry)}"
 
 
 HEAD = """# Results
@@ -79,6 +88,10 @@ def measure(options, context):
         print(section_text(name, results[name]), flush=True)
     if not options.quick or options.out:
         print(f"wrote {folder / 'results.json'} and {folder / 'results.md'}", file=sys.stderr)
+    if folder == ROOT / "Benchmarks" and not options.quick:
+        for page in PAGES:
+            if quote.update(page, {name: section_body(name, entry) for name, entry in results.items()}):
+                print(f"brought {page.relative_to(ROOT)} up to date", file=sys.stderr)
 
 
 def main():
@@ -87,6 +100,8 @@ def main():
     try:
         if options.check:
             sys.exit(check.run(context))
+        if options.agree:
+            sys.exit(agree.run(context, (options.out or ROOT / "Benchmarks") / "results.json"))
         measure(options, context)
     finally:
         if context.has_peer:

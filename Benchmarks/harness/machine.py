@@ -5,6 +5,8 @@ import re
 import subprocess
 from datetime import datetime, timezone
 
+from .program import ROOT
+
 # OpenBLAS picks its kernels by processor; these variables overrule it, and are unset for ours and theirs alike.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -41,8 +43,8 @@ def system():
 
 def commit():
     def git(*arguments):
-        return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout.strip()
-    return git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else "")
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    return git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno", "Sources", "Package.swift") else "")
 
 
 def swift_version():
