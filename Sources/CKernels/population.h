@@ -242,6 +242,6 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
       }
       below = h;
     }
-    read_out(&t, below, targets, token);
+    if (ch->loss) read_out(&t, below, targets, token);
   }
 }

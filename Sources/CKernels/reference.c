@@ -102,7 +102,7 @@ static double softmax(double *logits, ptrdiff_t count, uint32_t target) {
 void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   const ptrdiff_t n = l->shape.layers * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
   double *h = malloc(sizeof(double) * (size_t)(2 * n + V)), *cell = h + n, *logits = cell + n;
-  if (l->shape.exact_readout)
+  if (l->shape.exact_readout && ch->loss)
     for (int64_t t = 0; t < ch->count; t++) {
       memset(ch->delta + t * ch->row_step * l->delta_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->delta_stride));
       memset(ch->input + t * ch->row_step * l->input_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->input_stride));
@@ -119,7 +119,7 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       const uint32_t token = ch->tokens[pair][t] & LZ_ID, target = ch->tokens[pair][t + 1];
       ch->seen[token] |= (uint16_t)(1u << pair);
       advance(&c, ch->weights, h, cell, token, logits);
-      if (target & LZ_MARK) continue;
+      if (!ch->loss || target & LZ_MARK) continue;
       ch->loss[col] += softmax(logits, V, target);
       if (!l->shape.exact_readout || pair >= ch->valid) continue;
       float *delta = ch->delta + (t * ch->row_step + pair) * l->delta_stride;

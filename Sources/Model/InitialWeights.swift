@@ -1,15 +1,30 @@
+import Glibc
+
+/// What initial weights may be told.
+public struct Initialization: Equatable, Sendable {
+  /// The token table is uniform in ±this (nil: ±1/√D): one-hot inputs are small beside a wide layer's state.
+  public var tokenScale: Float?
+  /// Units begin by remembering for between 1 and this many tokens (chrono initialization, arXiv 1804.11188): forget biases
+  /// are ln of uniform numbers in 1 ..< span, input biases their negatives. nil: forget biases are 1, input biases 0.
+  public var memorySpan: Int?
+
+  public init(tokenScale: Float? = nil, memorySpan: Int? = nil) {
+    self.tokenScale = tokenScale
+    self.memorySpan = memorySpan
+  }
+}
+
 /// Uniform in ±1/√D (the readout ±1/√H), as is usual for LSTMs; forget gates start open (bias 1), the readout's bias at 0.
-/// The token table may have a scale of its own: one-hot inputs are small beside a wide layer's state.
 ///
 /// Any part of a tensor can be made by itself: a weight is a function of the seed, its tensor and its index.
 struct InitialWeights {
   private let slices: [TensorSlice]
   private let shape: ModelShape
   private let seed: UInt64
-  private let tokenScale: Float?
+  private let options: Initialization
 
-  init(_ shape: ModelShape, seed: UInt64, tokenScale: Float?) {
-    self.tokenScale = tokenScale
+  init(_ shape: ModelShape, seed: UInt64, _ options: Initialization) {
+    self.options = options
     self.shape = shape
     self.seed = seed
     slices = shape.tensors
@@ -22,13 +37,23 @@ struct InitialWeights {
     case .readoutBias:
       for i in 0..<count { out[i * stride] = 0 }
     case .bias:
-      for i in 0..<count { out[i * stride] = (from + i) % 4 == 1 ? 1 : 0 }
+      for i in 0..<count { out[i * stride] = bias(index, row: from + i) }
     case .table, .kernel, .readout:
       let fan = tensor == .readout ? shape.hiddenSize : shape.headSize
-      let scale = tensor == .table ? tokenScale : nil
+      let scale = tensor == .table ? options.tokenScale : nil
       fillUniform(
         index, from..<from + count, scale: scale ?? 1 / Float(fan).squareRoot(), into: out, stride: stride)
     }
+  }
+
+  /// Row 4·u + g is gate g (i, f, g, o) of unit u.
+  private func bias(_ tensor: Int, row: Int) -> Float {
+    guard row % 4 < 2 else { return 0 }
+    guard let span = options.memorySpan else { return Float(row % 4) }
+    let words = Philox(seed: seed, domain: .initialization, tensor: tensor)
+      .block(UInt32(truncatingIfNeeded: row / 4), 0)
+    let time = 1 + Float(words[0] >> 8) * 0x1p-24 * Float(max(0, span - 2))
+    return row % 4 == 1 ? logf(time) : -logf(time)
   }
 
   private func fillUniform(

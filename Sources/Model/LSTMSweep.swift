@@ -69,6 +69,11 @@ package final class LSTMSweep {
         table: nil, layer: UnsafePointer(layers)))
   }
 
+  /// ∂ of a layer's state before the last slot that the way back took.
+  package func adjoints(ofLayer layer: Int) -> (input: UnsafePointer<Float>, cell: UnsafePointer<Float>) {
+    (UnsafePointer(layers[layer].input_adjoint), UnsafePointer(layers[layer].cell_adjoint))
+  }
+
   deinit {
     layers.deallocate()
     sweep.deallocate()

@@ -21,6 +21,9 @@ public struct Layout: Sendable {
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
   /// each have their own (full-rank).
   package var gateStride: Int { c.gate_stride }
+  /// Floats of the states of a tile, [L][h, c][paddedUnits][32].
+  package var stateFloats: Int { c.state }
+  package var paddedUnits: Int { c.units }
   package var deltaStride: Int { c.delta_stride }
   package var inputStride: Int { c.input_stride }
   package var signsPerTile: Int { c.signs }

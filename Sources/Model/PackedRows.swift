@@ -70,8 +70,10 @@ extension PackedWeights {
   }
 
   /// The weights that `Parameters.initialize` makes.
-  public func initialize(seed: UInt64, tokenScale: Float? = nil, on pool: ThreadPool) {
-    let initial = InitialWeights(shape, seed: seed, tokenScale: tokenScale)
+  public func initialize(
+    seed: UInt64, _ options: Initialization = Initialization(), on pool: ThreadPool
+  ) {
+    let initial = InitialWeights(shape, seed: seed, options)
     for (index, slice) in shape.tensors.enumerated() {
       switch slice.tensor {
       case .kernel, .readout:

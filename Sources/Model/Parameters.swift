@@ -24,9 +24,8 @@ public final class Parameters {
   }
 
   /// Fills all tensors with their initial weights.
-  /// - Parameter tokenScale: the token table is uniform in ±this; nil: ±1/√D.
-  public func initialize(seed: UInt64, tokenScale: Float? = nil) {
-    let initial = InitialWeights(shape, seed: seed, tokenScale: tokenScale)
+  public func initialize(seed: UInt64, _ options: Initialization = Initialization()) {
+    let initial = InitialWeights(shape, seed: seed, options)
     for (index, slice) in shape.tensors.enumerated() {
       initial.fill(tensor: index, from: 0, count: slice.count, into: pointer(slice), stride: 1)
     }

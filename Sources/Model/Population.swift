@@ -95,7 +95,7 @@ public final class Population {
   ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
   ///   - mode: what the two columns of a pair are.
-  ///   - withReadout: false if states alone are to advance, for a part of the cost; in tangent mode only.
+  ///   - withReadout: false if states alone are to advance, for a part of the cost.
   public func run(
     tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
     stride: Int,
@@ -108,7 +108,8 @@ public final class Population {
       var chunk = lz_chunk(
         weights: weights.values.pointer, signs: signs.pointer + tile * layout.c.signs, epsilon: epsilon,
         state: state, tokens: rows.baseAddress, count: Int64(count),
-        loss: losses.pointer + tile * Tile.columns, seen: seen.pointer + tile * layout.shape.vocabularySize,
+        loss: withReadout ? losses.pointer + tile * Tile.columns : nil,
+        seen: seen.pointer + tile * layout.shape.vocabularySize,
         valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
         delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
         input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride },
@@ -116,9 +117,7 @@ public final class Population {
       let room = scratch.pointer + thread * Self.scratchStride(layout)
       withUnsafePointer(to: layout.c) {
         switch mode {
-        case .central:
-          precondition(withReadout, "perturbed models always read out")
-          lz_run_chunk(instructions.code, $0, &chunk, room)
+        case .central: lz_run_chunk(instructions.code, $0, &chunk, room)
         case .tangent: lz_run_tangent(instructions.code, $0, &chunk, withReadout ? 1 : 0, room)
         }
       }
@@ -189,7 +188,7 @@ public final class Population {
     }
   }
 
-  private func pairs(ofTile tile: Int) -> Range<Int> {
+  package func pairs(ofTile tile: Int) -> Range<Int> {
     tile * Tile.pairs..<min(pairs, (tile + 1) * Tile.pairs)
   }
 

@@ -39,6 +39,7 @@ struct AllocationTests {
         "bptt, binomial", BPTT.Configuration(streams: 4, window: 64, checkpointing: .binomial(checkpoints: 1))
       ),
       bptt("tbptt", BPTT.Configuration(streams: 5, window: 8, clip: 0.001)),
+      hybrid("hybrid"),
     ]
 
   init() { GEMM.useCallingThreadOnly() }
@@ -180,6 +181,16 @@ extension AllocationTests {
         precondition(estimator.finishWindow(tokens: 8).hasGradient)
         estimator.descend(rate: 0.001, decay: 0)
       }
+    }
+  }
+
+  private static func hybrid(_ name: String) -> Run {
+    Run(name: name) { pool in
+      let c = Hybrid.Configuration(
+        exact: BPTT.Configuration(streams: 5, window: 8), pairs: 40, epsilon: 0.1, lifetime: 3, momentum: 0.9,
+        chunk: 4, seed: 1)
+      let estimator = try Hybrid(shape, c, pool: pool, ledger: MemoryLedger())
+      return try updates(estimator, chunks: [4, 4], streams: 5, optimizer: .adam, on: pool)
     }
   }
 

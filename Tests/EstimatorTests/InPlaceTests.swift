@@ -44,14 +44,14 @@ struct InPlaceTests {
     let (rate, decay): (Float, Float) = (0.3, 0.01)
     let tokens = tokens(shape)
     if inPlace {
-      estimator.weights.initialize(seed: 5, tokenScale: 0.7, on: pool)
+      estimator.weights.initialize(seed: 5, Initialization(tokenScale: 0.7), on: pool)
       #expect(window(estimator, 0, tokens).hasGradient)
       estimator.descend(rate: rate, decay: decay)
     } else {
       let parameters = try Parameters(shape, ledger: ledger)
       let sgd = Optimizer.Configuration(kind: .sgd, momentum: 0, weightDecay: decay)
       let optimizer = try Optimizer(parameters: shape.parameterCount, sgd, ledger: ledger)
-      parameters.initialize(seed: 5, tokenScale: 0.7)
+      parameters.initialize(seed: 5, Initialization(tokenScale: 0.7))
       estimator.take(parameters)
       #expect(window(estimator, 0, tokens).hasGradient)
       optimizer.update(parameters, gradient: estimator.gradient, rate: rate, on: pool)
@@ -82,9 +82,9 @@ struct InPlaceTests {
       try PackedWeights(layout, ledger: ledger), try PackedWeights(layout, ledger: ledger)
     )
     for scale: Float? in [nil, 1.5] {
-      parameters.initialize(seed: 9, tokenScale: scale)
+      parameters.initialize(seed: 9, Initialization(tokenScale: scale))
       packed.pack(parameters, on: pool)
-      made.initialize(seed: 9, tokenScale: scale, on: pool)
+      made.initialize(seed: 9, Initialization(tokenScale: scale), on: pool)
       expectSame(made.copy, packed.copy)
     }
   }

@@ -82,7 +82,7 @@ typedef struct {
   float *state;              // in and out
   const uint32_t *const *tokens; // [16] for each pair the K + 1 tokens that it reads (inputs 0..<K, targets 1...K)
   int64_t count;             // K
-  double *loss;              // [32] the losses of the columns in nats, added to
+  double *loss;              // [32] the losses of the columns in nats, added to; null: only the states go on
   uint16_t *seen;            // [V] bit p is set once pair p has read the token
   int32_t valid;             // pairs of this tile that are real; the lanes beyond are padding
   float *delta;              // exact readout: rows (t · row_step + pair) of delta_stride floats

@@ -172,6 +172,24 @@ public final class BPTT: GradientEstimator {
     return WindowResult(loss: loss, targets: targets, gradientNorm: norm, isFinite: isFinite)
   }
 
+  /// h (part 0) and c (part 1) of every layer of a stream, as the next window begins with them.
+  func eachState(
+    ofStream stream: Int, _ take: (_ layer: Int, _ part: Int, _ units: UnsafePointer<Float>) -> Void
+  ) {
+    for layer in 0..<plan.shape.layers {
+      for part in 0..<2 {
+        take(layer, part, states.pointer + ((2 * layer + part) * plan.streams + stream) * plan.units)
+      }
+    }
+  }
+
+  /// ∂ of the last window's loss by h (part 0) or c (part 1) before its first token, of one layer and stream.
+  func stateAdjoint(layer: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
+    let from = sweep.adjoints(ofLayer: layer)
+    if part == 1 { return from.cell + stream * plan.units }
+    return from.input + (layer == 0 ? stream : 2 * stream + 1) * plan.units
+  }
+
   /// A context begins: all states are zero again.
   public func beginContext() { states.elements.update(repeating: 0) }
 

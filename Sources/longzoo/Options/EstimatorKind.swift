@@ -9,6 +9,8 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   case bptt
   /// The same with short windows; a name for it, and other defaults.
   case tbptt
+  /// Exact within the window, random directions beyond it.
+  case hybrid
 
   /// How a population of pairs makes the estimate; nil for exact gradients.
   var method: PopulationMethod? {
@@ -17,17 +19,21 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
     case .jvp: .tangent
     case .nres: .unroll
     case .pes: .persistent
-    case .bptt, .tbptt: nil
+    case .bptt, .tbptt, .hybrid: nil
     }
   }
 
+  /// Whether windows are propagated back through.
   var isExact: Bool { method == nil }
+  /// Whether pairs of perturbed models run.
+  var hasPairs: Bool { method != nil || self == .hybrid }
 
   static let help = """
     The gradient estimator. From pairs of models: cd-rge (central differences; a direction lives for --lifetime windows), jvp \
     (forward mode: the exact derivative along each direction, without ε), nres (central differences, a direction for each \
     context) or pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
     update grows with the windows since then). Exact: bptt (over the whole context) or tbptt (truncated to windows of \
-    \(RunConfiguration.defaultTruncation)). (default: cd-rge)
+    \(RunConfiguration.defaultTruncation)). Both: hybrid (exact in the window, and what lies beyond it from pairs that carry \
+    their states for --lifetime windows). (default: cd-rge)
     """
 }

@@ -112,6 +112,11 @@ struct ModelOptions: ParsableArguments {
   var tokenScale: Double?
   @Option(
     help:
+      "Units start by remembering for 1 to N tokens (chrono initialization); for what is asked for long after it was said. (default: about 4)",
+    transform: TokenCount.parse)
+  var memorySpan: TokenCount?
+  @Option(
+    help:
       "Heads: a unit sees the recurrent state of its own head only (block-diagonal matrices). (default: 1)",
     transform: TokenCount.number)
   var heads: Int?
@@ -163,7 +168,7 @@ struct EstimatorOptions: ParsableArguments {
   var perturbation: DirectionKind?
   @Option(
     help:
-      "Windows for which a pair of cd-rge or jvp keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
+      "Windows for which a pair of cd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(
@@ -171,6 +176,11 @@ struct EstimatorOptions: ParsableArguments {
       "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence))"
   )
   var maxDivergence: Double?
+  @Option(
+    help:
+      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(RunConfiguration.defaultBeyondMomentum))"
+  )
+  var beyondMomentum: Double?
   @Option(
     help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
   )

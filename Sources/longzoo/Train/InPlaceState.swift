@@ -23,7 +23,7 @@ final class InPlaceState: TrainingState {
     if let file {
       try PackedWeightsFile.read(file, into: descent.weights, on: pool)
     } else {
-      descent.weights.initialize(seed: c.seed, tokenScale: c.tokenScale.map(Float.init), on: pool)
+      descent.weights.initialize(seed: c.seed, c.initialization, on: pool)
     }
   }
 

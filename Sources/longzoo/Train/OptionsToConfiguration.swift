@@ -23,6 +23,7 @@ extension TrainCommand {
     set(\.heads, model.heads)
     setOptional(\.initialWeights, model.initialWeights)
     setOptional(\.tokenScale, model.tokenScale)
+    setOptional(\.memorySpan, model.memorySpan?.value)
     set(\.context, streaming.context?.value)
     set(\.window, streaming.window)
     set(\.reset, streaming.reset)
@@ -35,6 +36,7 @@ extension TrainCommand {
     set(\.step, estimator.step)
     set(\.lifetime, estimator.lifetime)
     set(\.maxDivergence, estimator.maxDivergence)
+    set(\.beyondMomentum, estimator.beyondMomentum)
     set(\.readout, estimator.readout)
     set(\.optimizer, optimizer.optimizer)
     set(\.momentum, optimizer.momentum)
@@ -60,17 +62,19 @@ extension TrainCommand {
 
   /// Options of one estimator mean nothing to another.
   private func refuseForeignOptions(_ c: RunConfiguration) throws(RunFailure) {
+    let hasPairs = c.estimator.hasPairs
     let isExact = c.estimator.isExact
-    let options: [(name: String, isGiven: Bool, belongsToExact: Bool)] = [
-      ("--pairs", estimator.pairs != nil, false), ("--eps", estimator.eps != nil, false),
-      ("--perturbation", estimator.perturbation != nil, false),
-      ("--lifetime", estimator.lifetime != nil, false),
-      ("--max-divergence", estimator.maxDivergence != nil, false), ("--step", estimator.step != nil, false),
-      ("--readout", estimator.readout != nil, false),
-      ("--checkpointing", estimator.checkpointing != nil, true),
-      ("--clip-norm", estimator.clipNorm != nil, true),
+    let options: [(name: String, isGiven: Bool, hasMeaning: Bool)] = [
+      ("--pairs", estimator.pairs != nil, hasPairs), ("--eps", estimator.eps != nil, hasPairs),
+      ("--perturbation", estimator.perturbation != nil, hasPairs),
+      ("--lifetime", estimator.lifetime != nil, hasPairs), ("--step", estimator.step != nil, !isExact),
+      ("--max-divergence", estimator.maxDivergence != nil, !isExact),
+      ("--readout", estimator.readout != nil, !isExact),
+      ("--beyond-momentum", estimator.beyondMomentum != nil, c.estimator == .hybrid),
+      ("--checkpointing", estimator.checkpointing != nil, isExact),
+      ("--clip-norm", estimator.clipNorm != nil, isExact),
     ]
-    for option in options where option.isGiven && option.belongsToExact != isExact {
+    for option in options where option.isGiven && !option.hasMeaning {
       throw .usage("\(option.name) means nothing to --estimator \(c.estimator.rawValue); leave it out")
     }
     try refuseForeignMethodOptions(c)
@@ -102,8 +106,17 @@ extension TrainCommand {
   private func defaultStreams(_ c: RunConfiguration) -> Int {
     switch c.estimator {
     case .cdRGE, .jvp, .nres, .pes: c.pairs
-    case .tbptt: RunConfiguration.defaultTruncation
+    case .tbptt, .hybrid: RunConfiguration.defaultTruncation
     case .bptt: 1
+    }
+  }
+
+  /// The columns of hybrid only tell what crosses a window's border.
+  private func setHybridDefaults(_ c: inout RunConfiguration) {
+    if estimator.eps == nil { c.epsilon = RunConfiguration.defaultHybridEpsilon }
+    if estimator.lifetime == nil { c.lifetime = RunConfiguration.defaultHybridLifetime }
+    if estimator.pairs == nil {
+      c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
     }
   }
 
@@ -122,10 +135,11 @@ extension TrainCommand {
       }
       c.vocabularySize = c.dtype.range(c.targets)
     }
+    if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
     if isNew, streaming.window == nil {
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: break
-      case .tbptt: c.window = .tokens(RunConfiguration.defaultTruncation)
+      case .tbptt, .hybrid: c.window = .tokens(RunConfiguration.defaultTruncation)
       case .bptt: c.window = .context
       }
     }

@@ -11,6 +11,10 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultWindow = 8
   static let defaultLifetime = 1
   static let defaultEpsilon = 0.2
+  static let defaultHybridPairs = 64
+  static let defaultHybridEpsilon = 0.05
+  static let defaultHybridLifetime = 4
+  static let defaultBeyondMomentum = 0.99
   static let defaultSGDRate = 0.1
   static let defaultNormalizedRate = 0.16
   static let defaultExactRate = 0.005
@@ -41,6 +45,8 @@ struct RunConfiguration: Codable, Equatable {
   var initialWeights: String?
   /// nil: 1/√D.
   var tokenScale: Double?
+  /// Tokens; nil: forget biases of 1.
+  var memorySpan: Int?
   // streaming
   var context = defaultContext
   var window = WindowChoice.tokens(defaultWindow)
@@ -59,6 +65,8 @@ struct RunConfiguration: Codable, Equatable {
   var step = StepRule.gradient
   var lifetime = defaultLifetime
   var maxDivergence = defaultMaxDivergence
+  /// β of hybrid's running mean of what lies beyond the window.
+  var beyondMomentum = defaultBeyondMomentum
   var readout = ReadoutKind.exact
   // optimizer
   var optimizer = OptimizerKind.adam
@@ -113,6 +121,10 @@ struct RunConfiguration: Codable, Equatable {
     ModelShape(vocabularySize: vocabularySize, hiddenSize: hiddenSize, layers: layers, heads: heads)
   }
 
+  var initialization: Initialization {
+    Initialization(tokenScale: tokenScale.map(Float.init), memorySpan: memorySpan)
+  }
+
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
   var chunk: Int {
     var window: Int?
@@ -135,6 +147,12 @@ struct RunConfiguration: Codable, Equatable {
     let tokens = if case .tokens(let count) = window { count } else { context }
     return BPTT.Configuration(
       streams: streams, window: tokens, checkpointing: schedule, clip: clipNorm > 0 ? Float(clipNorm) : nil)
+  }
+
+  var hybrid: Hybrid.Configuration {
+    Hybrid.Configuration(
+      exact: bptt, pairs: pairs, epsilon: Float(epsilon), kind: perturbation, lifetime: lifetime,
+      momentum: Float(beyondMomentum), chunk: chunk, seed: seed)
   }
 
   var cdrge: CDRGE.Configuration {
@@ -192,6 +210,7 @@ struct RunConfiguration: Codable, Equatable {
       ("--readout", readout.rawValue),
       ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--regime", regime.rawValue),
       ("--init", initialWeights ?? "none"), ("--token-scale", tokenScale.map { "\($0)" } ?? "none"),
+      ("--memory-span", memorySpan.map { "\($0)" } ?? "none"),
     ]
   }
 
@@ -226,9 +245,9 @@ struct RunConfiguration: Codable, Equatable {
       "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
     try require(
-      streams >= 1 && streams <= (!estimator.isExact ? pairs : 1 << 20),
+      streams >= 1 && streams <= (estimator.hasPairs ? pairs : 1 << 20),
       "--streams \(streams): there must be from 1 to "
-        + (!estimator.isExact ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
+        + (estimator.hasPairs ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
     try require(
       !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
     try require(
@@ -237,9 +256,15 @@ struct RunConfiguration: Codable, Equatable {
     try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
     try require(
       tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
+    try require(memorySpan.map { $0 >= 2 } ?? true, "--memory-span must be at least 2 tokens")
+    try require(
+      memorySpan == nil || initialWeights == nil,
+      "--memory-span is for random weights; it means nothing beside --init")
     try require(
       tokenScale == nil || initialWeights == nil,
       "--token-scale is for random weights; it means nothing beside --init")
+    try require(
+      beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     try require(

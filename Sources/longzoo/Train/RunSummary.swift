@@ -70,7 +70,7 @@ struct RunSummary {
       ("command", "\"train\""), ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
       ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
-      ("pairs", !c.estimator.isExact ? "\(c.pairs)" : "null"),
+      ("pairs", c.estimator.hasPairs ? "\(c.pairs)" : "null"),
       ("parameters", "\(c.shape.parameterCount)"),
       ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
       ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
@@ -102,7 +102,7 @@ struct RunSummary {
     var lines = [
       "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
       "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s")"
-        + (c.estimator.isExact ? "" : ", \(c.pairs) pairs")
+        + (!c.estimator.hasPairs ? "" : ", \(c.pairs) pairs")
         + (c.estimator == .cdRGE ? "" : ", \(c.estimator.rawValue)"),
       "tokens           \(ByteSize.grouped(tokens))",
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",

@@ -20,6 +20,7 @@ final class SharedState: TrainingState {
     gradients =
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
       case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
       }
     optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
@@ -33,7 +34,7 @@ final class SharedState: TrainingState {
   }
 
   func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws {
-    parameters.initialize(seed: c.seed, tokenScale: c.tokenScale.map(Float.init))
+    parameters.initialize(seed: c.seed, c.initialization)
     if let file { try WeightsFile.read(file, into: parameters) }
   }
 

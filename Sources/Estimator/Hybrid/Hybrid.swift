@@ -1,0 +1,219 @@
+import Memory
+import Model
+
+/// Exact within the window, random directions beyond it.
+///
+/// Truncated back-propagation gives the window's exact gradient t and, for nothing more, δ = ∂L/∂s: what the window's loss L
+/// owes to the state s that the window began with. What truncation leaves out is (∂s/∂θ)ᵀδ. Every pair carries ± states
+/// under ±ε of its direction z for a lifetime of R windows, so (s₊ − s₋)/2ε = (∂s/∂θ)·z up to O(ε²), credit reaching back to
+/// where the direction began, and
+///
+///     g = t + Σ_b (1/n_b) Σ_{p reads b} ⟨δ_b, (s₊ − s₋)_p/2ε⟩·z_p
+///
+/// has the expectation of CD-RGE over the lifetime, but only the part that crosses a window's border has its noise. The
+/// pairs' columns need no readout and no losses. (Forward products ∂s/∂θ·z as in Silver et al., "Learning by directional
+/// gradient descent", 2022; that they are needed at window borders only is what makes them cheap here.)
+public final class Hybrid: GradientEstimator {
+  public struct Configuration: Sendable {
+    public var exact: BPTT.Configuration
+    /// Pairs of columns, at least one a stream; pair p reads stream ⌊p·B/P⌋.
+    public var pairs: Int
+    public var epsilon: Float
+    public var kind: DirectionKind
+    /// Windows for which a direction is kept.
+    public var lifetime: Int
+    /// β of the running mean of what lies beyond the window; 0: each window's estimate as it is, and in full.
+    public var momentum: Float
+    /// The most tokens that `consume` is given at a time.
+    public var chunk: Int
+    public var seed: UInt64
+
+    public init(
+      exact: BPTT.Configuration, pairs: Int, epsilon: Float, kind: DirectionKind = .rank1, lifetime: Int,
+      momentum: Float, chunk: Int, seed: UInt64
+    ) {
+      self.exact = exact
+      self.pairs = pairs
+      self.epsilon = epsilon
+      self.kind = kind
+      self.lifetime = lifetime
+      self.momentum = momentum
+      self.chunk = chunk
+      self.seed = seed
+    }
+  }
+
+  public let configuration: Configuration
+  public let exact: BPTT
+  public let population: Population
+  private let weights: PackedWeights
+  private let directions: Directions
+  private let longRange: ZerothOrderGradient
+  /// (s₊ − s₋)/2ε at the window's start, [T][rows][16].
+  private let displacements: Buffer<Float>
+  private let coefficients: Buffer<Float>
+  private let beyond: Buffer<Float>
+  private let mean: LongRangeMean?
+  private let pool: ThreadPool
+
+  public var gradient: Buffer<Float> {
+    _read { yield exact.gradient }
+  }
+
+  private static func layout(_ shape: ModelShape, _ c: Configuration) -> Layout {
+    Layout(shape, kind: c.kind, exactReadout: true)
+  }
+
+  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
+    let layout = layout(shape, c)
+    let tiles = Population.tiles(c.pairs)
+    var table =
+      BPTT.byteCount(for: shape, c.exact, threads: threads)
+      + Population.byteCount(for: layout, pairs: c.pairs, streams: c.exact.streams, threads: threads)
+    table[.parameters] += PackedWeights.byteCount(for: layout)
+    table[.activations] += Buffer<Float>.byteCount(for: tiles * layout.stateFloats / 2)
+    table[.perturbations] +=
+      Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: true)
+      + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
+      + Buffer<Float>.byteCount(for: tiles * Tile.pairs)
+      + Buffer<Float>.byteCount(for: shape.parameterCount)
+      + (c.momentum > 0 ? LongRangeMean.byteCount(for: shape) : 0)
+    return table
+  }
+
+  public init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
+    precondition(configuration.pairs >= configuration.exact.streams, "a pair for every stream at least")
+    self.configuration = configuration
+    self.pool = pool
+    let layout = Self.layout(shape, configuration)
+    exact = try BPTT(shape, configuration.exact, pool: pool, instructions: instructions, ledger: ledger)
+    population = try Population(
+      layout, pairs: configuration.pairs, streams: configuration.exact.streams, threads: pool.threads,
+      instructions: instructions, ledger: ledger)
+    weights = try PackedWeights(layout, ledger: ledger)
+    directions = try Directions(
+      population, seed: configuration.seed, instructions: instructions, ledger: ledger)
+    longRange = try ZerothOrderGradient(
+      directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+    displacements = try Buffer(
+      count: population.tiles * layout.stateFloats / 2, .activations, for: "the pairs' displacements",
+      ledger: ledger)
+    coefficients = try Buffer(
+      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    beyond = try Buffer(
+      count: shape.parameterCount, .perturbations, for: "the gradient beyond the window", ledger: ledger)
+    mean =
+      configuration.momentum > 0
+      ? try LongRangeMean(shape, momentum: configuration.momentum, ledger: ledger) : nil
+  }
+
+  // MARK: One window
+
+  public func take(_ parameters: Parameters) {
+    exact.take(parameters)
+    weights.pack(parameters, on: pool)
+  }
+
+  /// Begins window number `window`: the tiles whose lifetime is over take new directions from the clean states.
+  public func beginWindow(_ window: Int) {
+    exact.beginWindow(window)
+    pool.run(population.tiles) { tile, _ in
+      if isEnding(tile, at: window) {
+        for pair in population.pairs(ofTile: tile) {
+          exact.eachState(ofStream: population.stream(ofPair: pair)) { layer, part, units in
+            population.setState(ofPair: pair, layer: layer, part: part, units)
+          }
+        }
+        directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
+      }
+      population.displacements(
+        ofTile: tile, epsilon: configuration.epsilon,
+        into: displacements.pointer + tile * population.layout.stateFloats / 2)
+    }
+  }
+
+  private func isEnding(_ tile: Int, at window: Int) -> Bool {
+    window == 0 || (window + tile) % configuration.lifetime == 0
+  }
+
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+    exact.consume(tokens, stride: stride, count: count)
+    pool.run(population.tiles) { tile, thread in
+      population.run(
+        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
+        stride: stride, count: count, readout: nil, withReadout: false)
+    }
+  }
+
+  public func finishWindow(tokens: Int) -> BPTT.WindowResult {
+    let result = exact.finishWindow(tokens: tokens)
+    guard result.hasGradient else { return result }
+    if let mean {
+      for half in 0..<2 {
+        estimateBeyond(half: half)
+        mean.add(beyond.pointer, half: half, on: pool)
+      }
+      mean.add(to: exact.gradient.pointer, on: pool)
+    } else {
+      estimateBeyond(half: nil)
+      addBeyond()
+    }
+    return result
+  }
+
+  /// The window's estimate of what truncation leaves out, from all pairs or from every second one.
+  private func estimateBeyond(half: Int?) {
+    for pair in 0..<configuration.pairs {
+      coefficients[pair] =
+        if let half { pair % 2 == half ? 2 * slope(ofPair: pair) : 0 } else { slope(ofPair: pair) }
+    }
+    longRange.compute(coefficients: coefficients.pointer, into: beyond.pointer, on: pool)
+  }
+
+  private func addBeyond() {
+    let count = population.layout.shape.slice(.readout).offset
+    let piece = 16384
+    pool.run((count + piece - 1) / piece) { index, _ in
+      for i in index * piece..<min(count, (index + 1) * piece) { exact.gradient[i] += beyond[i] }
+    }
+  }
+
+  /// ⟨δ, (s₊ − s₋)/2ε⟩ / n of a pair's stream.
+  private func slope(ofPair pair: Int) -> Float {
+    let stream = population.stream(ofPair: pair)
+    let layout = population.layout
+    let tile = pair / Tile.pairs
+    var sum = 0.0
+    var row = displacements.pointer + tile * layout.stateFloats / 2 + pair % Tile.pairs
+    for layer in 0..<layout.shape.layers {
+      for part in 0..<2 {
+        let adjoint = exact.stateAdjoint(layer: layer, part: part, stream: stream)
+        for unit in 0..<layout.shape.hiddenSize { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
+        row += layout.paddedUnits * Tile.pairs
+      }
+    }
+    return Float(sum / Double(population.pairs(ofStream: stream).count))
+  }
+
+  public func beginContext() {
+    exact.beginContext()
+    population.resetStates()
+  }
+
+  public var carried: [CarriedState] {
+    exact.carried + [
+      CarriedState("population.states", floats: population.states),
+      CarriedState("population.seen", words: population.seen),
+    ] + (mean?.carried ?? [])
+  }
+
+  public func restore(afterWindow window: Int) {
+    pool.run(population.tiles) { tile, _ in
+      directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
+    }
+  }
+}
