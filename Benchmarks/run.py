@@ -78,11 +78,17 @@ def measure(options, context):
     folder = options.out or (context.folder / "out" if options.quick else ROOT / "Benchmarks")
     stored = folder / "results.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
+    failed = []
     for name in options.sections or SECTIONS:
         module = import_module("sections." + name)
         print(f"{name}: {module.TITLE}", file=sys.stderr, flush=True)
         description, start = machine.describe(context.threads), time.monotonic()
-        data = module.measure(context)
+        try:
+            data = module.measure(context)
+        except Exception as error:  # the other sections need not suffer; what was stored of this one stays
+            print(f"{name} FAILED: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
+            continue
         results[name] = {"machine": description, "quick": options.quick, "seconds": time.monotonic() - start, "data": data}
         write(results, folder)  # after every section, so that what is done stays
         print(section_text(name, results[name]), flush=True)
@@ -92,6 +98,8 @@ def measure(options, context):
         for page in PAGES:
             if quote.update(page, {name: section_body(name, entry) for name, entry in results.items()}):
                 print(f"brought {page.relative_to(ROOT)} up to date", file=sys.stderr)
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
 
 
 def main():

@@ -11,6 +11,10 @@ from .program import ROOT
 SERVER = ROOT / "Benchmarks/peers/serve.py"
 
 
+class PeerError(Exception):
+    """What a peer could not do."""
+
+
 def interpreter():
     """PYTHON, or the one in .venv, where PyTorch is installed if it is not there."""
     named = os.environ.get("PYTHON")
@@ -20,13 +24,12 @@ def interpreter():
     has_torch = python.exists() and subprocess.run([python, "-c", "import torch, numpy"], capture_output=True).returncode == 0
     if not has_torch:
         print("installing PyTorch in .venv (once; PYTHON=… names an interpreter that has it)", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", ROOT / ".venv"], check=True)
-        subprocess.run([ROOT / ".venv/bin/pip", "install", "--quiet", "torch", "numpy"], check=True)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", ROOT / ".venv"], check=True)
+            subprocess.run([ROOT / ".venv/bin/pip", "install", "--quiet", "torch", "numpy"], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise PeerError(f"PyTorch could not be installed (Debian's venv is in python3-venv): {error}") from error
     return str(python)
-
-
-class PeerError(Exception):
-    """What a peer could not do."""
 
 
 class Peer:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / ".build/release/longzoo"
+# Random bytes teach nothing: a low rate keeps the weights where they are, and costs what any other does.
+RATE = 0.001
+# How a run ends that was measured to its end.
+COMPLETE = ("max-seconds", "max-tokens", "max-steps")
 
 
 class Longzoo:
@@ -25,6 +29,9 @@ class Longzoo:
         with tempfile.TemporaryDirectory() as folder:
             saving = [] if keep else ["--save-interval", "never"]
             held_out = [] if data == "-" else ["--val-fraction", 0]
-            return self.run(
-                "train", data, *options, *held_out, *saving, "--threads", self.threads, "--json", "--quiet", "--out-dir",
-                keep or Path(folder) / "run", **how)
+            result = self.run(
+                "train", data, *options, *held_out, *saving, "--lr", RATE, "--threads", self.threads, "--json", "--quiet",
+                "--out-dir", keep or Path(folder) / "run", **how)
+        if result["stopped_by"] not in COMPLETE:
+            raise RuntimeError(f"a run that was to be measured ended early: {result['stopped_by']}")
+        return result

@@ -60,7 +60,7 @@ def markdown(data):
     decades = [[f"{short(d['from'])} to {short(d['to'])}", f"{d['nanoseconds_per_token']:.1f}", mebibytes(d["rss_bytes"])]
                for d in stream["decades"]]
     return (
-        "`longzoo train --context T` with all defaults, the same training time at every T, in turn; nanoseconds a token-column, medians and ranges. "
+        "`longzoo train --context T` with all defaults (but a low rate, for the bytes are random), the same training time at every T, in turn; nanoseconds a token-column, medians and ranges. "
         f"No median is further than {100 * away(medians):.1f} % from the median of all.\n\n"
         + table(["T", "ns a token-column", "activations, bytes", "ledger, bytes", "peak RSS"], rows)
         + f"\n\nOne stream read to its end in one context (H = 8, V = 16, 16 pairs, windows of 250): {stream['tokens']:,} tokens in "
