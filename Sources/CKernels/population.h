@@ -13,6 +13,22 @@
 #define PLUS 0
 #define MINUS LZ_LANES
 
+// An experiment, for a build of its own (-DLZ_EMULATE_BF16): weights and states of the products as bf16, sums in float. The
+// measurements are in Benchmarks/README.md.
+#ifdef LZ_EMULATE_BF16
+INLINE float narrow_weight(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  return __builtin_bit_cast(float, (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u); // to the nearest, ties to even
+}
+INLINE vf narrow_state(vf x) {
+  const vu bits = __builtin_bit_cast(vu, x);
+  return __builtin_bit_cast(vf, (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+}
+#else
+INLINE float narrow_weight(float x) { return x; }
+INLINE vf narrow_state(vf x) { return x; }
+#endif
+
 typedef struct { const float *rows; ptrdiff_t count; } segment; // part of a layer's input: [count][32]
 
 // What a tile adds to the shared product of one matrix.
@@ -31,7 +47,7 @@ INLINE void shared_product(const float *w, int row, const segment *segments, int
       const vf plus = load(h + PLUS), minus = load(h + MINUS);
       #pragma clang loop unroll(full)
       for (int r = 0; r < RB; r++) {
-        const vf weight = splat(w[row + r]);
+        const vf weight = splat(narrow_weight(w[row + r]));
         acc[r][0] += weight * plus;
         acc[r][1] += weight * minus;
       }
@@ -194,7 +210,7 @@ static void step_head(const tile *t, int layer, ptrdiff_t head, const float *bel
             vf new_c, new_h;
             lstm_unit(gates, load(c + at), &new_c, &new_h);
             store(c + at, new_c);
-            store(t->next + at, new_h);
+            store(t->next + at, narrow_state(new_h));
           }
         }
       }
