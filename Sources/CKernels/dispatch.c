@@ -5,6 +5,7 @@
 #define DECLARE(suffix)                                                                                              \
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
   void lz_run_tangent_##suffix(const lz_layout *, const lz_chunk *, int, float *);                                   \
+  void lz_run_forward_##suffix(const lz_layout *, const lz_chunk *, const lz_second *, float *);                     \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, uint8_t *, float *);                                                        \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
@@ -49,6 +50,13 @@ void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk
 void lz_run_tangent(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, int with_readout, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_tangent_reference(layout, chunk, with_readout);
   #define CALL(suffix) lz_run_tangent_##suffix(layout, chunk, with_readout, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_run_forward(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, const lz_second *second,
+                    float *scratch) {
+  #define CALL(suffix) lz_run_forward_##suffix(layout, chunk, second, scratch)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -39,7 +39,7 @@ lz_layout lz_layout_make(lz_shape s) {
   l.signs = round_up(n, 32);
   l.state = s.layers * 2 * l.units * LZ_COLUMNS;
   const ptrdiff_t head_rows = round_up(l.head_gates, 32);
-  l.scratch = head_rows * LZ_LANES                        // a head's part of the tokens' rows, columns contiguous
+  l.scratch = head_rows * LZ_COLUMNS                      // a head's part of the tokens' rows, columns contiguous
               + head_rows / 2                             // their signs
               + l.head_blocks * LZ_UNITS * LZ_COLUMNS     // a head's next h
               + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs

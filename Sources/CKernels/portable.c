@@ -3,7 +3,7 @@
 #define RB 4
 #define NAME(f) lz_##f##_portable
 #include "population.h"
-#include "tangent.h"
+#include "columns.h"
 #include "sequence.h"
 #include "update.h"
 #include "lstm_sweep.h"

@@ -1,4 +1,4 @@
-// What the kernels of tangent.h compute, one pair at a time, in double, as the definition reads. For tests.
+// What the kernels of columns.h compute for tangents, one pair at a time, in double, as the definition reads. For tests.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -22,9 +22,9 @@ public final class Population {
   package let losses: Buffer<Double>
   /// [S][rows] clean states, valid while a restart lasts.
   private let clean: Buffer<Float>
-  private let scratch: Buffer<Float>
-  private let instructions: Instructions
-  private let streamOfPair: [Int]
+  let scratch: Buffer<Float>
+  let instructions: Instructions
+  let streamOfPair: [Int]
 
   public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
@@ -50,7 +50,7 @@ public final class Population {
     carriesStates && streams < pairs ? streams : 0
   }
 
-  private static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
+  static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
 
   /// - Parameter carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
   public init(

@@ -5,7 +5,7 @@ import Memory
 public final class SequenceModel {
   private let weights: PackedWeights
   private let instructions: Instructions
-  private let state: Buffer<Float>  // [L][h, c][units]
+  package let state: Buffer<Float>  // [L][h, c][units]
   private let scratch: Buffer<Float>
 
   public static func byteCount(for layout: Layout) -> Int {

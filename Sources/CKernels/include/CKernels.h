@@ -98,6 +98,18 @@ void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const l
 void lz_run_tangent(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, int with_readout,
                     float *scratch);
 
+// What the "−" columns of a tile are, where they are not the other sign of the "+" columns.
+typedef struct {
+  const uint16_t *signs;
+  float epsilon; // 0: the unperturbed model
+  uint16_t *seen; // as lz_chunk's, for these signs; may be null
+} lz_second;
+
+// The same tile with two sets of directions: its "+" columns are θ + εz, its "−" columns θ + ε'z'. The exact readout's rows are
+// means over both. LZ_REFERENCE runs the portable kernel: what it computes is what lz_run_chunk's "+" columns do.
+void lz_run_forward(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, const lz_second *second,
+                    float *scratch);
+
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
 // state [L][2][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
 // the most probable ids; both are 0 for marked targets.

@@ -23,7 +23,8 @@ struct CompareCommand: ParsableCommand {
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
   @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
-  @Option(help: "Pairs of cd-rge.", transform: TokenCount.number) var pairs = RunConfiguration.defaultPairs
+  @Option(help: "Pairs of cd-rge, fd-rge, jvp, nres and pes.", transform: TokenCount.number) var pairs =
+    RunConfiguration.defaultPairs
   @Option(
     help: "Positions in the data that are read in parallel, by every method.", transform: TokenCount.number)
   var streams = 1

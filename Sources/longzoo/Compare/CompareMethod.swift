@@ -1,4 +1,5 @@
 import ArgumentParser
+import Estimator
 
 /// A way to train, and the options of train that choose it.
 enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
@@ -8,25 +9,18 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   case bpttBinomial = "bptt-binomial"
   case tbptt
   case jvp, nres, pes
+  case fdRGE = "fd-rge"
 
   /// One update sees all of its context: fewer updates, each the longer the longer the context.
   var updatesOnceAContext: Bool {
     switch self {
     case .bptt, .bpttSqrt, .bpttBinomial: return true
-    case .cdRGE, .jvp, .nres, .pes, .tbptt: return false
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .tbptt: return false
     }
   }
 
   /// What is compared where nobody says: one of each family.
   static let usual: [CompareMethod] = [.cdRGE, .bptt, .bpttSqrt, .bpttBinomial, .tbptt]
-
-  /// Whether it estimates from pairs of models.
-  var usesPairs: Bool {
-    switch self {
-    case .cdRGE, .jvp, .nres, .pes: true
-    case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: false
-    }
-  }
 
   /// Its place among all methods: the same color in every plot.
   var index: Int { Self.allCases.firstIndex(of: self)! }
@@ -34,7 +28,7 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Tokens of a stream between updates.
   func window(_ settings: CompareSettings, context: Int) -> Int {
     switch self {
-    case .cdRGE, .jvp, .nres, .pes: min(context, settings.window ?? RunConfiguration.defaultWindow)
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes: min(context, settings.window ?? RunConfiguration.defaultWindow)
     case .tbptt: min(context, settings.window ?? RunConfiguration.defaultTruncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
@@ -42,12 +36,16 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
 
   /// Columns that a token of a stream goes through.
   func columnsPerToken(_ settings: CompareSettings) -> Int {
-    usesPairs ? 2 * settings.pairs / settings.streams : 1
+    switch self {
+    case .cdRGE, .jvp, .nres, .pes: 2 * settings.pairs / settings.streams
+    case .fdRGE: FDRGE.columns(pairs: settings.pairs, streams: settings.streams) / settings.streams
+    case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: 1
+    }
   }
 
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
-    case .cdRGE, .jvp, .nres, .pes:
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes:
       return ["--estimator", rawValue, "--pairs", "\(settings.pairs)"] + settings.windowOption
     case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
     case .bptt: return wholeContext(checkpointing: "none")

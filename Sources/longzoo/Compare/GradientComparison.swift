@@ -57,6 +57,10 @@ final class GradientComparison {
     self.weights = weights
     let ledger = MemoryLedger()
     let windows = try WindowReader(c, ledger: ledger)
+    if c.estimator == .fdRGE {
+      let estimator = try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      return try mean(of: estimator, weights, windows, context: context, name: name)
+    }
     if !c.estimator.isExact {
       let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)

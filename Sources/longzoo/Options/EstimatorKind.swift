@@ -4,6 +4,7 @@ import Estimator
 /// `--estimator`
 enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   case cdRGE = "cd-rge"
+  case fdRGE = "fd-rge"
   case jvp, nres, pes
   /// Exact, over the window.
   case bptt
@@ -12,24 +13,27 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   /// Exact within the window, random directions beyond it.
   case hybrid
 
-  /// How a population of pairs makes the estimate; nil for exact gradients.
+  /// How CD-RGE's population makes the estimate; nil for what has a population of its own, or none.
   var method: PopulationMethod? {
     switch self {
     case .cdRGE: .central
     case .jvp: .tangent
     case .nres: .unroll
     case .pes: .persistent
-    case .bptt, .tbptt, .hybrid: nil
+    case .fdRGE, .bptt, .tbptt, .hybrid: nil
     }
   }
 
   /// Whether windows are propagated back through.
-  var isExact: Bool { method == nil }
+  var isExact: Bool { self == .bptt || self == .tbptt || self == .hybrid }
   /// Whether pairs of perturbed models run.
-  var hasPairs: Bool { method != nil || self == .hybrid }
+  var hasPairs: Bool { self != .bptt && self != .tbptt }
+
 
   static let help = """
-    The gradient estimator. From pairs of models: cd-rge (central differences; a direction lives for --lifetime windows), jvp \
+    The gradient estimator. From pairs of models: cd-rge (central differences; a direction lives for --lifetime windows), fd-rge (differences from the \
+    unperturbed model: with --streams 1 it is shared, and a direction costs one column and not two; with more streams each has \
+    its own, at the price of cd-rge), jvp \
     (forward mode: the exact derivative along each direction, without ε), nres (central differences, a direction for each \
     context) or pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
     update grows with the windows since then). Exact: bptt (over the whole context) or tbptt (truncated to windows of \

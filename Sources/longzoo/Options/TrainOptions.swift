@@ -152,7 +152,7 @@ struct EstimatorOptions: ParsableArguments {
   var estimator: EstimatorKind?
   @Option(
     help:
-      "Pairs of perturbed models, +ε and −ε; of jvp: directions. (default: \(RunConfiguration.defaultPairs))",
+      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(RunConfiguration.defaultPairs))",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(
@@ -168,7 +168,7 @@ struct EstimatorOptions: ParsableArguments {
   var perturbation: DirectionKind?
   @Option(
     help:
-      "Windows for which a pair of cd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
+      "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(

@@ -87,9 +87,9 @@ extension TrainCommand {
       throw .usage(
         "--eps means nothing to --estimator jvp, which takes derivatives and no differences; leave it out")
     }
-    if estimator.maxDivergence != nil, c.estimator == .jvp {
+    if estimator.maxDivergence != nil, c.estimator == .jvp || c.estimator == .fdRGE {
       throw .usage(
-        "--max-divergence means nothing to --estimator jvp, which has one state a pair; leave it out")
+        "--max-divergence means nothing to --estimator \(name), which has no state under both signs; leave it out")
     }
     if estimator.lifetime != nil, c.estimator.method?.isUnrolled == true {
       throw .usage(
@@ -105,7 +105,7 @@ extension TrainCommand {
   /// Many positions make a minute's learning; but exact gradients of whole contexts hold each of them in full.
   private func defaultStreams(_ c: RunConfiguration) -> Int {
     switch c.estimator {
-    case .cdRGE, .jvp, .nres, .pes: c.pairs
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes: c.pairs
     case .tbptt, .hybrid: RunConfiguration.defaultTruncation
     case .bptt: 1
     }
@@ -138,7 +138,7 @@ extension TrainCommand {
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
     if isNew, streaming.window == nil {
       switch c.estimator {
-      case .cdRGE, .jvp, .nres, .pes: break
+      case .cdRGE, .fdRGE, .jvp, .nres, .pes: break
       case .tbptt, .hybrid: c.window = .tokens(RunConfiguration.defaultTruncation)
       case .bptt: c.window = .context
       }

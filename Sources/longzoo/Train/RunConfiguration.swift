@@ -108,7 +108,13 @@ struct RunConfiguration: Codable, Equatable {
   }
 
   /// Columns that process a token of every stream: both of every pair, or one a stream.
-  var columns: Int { !estimator.isExact ? 2 * pairs : streams }
+  var columns: Int {
+    switch estimator {
+    case .cdRGE, .jvp, .nres, .pes: 2 * pairs
+    case .fdRGE: FDRGE.columns(pairs: pairs, streams: streams)
+    case .bptt, .tbptt, .hybrid: streams
+    }
+  }
 
   /// Of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
   var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (!estimator.isExact ? 1 : 3) }

@@ -56,6 +56,7 @@ enum MemoryPlan {
     var table = try tableWithoutEstimator(for: c)
     switch c.estimator {
     case .cdRGE, .jvp, .nres, .pes: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .fdRGE: table = table + FDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
     case .hybrid: table = table + Hybrid.byteCount(for: shape, c.hybrid, threads: c.threads)
     case .bptt, .tbptt: table = table + BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
     }

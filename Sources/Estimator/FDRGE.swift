@@ -1,0 +1,204 @@
+import Memory
+import Model
+
+/// Forward-difference random gradient estimation: g = (1/P) Σ_p [(L_p − L₀)/ε]·z_p, with L_p the loss under θ + εz_p and L₀ that of
+/// the unperturbed model; windows, carried states, lifetimes and streams as in `CDRGE`.
+///
+/// Where all directions read one stream they share one unperturbed column: n directions cost n + 1 columns, half of what
+/// central differences take, for a bias of order ε and not ε². Directions on streams of their own each need L₀ of their
+/// stream, and cost two columns as central differences do.
+public final class FDRGE: GradientEstimator {
+  public typealias Configuration = CDRGE.Configuration
+  public typealias WindowResult = CDRGE.WindowResult
+
+  public let configuration: Configuration
+  public let population: Population
+  public let gradient: Buffer<Float>
+  public let weights: PackedWeights
+  private let states: ForwardStates
+  private let directions: Directions
+  private let zerothOrder: ZerothOrderGradient
+  private let readout: ReadoutGradient?
+  private let coefficients: Buffer<Float>
+  private let meters: EstimateMeters
+  private let pool: ThreadPool
+  /// Of the window so far, of the one unperturbed column.
+  private var baseLoss = 0.0
+  /// Targets of the window so far: of the streams, and of the pairs that read them.
+  private var targets = (streams: 0, pairs: 0)
+
+  /// Columns that process a token of every stream.
+  public static func columns(pairs: Int, streams: Int) -> Int { streams == 1 ? pairs + 1 : 2 * pairs }
+
+  /// Pairs for which the exact readout has rows.
+  private static func rowPairs(_ c: Configuration) -> Int {
+    Population.forwardTiles(pairs: c.pairs, ForwardStates.beside(streams: c.streams, pairs: c.pairs))
+      * Tile.pairs
+  }
+
+  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
+    let layout = CDRGE.layout(for: shape, c)
+    var table = Population.byteCount(
+      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: false)
+    table[.parameters] = PackedWeights.byteCount(for: layout)
+    table[.activations] +=
+      ForwardStates.byteCount(for: layout, pairs: c.pairs, streams: c.streams)
+      + ReadoutGradient.byteCount(for: layout, pairs: rowPairs(c), chunk: c.chunk)
+    table[.perturbations] +=
+      Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: true)
+      + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
+      + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
+      + Buffer<Float>.byteCount(for: shape.parameterCount)
+    return table
+      + EstimateMeters.byteCount(
+        for: layout, pairs: c.pairs, carriesStates: false, method: .central, inPlace: false)
+  }
+
+  public init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    precondition(configuration.lifetime >= 1 && configuration.epsilon > 0 && !configuration.inPlace)
+    self.configuration = configuration
+    self.pool = pool
+    let (c, layout) = (configuration, CDRGE.layout(for: shape, configuration))
+    // The population lends its signs, its losses and its kernels; the states are ours.
+    population = try Population(
+      layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, carriesStates: false,
+      instructions: instructions, ledger: ledger)
+    weights = try PackedWeights(layout, ledger: ledger)
+    states = try ForwardStates(
+      weights, layout: layout, pairs: c.pairs, streams: c.streams, instructions: instructions, ledger: ledger)
+    directions = try Directions(population, seed: c.seed, instructions: instructions, ledger: ledger)
+    zerothOrder = try ZerothOrderGradient(
+      directions, instructions: instructions, threads: pool.threads, ledger: ledger)
+    readout =
+      c.exactReadout
+      ? try ReadoutGradient(layout, pairs: Self.rowPairs(c), chunk: c.chunk, ledger: ledger) : nil
+    coefficients = try Buffer(
+      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    meters = try EstimateMeters(
+      population, method: .central, inPlace: false, instructions: instructions, ledger: ledger)
+    gradient = try Buffer(
+      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+  }
+
+  // MARK: One window
+
+  public func take(_ parameters: Parameters) { weights.pack(parameters, on: pool) }
+
+  public func beginWindow(_ window: Int) {
+    for tile in 0..<population.tiles where window == 0 || (window + tile) % configuration.lifetime == 0 {
+      states.restart(signTile: tile)
+      draw(tile: tile, window: window)
+    }
+    population.clearLosses()
+    baseLoss = 0
+    targets = (0, 0)
+  }
+
+  public func restore(afterWindow window: Int) {
+    for tile in 0..<population.tiles { draw(tile: tile, window: window) }
+  }
+
+  private func draw(tile: Int, window: Int) {
+    directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
+  }
+
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+    precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
+    let rows = readout?.rows
+    // The single column comes first: it takes longest.
+    let single = states.base == nil ? 0 : 1
+    pool.run(states.tiles + single) { task, thread in
+      guard task >= single else {
+        baseLoss += states.base!.run(UnsafeBufferPointer(start: tokens, count: count + 1))
+        return
+      }
+      population.runForward(
+        tile: task - single, beside: states.beside, state: states.state(ofTile: task - single),
+        thread: thread,
+        weights: weights, epsilon: configuration.epsilon, tokens: tokens, stride: stride, count: count,
+        readout: rows)
+    }
+    if addTargets(tokens, stride: stride, count: count) {
+      readout?.accumulate(tokens: count, on: pool)
+    }
+  }
+
+  /// Counts what a chunk has to predict; false if that is nothing.
+  private func addTargets(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) -> Bool {
+    var chunk = 0
+    for stream in 0..<population.streams {
+      let found = TokenMark.targets(tokens + stream * stride + 1, count: count)
+      chunk += found
+      targets.pairs += found * population.pairs(ofStream: stream).count
+    }
+    targets.streams += chunk
+    return chunk > 0
+  }
+
+  /// The losses of a pair over the window so far: of its direction, and of the unperturbed model.
+  public func loss(ofPair pair: Int) -> (moved: Double, base: Double) {
+    let column = states.column(ofPair: pair)
+    let losses = population.losses.pointer + column.tile * Tile.columns + column.lane
+    return (losses[0], states.base == nil ? losses[Tile.pairs] : baseLoss)
+  }
+
+  public func finishWindow(tokens: Int) -> WindowResult {
+    let pairs = configuration.pairs
+    guard targets.pairs > 0 else {
+      readout?.discard()
+      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    }
+    let targetsOfPair = Double(targets.pairs) / Double(pairs)
+    var total = 0.0
+    var broken = 0
+    for pair in 0..<pairs {
+      let (moved, base) = loss(ofPair: pair)
+      guard moved.isFinite, base.isFinite else {
+        broken += 1
+        states.reset(pair: pair)
+        continue
+      }
+      total += base
+      coefficients[pair] = Float(
+        (moved - base) / (Double(configuration.epsilon) * targetsOfPair * Double(pairs)))
+    }
+    if !baseLoss.isFinite { states.base?.reset() }
+    let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
+    var measured = meters.measureStates(bound: 0, on: pool)
+    measured.lostPairs = broken
+    guard broken == 0 else {
+      readout?.discard()
+      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken, meters: measured)
+    }
+    let scale = configuration.step.rescale(coefficients.pointer, pairs: pairs, loss: loss)
+    measured.clippedPairs = scale.clipped
+    zerothOrder.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    meters.measureEstimate(
+      gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
+    readout?.finish(scale: Float(scale.factor / Double(readoutRows)), into: gradient.pointer, on: pool)
+    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)
+  }
+
+  /// Rows that the window's targets have left.
+  private var readoutRows: Int {
+    guard states.base != nil else { return targets.pairs }
+    let lanes = (0..<states.tiles).reduce(0) {
+      $0 + Population.forwardRows(tile: $1, pairs: configuration.pairs, states.beside)
+    }
+    return targets.streams * lanes
+  }
+
+  public func beginContext() { states.reset() }
+
+  public var carried: [CarriedState] {
+    var carried = [
+      CarriedState("forward.states", floats: states.states),
+      CarriedState("population.seen", words: population.seen),
+    ]
+    if let base = states.base { carried.append(CarriedState("forward.base", floats: base.state)) }
+    return carried
+  }
+}

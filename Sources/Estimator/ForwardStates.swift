@@ -1,0 +1,92 @@
+import Memory
+import Model
+
+/// The states of one-sided perturbations: of every direction, and of the unperturbed models beside them.
+///
+/// Where all directions read one stream, 32 of them make a tile, and one column runs the unperturbed model. Otherwise every
+/// direction has an unperturbed column of its own.
+final class ForwardStates {
+  let layout: Layout
+  let pairs: Int
+  let beside: Population.Beside
+  let tiles: Int
+  /// [tiles][layout.state]
+  let states: Buffer<Float>
+  /// The unperturbed model of one stream for all.
+  let base: SequenceModel?
+  private let signTiles: Int
+
+  static func beside(streams: Int, pairs: Int) -> Population.Beside {
+    streams == 1 ? .nextTile : .unperturbed
+  }
+
+  static func byteCount(for layout: Layout, pairs: Int, streams: Int) -> Int {
+    let beside = beside(streams: streams, pairs: pairs)
+    return Buffer<Float>.byteCount(
+      for: Population.forwardTiles(pairs: pairs, beside) * layout.stateFloats)
+      + (beside == .nextTile ? SequenceModel.byteCount(for: layout) : 0)
+  }
+
+  init(
+    _ weights: PackedWeights, layout: Layout, pairs: Int, streams: Int, instructions: Instructions,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    self.layout = layout
+    self.pairs = pairs
+    beside = Self.beside(streams: streams, pairs: pairs)
+    tiles = Population.forwardTiles(pairs: pairs, beside)
+    signTiles = Population.tiles(pairs)
+    states = try Buffer(
+      count: tiles * layout.stateFloats, .activations, for: "the directions' states", ledger: ledger)
+    base =
+      beside == .nextTile
+      ? try SequenceModel(weights, instructions: instructions, ledger: ledger) : nil
+  }
+
+  func state(ofTile tile: Int) -> UnsafeMutablePointer<Float> { states.pointer + tile * layout.stateFloats }
+
+  func reset() {
+    states.elements.update(repeating: 0)
+    base?.reset()
+  }
+
+  /// The 16 directions whose signs are those of a tile go on from the unperturbed state.
+  func restart(signTile: Int) {
+    guard let base else { return copyLanes(of: signTile, from: Tile.pairs, to: 0) }
+    copy(base.state.pointer, to: state(ofTile: signTile / 2) + signTile % 2 * Tile.pairs)
+    // Beside the last of an odd number of tiles runs its twin.
+    if signTile == signTiles - 1, signTile % 2 == 0 {
+      copy(base.state.pointer, to: state(ofTile: signTile / 2) + Tile.pairs)
+    }
+  }
+
+  private func copy(_ from: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>) {
+    for row in 0..<layout.stateFloats / Tile.columns {
+      (to + row * Tile.columns).update(repeating: from[row], count: Tile.pairs)
+    }
+  }
+
+  private func copyLanes(of tile: Int, from: Int, to: Int) {
+    var row = state(ofTile: tile)
+    for _ in 0..<layout.stateFloats / Tile.columns {
+      (row + to).update(from: row + from, count: Tile.pairs)
+      row += Tile.columns
+    }
+  }
+
+  /// Zeroes the states of a pair, and where it has one of its unperturbed model, after a loss has become infinite or NaN.
+  func reset(pair: Int) {
+    let column = self.column(ofPair: pair)
+    let to = state(ofTile: column.tile) + column.lane
+    for row in 0..<layout.stateFloats / Tile.columns {
+      to[row * Tile.columns] = 0
+      if base == nil { to[row * Tile.columns + Tile.pairs] = 0 }
+    }
+  }
+
+  /// Where a pair's perturbed model runs; its unperturbed one, if it has one, is 16 lanes further.
+  func column(ofPair pair: Int) -> (tile: Int, lane: Int) {
+    let (tile, lane) = (pair / Tile.pairs, pair % Tile.pairs)
+    return base == nil ? (tile, lane) : (tile / 2, tile % 2 * Tile.pairs + lane)
+  }
+}

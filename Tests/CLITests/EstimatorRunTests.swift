@@ -1,0 +1,127 @@
+import Foundation
+import Testing
+
+/// Every estimator from pairs, through the program.
+@Suite struct EstimatorRunTests {
+  private static let tokens = Sample.tokens(4000)
+  /// Contexts that are and that are not whole numbers of windows.
+  static let options: [[String]] = [
+    ["--estimator", "jvp", "--lifetime", "3"],
+    ["--estimator", "jvp", "--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--estimator", "nres", "--context", "40"],
+    ["--estimator", "nres", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
+    ["--estimator", "pes", "--context", "40"],
+    ["--estimator", "fd-rge", "--lifetime", "3", "--pairs", "40"],
+    ["--estimator", "fd-rge", "--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--estimator", "pes", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
+  ]
+
+  private func run(_ runs: Runs, _ arguments: [String], input: LongzooProcess.Input = .nothing) throws
+    -> RunResult
+  {
+    let outcome = try LongzooProcess.run(arguments, in: runs.folder, input: input)
+    try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)")
+    return try RunResult(outcome.output)
+  }
+
+  @Test(arguments: options)
+  func theRunSaysWhatItDid(options: [String]) throws {
+    let runs = Runs("--max-steps", "60", "--log-interval", "20")
+    let data = runs.folder.put("data", Self.tokens)
+    let result = try run(runs, runs.arguments(options + [data], out: "run"))
+    #expect(result.values["estimator"] as? String == options[1])
+    let pairs = options.contains("--pairs") ? 40 : 16
+    #expect(result["pairs"] == pairs)
+    let columns = options.contains("fd-rge") ? pairs + 1 : 2 * pairs
+    #expect(result["token_columns"] == result["tokens"]! * columns)
+    let losses = try runs.metrics("run").compactMap { $0["train/loss"] as? Double }
+    #expect(losses.count > 1 && losses.allSatisfy { $0 > 0 && $0 < 6 })
+    // Somebody who asks for another estimator gets other weights.
+    let other = try run(
+      runs,
+      runs.arguments(
+        Array(options.dropFirst(2)).filter { $0 != "--lifetime" && $0 != "3" } + [data], out: "b"))
+    #expect(other.digest != result.digest)
+  }
+
+  @Test(arguments: options)
+  func threadsAndPiecesDoNotChangeABit(options: [String]) throws {
+    let runs = Runs("--streams", "4")
+    let data = runs.folder.put("data.zst", Sample.zstd(Self.tokens))
+    func begin(_ steps: Int, _ out: String, _ more: String...) throws -> RunResult {
+      try run(runs, runs.arguments(options + ["--max-steps", "\(steps)"] + more + [data], out: out))
+    }
+    let whole = try begin(60, "whole")
+    #expect(try begin(60, "threads", "--threads", "2").digest == whole.digest)
+    _ = try begin(7, "pieces")
+    // In the middle of contexts, at their ends, and one update behind.
+    for steps in [10, 11, 33, 60] {
+      let part = try run(
+        runs, ["train", "--json", "--quiet", "--resume", "pieces", "--max-steps", "\(steps)"])
+      if steps == 60 { #expect(part.digest == whole.digest) }
+    }
+  }
+
+  @Test(arguments: options)
+  func memoryIsPlannedAndKnowsNoContext(options: [String]) throws {
+    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4", "--threads", "2")
+    let data = runs.folder.put("data", Self.tokens)
+    func memory(_ more: [String]) throws -> [String: Int] {
+      let outcome = try LongzooProcess.run(
+        runs.arguments(options + more + [data], out: UUID().uuidString), in: runs.folder)
+      try #require(outcome.exitCode == 0, "\(options) \(more): \(outcome.errors)")
+      let result = try RunResult(outcome.output)
+      return more.contains("--dry-run") ? result.values.compactMapValues { $0 as? Int } : result.memory
+    }
+    let held = try memory(["--context", "1k"])
+    #expect(try memory(["--context", "1k", "--dry-run"]) == held)
+    #expect(try memory(["--context", "1M"]) == held)
+    #expect(try memory(["--context", "1M", "--dry-run"]) == held)
+    // What outlives a window does not grow with the windows.
+    #expect(try memory(["--context", "1k", "--max-steps", "100"]) == held)
+  }
+
+  @Test func optionsThatDoNotGoTogether() throws {
+    let runs = Runs("--max-steps", "2")
+    let data = runs.folder.put("data", Self.tokens)
+    let refused: [(options: [String], mentions: [String])] = [
+      (["--estimator", "jvp", "--eps", "0.1"], ["--eps", "jvp"]),
+      (["--estimator", "nres", "--lifetime", "2"], ["--lifetime", "nres"]),
+      (["--estimator", "pes", "--lifetime", "2"], ["--lifetime", "pes"]),
+      (["--estimator", "nres", "--context", "0"], ["--context", "nres"]),
+      (["--estimator", "pes", "--context", "0"], ["--context", "pes"]),
+      (["--estimator", "nres", "--reset", "never"], ["--reset", "nres"]),
+      (
+        ["--estimator", "pes", "--step", "polyak", "--optimizer", "sgd", "--readout", "zo"],
+        ["--step polyak", "pes"]
+      ),
+      (["--estimator", "fd-rge", "--max-divergence", "1"], ["--max-divergence", "fd-rge"]),
+      (["--estimator", "fd-rge", "--regime", "inplace"], ["--regime", "cd-rge"]),
+      (["--estimator", "jvp", "--regime", "inplace"], ["--regime", "cd-rge"]),
+      (["--estimator", "nres", "--checkpointing", "sqrt"], ["--checkpointing", "nres"]),
+      (["--estimator", "jvp", "--clip-norm", "1"], ["--clip-norm", "jvp"]),
+      (["--estimator", "jvp", "--streams", "17"], ["--streams", "--pairs"]),
+    ]
+    for (options, mentions) in refused { try runs.fail(64, options + [data], mentions: mentions) }
+  }
+
+  @Test func compareKnowsThem() throws {
+    let runs = Runs()
+    let data = runs.folder.put("data", Self.tokens)
+    let outcome = try LongzooProcess.run(
+      [
+        "compare", data, "--contexts", "64", "--methods", "jvp,nres,pes,fd-rge", "--hidden-size", "4",
+        "--pairs",
+        "16",
+        "--seconds", "0.5", "--steps", "4", "--json",
+      ], in: runs.folder, seconds: 120)
+    try #require(outcome.exitCode == 0, "\(outcome.errors)")
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let rows = try #require(object["results"] as? [[String: Any]])
+    #expect(rows.compactMap { $0["method"] as? String } == ["jvp", "nres", "pes", "fd-rge"])
+    for row in rows {
+      #expect((row["activation_bytes"] as? Int ?? 0) > 0 && row["cosine"] is Double, "\(row)")
+    }
+  }
+}

@@ -1,0 +1,238 @@
+import Memory
+import Model
+import TestSupport
+import Testing
+
+@testable import Estimator
+
+/// A model with random weights, random tokens for each stream, and fd-rge on it.
+private final class ForwardUnderTest {
+  let shape: ModelShape
+  let parameters: Parameters
+  let estimator: FDRGE
+  let pool: ThreadPool
+  var streams: [[UInt32]]
+
+  init(
+    _ shape: ModelShape, _ mode: EstimatorMode, pairs: Int, streams: Int, lifetime: Int = 1,
+    epsilon: Float = 0x1p-7,
+    threads: Int = 1, seed: UInt64 = 99, ledger: MemoryLedger = MemoryLedger()
+  ) throws {
+    GEMM.useCallingThreadOnly()
+    self.shape = shape
+    pool = ThreadPool(threads: threads)
+    parameters = try Parameters(shape, ledger: MemoryLedger())
+    let configuration = CDRGE.Configuration(
+      pairs: pairs, epsilon: epsilon, kind: mode.kind, exactReadout: mode.exact, lifetime: lifetime,
+      streams: streams, chunk: 8, seed: seed)
+    estimator = try FDRGE(shape, configuration, pool: pool, ledger: ledger)
+    #expect(
+      ledger.snapshot().current == FDRGE.byteCount(for: shape, configuration, threads: threads),
+      "\(mode) \(pairs)")
+    var random = ModelRandom(21)
+    for i in 0..<parameters.values.count { parameters.values[i] = Float(random.unit()) }
+    self.streams = (0..<streams).map { _ in random.tokens(64, vocabulary: shape.vocabularySize) }
+    estimator.take(parameters)
+  }
+
+  var theta: [Double] { parameters.values.array.map(Double.init) }
+  var gradient: [Double] { estimator.gradient.array.map(Double.init) }
+  var gradientBits: [UInt32] { estimator.gradient.array.map(\.bitPattern) }
+
+  @discardableResult
+  func window(_ number: Int, from start: Int, chunks: [Int]) -> FDRGE.WindowResult {
+    estimator.beginWindow(number)
+    let flat = streams.flatMap { $0 }
+    var first = start
+    for count in chunks {
+      flat.withUnsafeBufferPointer {
+        estimator.consume($0.baseAddress! + first, stride: streams[0].count, count: count)
+      }
+      first += count
+    }
+    return estimator.finishWindow(tokens: first - start)
+  }
+
+  func tokens(_ range: Range<Int>, pair: Int) -> [Int] {
+    streams[estimator.population.stream(ofPair: pair)][range.lowerBound...range.upperBound].map(Int.init)
+  }
+
+  func direction(ofPair pair: Int) -> [Double] {
+    let layout = estimator.population.layout
+    return layout.signMap.direction(
+      bit: pair % 16, of: estimator.population.signs.pointer + pair / 16 * layout.signsPerTile)
+  }
+}
+
+@Suite("Forward differences")
+struct ForwardDifferenceTests {
+  static let shape = ModelShape(vocabularySize: 5, hiddenSize: 3)
+  static let deep = ModelShape(vocabularySize: 13, hiddenSize: 6, layers: 2, heads: 2)
+  /// One stream for all, with an even and an odd number of tiles; a few; one each.
+  static let crowds = [(64, 1), (40, 1), (7, 1), (40, 5), (20, 20)]
+
+  private func perturbed(_ vector: [Double], _ shape: ModelShape, _ mode: EstimatorMode) -> [Double] {
+    mode.exact ? Array(vector[..<shape.slice(.readout).offset]) : vector
+  }
+
+  @Test(
+    "Losses are those of θ + εz since the lifetime's start and of θ, and the estimate their difference times z",
+    arguments: EstimatorMode.all, crowds)
+  func losses(_ mode: EstimatorMode, _ crowd: (pairs: Int, streams: Int)) throws {
+    let (pairs, epsilon) = (crowd.pairs, 0.05)
+    let under = try ForwardUnderTest(
+      Self.deep, mode, pairs: pairs, streams: crowd.streams, lifetime: 2, epsilon: Float(epsilon))
+    let model = Self.deep.reference
+    let theta = under.theta
+    for window in 0..<3 {
+      let result = under.window(window, from: 3 * window, chunks: [1, 2])
+      var expected = Array(repeating: 0.0, count: theta.count)
+      var mean = 0.0
+      for pair in 0..<pairs {
+        let z = under.direction(ofPair: pair)
+        let first = window == 0 || (window + pair / 16) % 2 == 0 ? window : window - 1
+        var state = model.zeroState
+        _ = model.losses(theta, under.tokens(0..<3 * first, pair: pair), state: &state)
+        let range = 3 * first..<3 * window + 3
+        let counted = 3 * (window - first)..<range.count
+        let tokens = under.tokens(range, pair: pair)
+        let moved = model.loss(
+          zip(theta, z).map { $0 + Double(Float(epsilon)) * $1 }, tokens, from: state, counted: counted)
+        let base = model.loss(theta, tokens, from: state, counted: counted)
+        let found = under.estimator.loss(ofPair: pair)
+        #expect(
+          abs(found.moved - moved) < 2e-5 && abs(found.base - base) < 2e-5, "window \(window), pair \(pair)")
+        mean += base / Double(3 * pairs)
+        let slope = (found.moved - found.base) / (Double(Float(epsilon)) * 3 * Double(pairs))
+        for i in z.indices where i >= 13 * 24 || under.isRead(i / 24, pair: pair, range) {
+          expected[i] += slope * z[i]
+        }
+      }
+      #expect(abs(result.loss - mean) < 1e-5)
+      let estimate = perturbed(under.gradient, Self.deep, mode)
+      for (i, value) in estimate.enumerated() where abs(value - expected[i]) > 1e-4 {
+        Issue.record("window \(window), parameter \(i): \(value), \(expected[i])")
+      }
+    }
+  }
+
+  /// 400 estimates of 256 directions: a third moment of z is zero, so that what is left of the bias is of order ε².
+  @Test("The mean is the exact gradient, with an exact readout too", arguments: EstimatorMode.all, [1, 256])
+  func expectation(_ mode: EstimatorMode, _ streams: Int) throws {
+    let under = try ForwardUnderTest(Self.shape, mode, pairs: 256, streams: streams)
+    let text: [UInt32] = [0, 1, 2, 3, 4, 2, 0, 3, 1, 1]
+    under.streams = Array(repeating: text, count: streams)
+    let model = Self.shape.reference
+    let exact = model.gradient(under.theta, text[0...8].map(Int.init), from: model.zeroState).map { $0 / 8 }
+    let expected = perturbed(exact, Self.shape, mode)
+    var average = EstimatorAverage()
+    for number in 0..<400 {
+      under.estimator.beginContext()
+      under.window(number, from: 0, chunks: [8])
+      average.add(under.gradient)
+    }
+    let mean = average.mean
+    let scores = EstimatorScores(
+      Array(average.scores(against: exact)[..<expected.count]))
+    #expect(scores.largest < 5 && scores.meanSquare > 0.5 && scores.meanSquare < 1.6, "\(mode): \(scores)")
+    // The exact readout's gradient is that of the moved models: within O(ε²), here 10⁻⁴ of a gradient.
+    let norm = dot(exact, exact).squareRoot()
+    for i in expected.count..<exact.count { #expect(abs(mean[i] - exact[i]) < 1e-3 * norm) }
+  }
+
+  private struct EstimatorScores {
+    var largest = 0.0
+    var meanSquare = 0.0
+    init(_ scores: [Double]) {
+      let varying = scores.filter { $0 != 0 }
+      largest = varying.map { abs($0) }.max() ?? 0
+      meanSquare = dot(varying, varying) / Double(varying.count)
+    }
+  }
+
+  @Test("As ε goes to zero it becomes jvp, in proportion to ε", arguments: EstimatorMode.all)
+  func smallSteps(_ mode: EstimatorMode) throws {
+    var configuration = CDRGE.Configuration(
+      pairs: 32, epsilon: 0.1, kind: mode.kind, exactReadout: mode.exact, lifetime: 3, chunk: 8, seed: 99)
+    configuration.method = .tangent
+    let tangent = try EstimatorUnderTest(Self.shape, configuration, seed: 21)
+    var errors: [Double] = []
+    for epsilon in [Float(0x1p-4), 0x1p-6, 0x1p-8] {
+      let forward = try ForwardUnderTest(
+        Self.shape, mode, pairs: 32, streams: 1, lifetime: 3, epsilon: epsilon)
+      forward.streams = tangent.streams
+      tangent.estimator.beginContext()
+      for window in 0..<2 {
+        forward.window(window, from: 3 * window, chunks: [3])
+        tangent.window(window, from: 3 * window, chunks: [3])
+      }
+      let b = perturbed(tangent.gradient, Self.shape, mode)
+      let difference = zip(perturbed(forward.gradient, Self.shape, mode), b).map { $0 - $1 }
+      errors.append((dot(difference, difference) / dot(b, b)).squareRoot())
+    }
+    for step in 0..<2 {
+      let ratio = errors[step] / errors[step + 1]
+      #expect(ratio > 2.5 && ratio < 6, "\(errors)")
+    }
+  }
+
+  @Test("Threads do not change a bit, and a restored estimator goes on", arguments: EstimatorMode.all, crowds)
+  func sameBits(_ mode: EstimatorMode, _ crowd: (pairs: Int, streams: Int)) throws {
+    func make(threads: Int) throws -> ForwardUnderTest {
+      try ForwardUnderTest(
+        Self.deep, mode, pairs: crowd.pairs, streams: crowd.streams, lifetime: 2, threads: threads)
+    }
+    let original = try make(threads: 1)
+    let several = try make(threads: 3)
+    for window in 0..<3 {
+      for under in [original, several] { under.window(window, from: 4 * window, chunks: [3, 1]) }
+      expectSame(several.gradientBits, original.gradientBits, "window \(window)")
+    }
+    let copy = try make(threads: 2)
+    copy.estimator.restore(afterWindow: 2)
+    for (to, from) in zip(copy.estimator.carried, original.estimator.carried) {
+      to.bytes.copyMemory(from: UnsafeRawBufferPointer(from.bytes))
+    }
+    for window in 3..<6 {
+      for under in [original, copy] { under.window(window, from: 4 * window, chunks: [4]) }
+      expectSame(copy.gradientBits, original.gradientBits, "window \(window)")
+    }
+  }
+
+  @Test("All that is reserved is given back, and windows reserve nothing", arguments: crowds)
+  func memory(_ crowd: (pairs: Int, streams: Int)) throws {
+    let ledger = MemoryLedger()
+    do {
+      let under = try ForwardUnderTest(
+        Self.deep, EstimatorMode(kind: .rank1, exact: true), pairs: crowd.pairs, streams: crowd.streams,
+        threads: 2,
+        ledger: ledger)
+      let before = ledger.snapshot()
+      for window in 0..<4 { under.window(window, from: 4 * window, chunks: [4]) }
+      #expect(ledger.snapshot() == before)
+    }
+    #expect(ledger.snapshot().current.total == 0)
+  }
+
+  @Test("A loss that is no number is refused, and the states are good again behind it", arguments: [1, 20])
+  func broken(_ streams: Int) throws {
+    let under = try ForwardUnderTest(
+      Self.shape, EstimatorMode(kind: .rank1, exact: true), pairs: 20, streams: streams, lifetime: 100)
+    let good = under.parameters.values[0]
+    under.parameters.values[0] = .nan
+    under.estimator.take(under.parameters)
+    under.streams = under.streams.map { _ in Array(repeating: 0, count: 64) }
+    let result = under.window(0, from: 0, chunks: [3])
+    #expect(!result.hasGradient && result.brokenPairs == 20)
+    under.parameters.values[0] = good
+    under.estimator.take(under.parameters)
+    #expect(under.window(1, from: 3, chunks: [3]).hasGradient)
+  }
+}
+
+extension ForwardUnderTest {
+  /// Whether a pair has read a token among the inputs of a range.
+  fileprivate func isRead(_ token: Int, pair: Int, _ range: Range<Int>) -> Bool {
+    tokens(range, pair: pair).dropLast().contains(token)
+  }
+}
