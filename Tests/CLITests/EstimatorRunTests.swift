@@ -13,6 +13,7 @@ import Testing
     ["--estimator", "pes", "--context", "40"],
     ["--estimator", "fd-rge", "--lifetime", "3", "--pairs", "40"],
     ["--estimator", "fd-rge", "--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--estimator", "fd-rge", "--step", "clipped", "--optimizer", "sgd", "--readout", "zo"],
     ["--estimator", "pes", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
   ]
 

@@ -29,7 +29,6 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   /// Whether pairs of perturbed models run.
   var hasPairs: Bool { self != .bptt && self != .tbptt }
 
-
   static let help = """
     The gradient estimator. From pairs of models: cd-rge (central differences; a direction lives for --lifetime windows), fd-rge (differences from the \
     unperturbed model: with --streams 1 it is shared, and a direction costs one column and not two; with more streams each has \

@@ -89,7 +89,8 @@ extension TrainCommand {
     }
     if estimator.maxDivergence != nil, c.estimator == .jvp || c.estimator == .fdRGE {
       throw .usage(
-        "--max-divergence means nothing to --estimator \(name), which has no state under both signs; leave it out")
+        "--max-divergence means nothing to --estimator \(name), which has no state under both signs; leave it out"
+      )
     }
     if estimator.lifetime != nil, c.estimator.method?.isUnrolled == true {
       throw .usage(
