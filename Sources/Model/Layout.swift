@@ -26,8 +26,6 @@ public struct Layout: Sendable {
   package var paddedUnits: Int { c.units }
   package var deltaStride: Int { c.delta_stride }
   package var inputStride: Int { c.input_stride }
-  /// Floats of one tile's state: for each layer h [units][32], then c [units][32].
-  package var stateFloats: Int { c.state }
   package var signsPerTile: Int { c.signs }
   package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
   package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
