@@ -7,6 +7,7 @@ public struct Philox: Sendable {
   public enum Domain: UInt32, Sendable {
     case initialization = 1
     case directions = 2
+    case tasks = 3
   }
 
   private let key: (UInt32, UInt32)

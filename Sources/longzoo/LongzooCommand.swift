@@ -13,6 +13,7 @@ struct LongzooCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TrainCommand.self, EvalCommand.self, BenchCommand.self, CompareCommand.self, ReportCommand.self,
+      TaskCommand.self,
     ])
 
   static func main() {

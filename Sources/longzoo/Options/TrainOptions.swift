@@ -233,6 +233,11 @@ struct RunOptions: ParsableArguments {
       "Give up as diverged, with the last good weights and exit code 1, once the loss stays above this many nats a token, and 1 above its best; 0: never. (default: log of the vocabulary, + 1)"
   )
   var stopAbove: Double?
+  @Option(
+    help:
+      "End once the running mean of the training loss, over about 50 windows, is below this, in nats. Beside a --max-…: without one a run ends after a context all the same."
+  )
+  var stopBelow: Double?
   @Option(help: "Seed of all randomness. (default: 1337)")
   var seed: UInt64?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number)

@@ -48,6 +48,7 @@ extension TrainCommand {
     setOptional(\.maxTokens, limits.maxTokens?.value)
     setOptional(\.maxSeconds, limits.maxSeconds)
     setOptional(\.stopAbove, limits.stopAbove)
+    setOptional(\.stopBelow, limits.stopBelow)
     set(\.seed, limits.seed)
     setOptional(\.memoryBudget, limits.memoryBudget?.bytes)
     set(\.evalInterval, limits.evalInterval?.value)

@@ -82,6 +82,8 @@ struct RunConfiguration: Codable, Equatable {
   var maxSeconds: Double?
   /// Nats a token; 0: any. nil: a nat worse than guessing.
   var stopAbove: Double?
+  /// Nats.
+  var stopBelow: Double?
   var seed: UInt64 = 1337
   var threads = 1
   var memoryBudget: Int?
@@ -299,6 +301,8 @@ struct RunConfiguration: Codable, Equatable {
     try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
     try require(
       stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "--stop-above must be a number of at least 0")
+    try require(
+      stopBelow.map { $0 > 0 && $0.isFinite } ?? true, "--stop-below must be a positive number of nats")
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
     try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
     try require(

@@ -9,6 +9,7 @@ struct RunLimits {
 
   func reached(_ p: RunProgress, tokens: Int) -> Trainer.StopReason? {
     if let most = c.maxSteps, p.step >= most { return .maxSteps }
+    if let target = c.stopBelow, let loss = p.smoothedLoss, loss < target { return .stopBelow }
     if let most = c.maxTokens, tokens >= most { return .maxTokens }
     if let most = c.maxSeconds, p.trainSeconds >= most { return .maxSeconds }
     if let context = contextToFinish, p.tokensPerStream >= context { return .endOfData }

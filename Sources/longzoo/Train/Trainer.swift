@@ -10,6 +10,7 @@ final class Trainer {
     case maxSteps = "max-steps"
     case maxTokens = "max-tokens"
     case maxSeconds = "max-seconds"
+    case stopBelow = "stop-below"
     case endOfData = "end-of-data"
     case signal
     case diverged

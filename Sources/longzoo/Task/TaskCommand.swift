@@ -1,0 +1,88 @@
+import ArgumentParser
+import Foundation
+import Stream
+
+struct TaskCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "task", abstract: "Writes the tokens of a synthetic task to standard output.",
+    discussion: """
+      Tokens are bytes. What stands in [ ] is the answer; with --targets marked all other bytes have their highest bit set.
+
+        copy         abc [abc\\n]          letters a to z, as many as --length says
+        reverse      abc [cba\\n]
+        sort         bca [abc\\n]
+        repeat-copy  abc 2 [abcabc\\n]     1 to 4 times
+        add          3+9+1=[13\\n]         --length digits
+        latch        s n…n q [s]          no text but ids: a symbol s, --length random noise tokens n, the question q, the symbol:
+                                          s is 0 to S−1, q is S, n is S+1 to S+4, S being --symbols
+        recall       A=7 xkcd A?[7] …     units of four: facts, questions for facts stated up to --length tokens ago (a key is
+                                          stated anew about as often), and noise; keys A to H, values 0 to 9; no sequences, no end
+
+      Every stream is a function of the task, its options and the seed: another seed makes held-out data.
+      The end of the reader is no error: longzoo task copy | head -3.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("copy, reverse, sort, add, repeat-copy, latch or recall.", valueName: "task"))
+  var task: TaskKind
+  @Option(
+    help: ArgumentHelp(
+      "Letters, digits, noise tokens: N, or A..B for uniform lengths. (default: 2..10; add 2..5; latch, recall 1k)",
+      valueName: "length"), transform: TaskLength.parse)
+  var length: TaskLength?
+  @Option(help: "End after N tokens. (default: no end)", transform: TokenCount.parse) var count: TokenCount?
+  @Option(help: "End after N whole sequences.", transform: TokenCount.number) var sequences: Int?
+  @Option(
+    help:
+      "Fill each sequence up to N tokens with '.' (latch: with the first noise token), not to be predicted.",
+    transform: TokenCount.number)
+  var pad: Int?
+  @Option(help: "What is to be predicted: all tokens, or marked: the answers. (default: all)")
+  var targets: TargetChoice = .all
+  @Option(help: "Symbols of latch, 2 to 64. (default: 4)", transform: TokenCount.number) var symbols: Int?
+  @Option(help: "Seed of all randomness. (default: 1337)") var seed: UInt64 = 1337
+
+  private var lengths: ClosedRange<Int> { length?.range ?? task.defaultLength }
+
+  func validate() throws {
+    if count != nil, sequences != nil { throw ValidationError("--count and --sequences exclude each other.") }
+    if let sequences, sequences < 1 { throw ValidationError("--sequences must be at least 1.") }
+    if let count, count.value < 1 { throw ValidationError("--count must be at least 1.") }
+    if symbols != nil, task != .latch {
+      throw ValidationError("--symbols means nothing to \(task.rawValue).")
+    }
+    if let symbols, !(2...64).contains(symbols) {
+      throw ValidationError("--symbols \(symbols) is not from 2 to 64.")
+    }
+    if !task.hasSequences {
+      if sequences != nil || pad != nil {
+        throw ValidationError("\(task.rawValue) is one stream, without sequences to pad or to count.")
+      }
+      if lengths.count > 1 {
+        throw ValidationError("\(task.rawValue) takes one --length, the farthest that a question reaches.")
+      }
+    } else if task != .latch, lengths.upperBound > 1_000_000 {
+      throw ValidationError("--length: at most 1M, but for latch and recall.")
+    }
+    if let pad, pad < task.longest(lengths.upperBound) {
+      throw ValidationError(
+        "--pad \(pad): a sequence of \(task.rawValue) with a length of \(lengths.upperBound) may have \(task.longest(lengths.upperBound)) tokens."
+      )
+    }
+  }
+
+  func run() throws {
+    let sequences = TaskSequences(task: task, length: lengths, seed: seed, pad: pad, symbols: symbols ?? 4)
+    var output = TaskOutput(
+      descriptor: STDOUT_FILENO, isMarked: targets == .marked, count: count?.value)
+    do throws(TaskOutput.End) {
+      try sequences.write(self.sequences, to: &output)
+    } catch {
+      switch error {
+      case .complete, .closed: break
+      case .signal: throw ExitCode(ExitStatus.signal(Signals.received ?? SIGTERM))
+      case .failed(let code): throw RunFailure.system("write to", "standard output", errno: code)
+      }
+    }
+  }
+}

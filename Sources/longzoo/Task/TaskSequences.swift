@@ -1,0 +1,112 @@
+/// Writes the sequences of a task, one after another.
+struct TaskSequences {
+  var task: TaskKind
+  var length: ClosedRange<Int>
+  var seed: UInt64
+  /// Tokens of a sequence with what fills it up; nil: as long as it is.
+  var pad: Int?
+  /// Symbols of latch.
+  var symbols: Int
+
+  private static let space = UInt8(ascii: " ")
+  private static let end = UInt8(ascii: "\n")
+  private static let filler = UInt8(ascii: ".")
+
+  /// - Parameter sequences: how many; nil: without end.
+  func write(_ sequences: Int?, to output: inout TaskOutput) throws(TaskOutput.End) {
+    if task == .recall { try recall(&output) }
+    var number = 0
+    while number < sequences ?? .max {
+      let written = try sequence(number, &output)
+      if let pad {
+        try output.question(repeatElement(task == .latch ? latchFiller : Self.filler, count: pad - written))
+      }
+      number += 1
+    }
+    try output.flush()
+    throw .complete
+  }
+
+  /// - Returns: tokens written.
+  private func sequence(_ number: Int, _ output: inout TaskOutput) throws(TaskOutput.End) -> Int {
+    var random = TaskRandom(seed: seed, task: task, sequence: number)
+    let count = random.within(length)
+    switch task {
+    case .latch: return try latch(number, gap: count, symbol: random.below(symbols), &output)
+    case .add: return try add((0..<count).map { _ in random.below(10) }, &output)
+    default: break
+    }
+    let letters = (0..<count).map { _ in UInt8(ascii: "a") + UInt8(random.below(26)) }
+    try output.question(letters)
+    try output.question([Self.space])
+    var answer = letters
+    var extra = 0
+    switch task {
+    case .reverse: answer.reverse()
+    case .sort: answer.sort()
+    case .repeatCopy:
+      let times = 1 + random.below(4)
+      try output.question([UInt8(ascii: "0") + UInt8(times), Self.space])
+      extra = 2
+      answer = Array(repeatElement(letters, count: times).joined())
+    default: break
+    }
+    try output.answer(answer)
+    try output.answer([Self.end])
+    return count + 1 + extra + answer.count + 1
+  }
+
+  private func add(_ digits: [Int], _ output: inout TaskOutput) throws(TaskOutput.End) -> Int {
+    let question = digits.map(String.init).joined(separator: "+") + "="
+    let answer = "\(digits.reduce(0, +))\n"
+    try output.question(question.utf8)
+    try output.answer(answer.utf8)
+    return question.utf8.count + answer.utf8.count
+  }
+
+  // MARK: Latch: small ids: symbols 0 ..< S, the question S, noise S + 1 … S + 4
+
+  private var latchFiller: UInt8 { UInt8(symbols) + 1 }
+
+  private func latch(
+    _ number: Int, gap: Int, symbol: Int, _ output: inout TaskOutput
+  ) throws(TaskOutput.End) -> Int {
+    try output.question([UInt8(symbol)])
+    let random = TaskRandom(seed: seed, task: task, sequence: number, part: 1)
+    try output.noise(gap, from: UInt8(symbols) + 1, random)
+    try output.question([UInt8(symbols)])
+    try output.answer([UInt8(symbol)])
+    return gap + 3
+  }
+
+  // MARK: Recall: units of four tokens
+
+  private static let keys = 8
+  private static let unit = 4
+
+  /// `K=v ` states a fact, `K?v ` asks for it, anything else is noise of small letters. All keys are stated at the start; then a
+  /// key is stated anew about every `length` tokens, and one unit of eight asks for a key that was stated at most
+  /// `length` tokens ago.
+  private func recall(_ output: inout TaskOutput) throws(TaskOutput.End) {
+    var values = [Int](repeating: 0, count: Self.keys)
+    var statedAt = [Int](repeating: 0, count: Self.keys)
+    let reach = length.upperBound
+    let unitsBetweenFacts = max(4, reach / (Self.unit * Self.keys))
+    for unit in 0... {
+      var random = TaskRandom(seed: seed, task: task, sequence: unit)
+      let place = unit * Self.unit
+      let key = unit < Self.keys ? unit : random.below(Self.keys)
+      let name = UInt8(ascii: "A") + UInt8(key)
+      if unit < Self.keys || random.below(unitsBetweenFacts) == 0 {
+        (values[key], statedAt[key]) = (random.below(10), place)
+        try output.question([name, UInt8(ascii: "="), UInt8(ascii: "0") + UInt8(values[key]), Self.space])
+      } else if random.below(8) == 0, place - statedAt[key] <= reach {
+        try output.question([name, UInt8(ascii: "?")])
+        try output.answer([UInt8(ascii: "0") + UInt8(values[key])])
+        try output.question([Self.space])
+      } else {
+        try output.question((0..<Self.unit).map { _ in UInt8(ascii: "a") + UInt8(random.below(26)) })
+      }
+    }
+  }
+}
