@@ -7,6 +7,7 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))), apply_to = function)
 #include "population.h"
 #include "columns.h"
+#include "heads.h"
 #include "sequence.h"
 #include "update.h"
 #include "lstm_sweep.h"

@@ -6,6 +6,9 @@
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
   void lz_run_tangent_##suffix(const lz_layout *, const lz_chunk *, int, float *);                                   \
   void lz_run_forward_##suffix(const lz_layout *, const lz_chunk *, const lz_second *, float *);                     \
+  void lz_run_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, float *,   \
+                             float *);                                                                              \
+  void lz_read_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);          \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, uint8_t *, float *);                                                        \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
@@ -57,6 +60,20 @@ void lz_run_tangent(lz_instructions which, const lz_layout *layout, const lz_chu
 void lz_run_forward(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, const lz_second *second,
                     float *scratch) {
   #define CALL(suffix) lz_run_forward_##suffix(layout, chunk, second, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_run_heads(lz_instructions which, const lz_layout *layout, const lz_chunk *tiles, ptrdiff_t count, ptrdiff_t head,
+                  ptrdiff_t heads, float *states, float *logits, float *scratch) {
+  #define CALL(suffix) lz_run_heads_##suffix(layout, tiles, count, head, heads, states, logits, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_read_heads(lz_instructions which, const lz_layout *layout, const lz_chunk *tiles, ptrdiff_t count, ptrdiff_t tile,
+                   ptrdiff_t groups, float *logits) {
+  #define CALL(suffix) lz_read_heads_##suffix(layout, tiles, count, tile, groups, logits)
   SELECT(which, CALL)
   #undef CALL
 }

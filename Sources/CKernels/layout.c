@@ -46,3 +46,5 @@ lz_layout lz_layout_make(lz_shape s) {
               + (s.exact_readout ? (rows + rows / 4) * LZ_COLUMNS : 0); // exp of the logits, running maxima
   return l;
 }
+
+ptrdiff_t lz_head_logits(const lz_layout *l) { return (l->readout_blocks * LZ_BLOCK + 1) * LZ_COLUMNS; }

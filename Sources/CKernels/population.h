@@ -132,7 +132,7 @@ static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
   t->row_signs = 0;
   for (int p = 0; p < LZ_LANES; p++) {
     t->rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
-    ch->seen[tokens[p]] |= (uint16_t)(1u << p);
+    if (ch->seen) ch->seen[tokens[p]] |= (uint16_t)(1u << p);
     t->same &= tokens[p] == tokens[0];
     if (!l->shape.dense) t->row_signs |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);
   }

@@ -4,6 +4,7 @@
 #define NAME(f) lz_##f##_portable
 #include "population.h"
 #include "columns.h"
+#include "heads.h"
 #include "sequence.h"
 #include "update.h"
 #include "lstm_sweep.h"

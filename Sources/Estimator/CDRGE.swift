@@ -55,6 +55,7 @@ public final class CDRGE: GradientEstimator {
   private let zerothOrder: ZerothOrderGradient?
   private let update: InPlaceUpdate?
   private let readout: ReadoutGradient?
+  private let headOrder: HeadOrder?
   private let coefficients: Buffer<Float>
   /// Targets of the window so far: of the streams, and of the pairs that read them.
   private var targets = (streams: 0, pairs: 0)
@@ -74,8 +75,14 @@ public final class CDRGE: GradientEstimator {
   /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(for: shape, c)
+    let inHeadOrder = isInHeadOrder(layout, c)
     var table = Population.byteCount(
-      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: c.carriesStates)
+      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: c.carriesStates,
+      inHeadOrder: inHeadOrder)
+    if inHeadOrder {
+      table[.activations] += HeadOrder.byteCount(
+        for: layout, pairs: c.pairs, chunk: c.chunk, threads: threads)
+    }
     table[.parameters] = PackedWeights.byteCount(for: layout)
     table[.activations] += ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
     table[.perturbations] +=
@@ -90,6 +97,11 @@ public final class CDRGE: GradientEstimator {
     return table
       + EstimateMeters.byteCount(
         for: layout, pairs: c.pairs, carriesStates: c.carriesStates, method: c.method, inPlace: c.inPlace)
+  }
+
+  private static func isInHeadOrder(_ layout: Layout, _ c: Configuration) -> Bool {
+    c.inPlace && c.method == .central
+      && HeadOrder.pays(for: layout, pairs: c.pairs, chunk: c.chunk, carriesStates: c.carriesStates)
   }
 
   /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
@@ -110,9 +122,17 @@ public final class CDRGE: GradientEstimator {
     self.configuration = configuration
     self.pool = pool
     let layout = Self.layout(for: shape, configuration)
+    let inHeadOrder = Self.isInHeadOrder(layout, configuration)
     population = try Population(
       layout, pairs: configuration.pairs, streams: configuration.streams, threads: pool.threads,
-      carriesStates: configuration.carriesStates, instructions: instructions, ledger: ledger)
+      carriesStates: configuration.carriesStates, inHeadOrder: inHeadOrder, instructions: instructions,
+      ledger: ledger)
+    headOrder =
+      inHeadOrder
+      ? try HeadOrder(
+        population, chunk: configuration.chunk, threads: pool.threads, instructions: instructions,
+        ledger: ledger)
+      : nil
     weights = try PackedWeights(layout, ledger: ledger)
     directions = try Directions(
       population, seed: configuration.seed, keepsFactors: !configuration.inPlace, instructions: instructions,
@@ -205,14 +225,24 @@ public final class CDRGE: GradientEstimator {
   ///   - tokens: [streams][stride], of each row count + 1.
   public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
+    if let headOrder {
+      headOrder.run(
+        weights: weights, epsilon: configuration.epsilon, tokens: tokens, stride: stride, count: count,
+        on: pool)
+    } else {
+      runTiles(tokens, stride: stride, count: count)
+    }
+    if addTargets(tokens, stride: stride, count: count) {
+      readout?.accumulate(tokens: count, on: pool)
+    }
+  }
+
+  private func runTiles(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     let rows = readout?.rows
     pool.run(population.tiles) { tile, thread in
       population.run(
         tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
         stride: stride, count: count, readout: rows, mode: configuration.method.mode)
-    }
-    if addTargets(tokens, stride: stride, count: count) {
-      readout?.accumulate(tokens: count, on: pool)
     }
   }
 

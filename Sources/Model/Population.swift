@@ -29,12 +29,14 @@ public final class Population {
   public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
   public static func byteCount(
-    for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true
+    for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
+    inHeadOrder: Bool = false
   ) -> MemoryTable {
     let tiles = tiles(pairs)
     var table = MemoryTable()
     table[.activations] =
-      Buffer<Float>.byteCount(for: (carriesStates ? tiles : threads) * layout.c.state)
+      Buffer<Float>.byteCount(
+        for: stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state)
       + Buffer<Double>.byteCount(for: tiles * Tile.columns)
       + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
       + Buffer<Float>.byteCount(
@@ -52,10 +54,16 @@ public final class Population {
 
   static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
 
-  /// - Parameter carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
+  private static func stateSets(tiles: Int, threads: Int, _ carriesStates: Bool, _ inHeadOrder: Bool) -> Int {
+    carriesStates ? tiles : inHeadOrder ? 0 : threads
+  }
+
+  /// - Parameters:
+  ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
+  ///   - inHeadOrder: whether a `HeadOrder` runs it, which has states of its own.
   public init(
     _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
-    instructions: Instructions = .best, ledger: MemoryLedger
+    inHeadOrder: Bool = false, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
     precondition(pairs >= 1 && streams >= 1 && streams <= pairs, "\(streams) streams for \(pairs) pairs")
     self.layout = layout
@@ -65,7 +73,8 @@ public final class Population {
     self.instructions = instructions
     let tiles = Self.tiles(pairs)
     states = try Buffer(
-      count: (carriesStates ? tiles : threads) * layout.c.state, .activations, for: "the population's states",
+      count: Self.stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state,
+      .activations, for: "the population's states",
       ledger: ledger)
     losses = try Buffer(count: tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
     scratch = try Buffer(
@@ -105,15 +114,11 @@ public final class Population {
     if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
       for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
-      var chunk = lz_chunk(
-        weights: weights.values.pointer, signs: signs.pointer + tile * layout.c.signs, epsilon: epsilon,
-        state: state, tokens: rows.baseAddress, count: Int64(count),
-        loss: withReadout ? losses.pointer + tile * Tile.columns : nil,
-        seen: seen.pointer + tile * layout.shape.vocabularySize,
-        valid: Int32(min(Tile.pairs, pairs - tile * Tile.pairs)),
-        delta: readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride },
-        input: readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride },
-        row_step: tiles * Tile.pairs)
+      var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
+      chunk.state = state
+      if !withReadout { chunk.loss = nil }
+      chunk.delta = readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride }
+      chunk.input = readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride }
       let room = scratch.pointer + thread * Self.scratchStride(layout)
       withUnsafePointer(to: layout.c) {
         switch mode {
@@ -122,6 +127,27 @@ public final class Population {
         }
       }
     }
+  }
+
+  /// What a kernel is told of a tile, but for its states and the exact readout's rows. `rows`: [16] the pairs' tokens.
+  func chunk(
+    tile: Int, weights: PackedWeights, epsilon: Float, rows: UnsafePointer<UnsafePointer<UInt32>?>, count: Int
+  ) -> lz_chunk {
+    var chunk = lz_chunk()
+    chunk.weights = UnsafePointer(weights.values.pointer)
+    chunk.signs = UnsafePointer(signs.pointer + tile * layout.c.signs)
+    chunk.epsilon = epsilon
+    chunk.tokens = rows
+    chunk.count = Int64(count)
+    chunk.loss = losses.pointer + tile * Tile.columns
+    chunk.seen = seen.pointer + tile * layout.shape.vocabularySize
+    chunk.valid = Int32(min(Tile.pairs, pairs - tile * Tile.pairs))
+    chunk.row_step = tiles * Tile.pairs
+    return chunk
+  }
+
+  func scratch(ofThread thread: Int) -> UnsafeMutablePointer<Float> {
+    scratch.pointer + thread * Self.scratchStride(layout)
   }
 
   /// The losses of a pair over the window so far, in nats: under +ε and under −ε.

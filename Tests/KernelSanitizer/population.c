@@ -51,7 +51,6 @@ typedef struct {
 // Everything that a chunk writes is new memory; what it reads is `from`'s.
 static run run_like(const lz_layout *l, const run *from, const float *state) {
   run r = *from;
-  r.chunk.tokens = r.rows;
   r.chunk.state = copy_of(state, l->state);
   r.chunk.loss = doubles(LZ_COLUMNS);
   r.chunk.seen = words(l->shape.vocabulary);
@@ -98,15 +97,50 @@ static void check_chunk(const size *s, int dense, int exact_readout, int same) {
   }
   const float *state = random_floats(l.state, 1);
   run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state);
+  fast.chunk.tokens = fast.rows, exact.chunk.tokens = exact.rows;
   lz_run_chunk(instructions, &l, &fast.chunk, floats(l.scratch));
   lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
   compare(&l, &fast, &exact, s);
   release_all();
 }
 
+// The same losses head by head, two groups of heads, three tiles of which the middle one is looked at.
+static void check_heads(const size *s, int carried) {
+  const lz_layout l = layout_of(s, 0, 0);
+  const float *weights = random_weights(&l), *state = random_floats(l.state, carried ? 1 : 0);
+  lz_chunk tiles[3];
+  run runs[3], exact = {.out_rows = 0};
+  for (int i = 0; i < 3; i++) {
+    uint16_t *signs = words(l.signs);
+    fill_words(signs, l.signs);
+    run from = {.chunk = {.weights = weights, .signs = signs, .epsilon = 0.1f, .count = s->count, .valid = s->valid}};
+    for (int p = 0; p < LZ_LANES; p++) {
+      uint32_t *row = tokens(s->count + 1);
+      fill_tokens(row, s->count + 1, (uint32_t)s->vocabulary);
+      from.rows[p] = row;
+    }
+    runs[i] = run_like(&l, &from, state);
+    runs[i].chunk.tokens = runs[i].rows;
+    if (i == 1) exact = run_like(&l, &from, state);
+    tiles[i] = runs[i].chunk;
+  }
+  exact.chunk.tokens = exact.rows;
+  const ptrdiff_t part = s->count * 3 * lz_head_logits(&l), middle = s->heads / 2;
+  float *logits = floats(2 * part), *room = carried ? NULL : floats(3 * 2 * l.head * LZ_COLUMNS);
+  lz_run_heads(instructions, &l, tiles, 3, middle, s->heads - middle, room, logits + part, floats(l.scratch));
+  lz_run_heads(instructions, &l, tiles, 3, 0, middle, room, logits, floats(l.scratch));
+  for (int i = 0; i < 3; i++) lz_read_heads(instructions, &l, tiles, 3, i, 2, logits);
+  lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
+  if (!carried) memcpy(runs[1].chunk.state, exact.chunk.state, sizeof(float) * (size_t)l.state);
+  compare(&l, &runs[1], &exact, s);
+  release_all();
+}
+
 void check_population(void) {
   for (int i = 0; i < COUNT(sizes); i++)
     for (int variant = 0; variant < 8; variant++) check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+  for (int i = 0; i < COUNT(sizes); i++)
+    for (int carried = 0; carried < 2 && sizes[i].layers == 1; carried++) check_heads(&sizes[i], carried);
 }
 
 void check_sequence(void) {

@@ -83,7 +83,7 @@ typedef struct {
   const uint32_t *const *tokens; // [16] for each pair the K + 1 tokens that it reads (inputs 0..<K, targets 1...K)
   int64_t count;             // K
   double *loss;              // [32] the losses of the columns in nats, added to; null: only the states go on
-  uint16_t *seen;            // [V] bit p is set once pair p has read the token
+  uint16_t *seen;            // [V] bit p is set once pair p has read the token; null if nobody asks
   int32_t valid;             // pairs of this tile that are real; the lanes beyond are padding
   float *delta;              // exact readout: rows (t · row_step + pair) of delta_stride floats
   float *input;              // likewise, of input_stride floats
@@ -109,6 +109,18 @@ typedef struct {
 // means over both. LZ_REFERENCE runs the portable kernel: what it computes is what lz_run_chunk's "+" columns do.
 void lz_run_forward(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, const lz_second *second,
                     float *scratch);
+
+// The same for all tiles of a population, head by head, for one layer with rank-one directions and a perturbed readout: see
+// heads.h. First, for groups of heads in any order and on any threads, heads head ..< head + heads of all `count` tiles,
+// whose chunks have the same number of tokens: `states` is room for [count][2][D][32] where states begin at zero and nobody
+// asks for them again, null where the chunks have them; `logits` is the group's own part, [K][count] of lz_head_logits floats.
+void lz_run_heads(lz_instructions instructions, const lz_layout *layout, const lz_chunk *tiles, ptrdiff_t count,
+                  ptrdiff_t head, ptrdiff_t heads, float *states, float *logits, float *scratch);
+ptrdiff_t lz_head_logits(const lz_layout *layout);
+
+// Then, for each tile, its losses from the parts of all groups, [groups][K][count], which are used up.
+void lz_read_heads(lz_instructions instructions, const lz_layout *layout, const lz_chunk *tiles, ptrdiff_t count,
+                   ptrdiff_t tile, ptrdiff_t groups, float *logits);
 
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
 // state [L][2][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of

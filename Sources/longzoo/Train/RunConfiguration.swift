@@ -173,6 +173,8 @@ struct RunConfiguration: Codable, Equatable {
     c.maxDivergence = Float(maxDivergence)
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
     c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
+    // Such a window is one chunk, and nothing longer ever comes.
+    if !c.carriesStates { c.chunk = context }
     return c
   }
 

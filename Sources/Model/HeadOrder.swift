@@ -1,0 +1,101 @@
+import CKernels
+import Memory
+
+/// The order of work for models of one layer whose weights exceed the caches: head by head and not token by token.
+///
+/// A head of a single layer reads no other head's state. It runs through a whole chunk, for all tiles, while its weights stay in
+/// the cache; so the weights cross from memory once a chunk, and not once a token and tile. Groups of heads are the threads'
+/// tasks; their number is fixed, and so is the order in which their parts of the logits are added up.
+public final class HeadOrder {
+  private let population: Population
+  private let instructions: Instructions
+  private let chunk: Int
+  private let groups: Int
+  private let states: Buffer<Float>  // [threads][tiles][2][D][32]
+  private let logits: Buffer<Float>  // [groups][K][tiles][headLogits]
+  private let chunks: Buffer<lz_chunk>  // [tiles]
+  private let rows: Buffer<UnsafePointer<UInt32>?>  // [tiles][16]
+
+  private static let mostGroups = 16
+  /// Weights that several tiles would otherwise fetch from memory again and again.
+  private static let leastWeightBytes = 32 << 20
+
+  /// Whether a population is to be run so: where it can be, the states need not be carried, and the logits of a chunk are
+  /// small beside the weights.
+  public static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
+    let shape = layout.shape
+    let weightBytes = layout.c.weights * MemoryLayout<Float>.stride
+    return shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !carriesStates
+      && shape.heads >= mostGroups && weightBytes >= leastWeightBytes
+      && logitFloats(layout, pairs: pairs, chunk: chunk) * MemoryLayout<Float>.stride <= weightBytes / 16
+  }
+
+  private static func logitFloats(_ layout: Layout, pairs: Int, chunk: Int) -> Int {
+    let floats = withUnsafePointer(to: layout.c) { lz_head_logits($0) }
+    return min(mostGroups, layout.shape.heads) * chunk * Population.tiles(pairs) * floats
+  }
+
+  private static func stateFloats(_ layout: Layout, pairs: Int) -> Int {
+    Population.tiles(pairs) * 2 * layout.shape.headSize * Tile.columns
+  }
+
+  public static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
+    let tiles = Population.tiles(pairs)
+    return Buffer<Float>.byteCount(for: threads * stateFloats(layout, pairs: pairs))
+      + Buffer<Float>.byteCount(for: logitFloats(layout, pairs: pairs, chunk: chunk))
+      + Buffer<lz_chunk>.byteCount(for: tiles)
+      + Buffer<UnsafePointer<UInt32>?>.byteCount(for: tiles * Tile.pairs)
+  }
+
+  public init(
+    _ population: Population, chunk: Int, threads: Int, instructions: Instructions, ledger: MemoryLedger
+  ) throws(MemoryError) {
+    let (layout, pairs) = (population.layout, population.pairs)
+    precondition(
+      layout.shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !population.carriesStates)
+    self.population = population
+    self.instructions = instructions
+    self.chunk = chunk
+    groups = min(Self.mostGroups, layout.shape.heads)
+    states = try Buffer(
+      count: threads * Self.stateFloats(layout, pairs: pairs), .activations, for: "the states of a head",
+      ledger: ledger)
+    logits = try Buffer(
+      count: Self.logitFloats(layout, pairs: pairs, chunk: chunk), .activations,
+      for: "the heads' parts of the logits",
+      ledger: ledger)
+    chunks = try Buffer(count: population.tiles, .activations, for: "the tiles' tasks", ledger: ledger)
+    rows = try Buffer(
+      count: population.tiles * Tile.pairs, .activations, for: "the tiles' tokens", ledger: ledger)
+  }
+
+  /// Runs all tiles over `count` tokens; adds to the population's losses. `tokens`: [S][stride] of which count + 1 are read.
+  public func run(
+    weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>, stride: Int, count: Int,
+    on pool: ThreadPool
+  ) {
+    precondition(count <= chunk, "a chunk of \(count) tokens, at most \(chunk)")
+    let (layout, tiles) = (population.layout, population.tiles)
+    for tile in 0..<tiles {
+      let row = rows.pointer + tile * Tile.pairs
+      for lane in 0..<Tile.pairs {
+        row[lane] = tokens + population.stream(ofPair: tile * Tile.pairs + lane) * stride
+      }
+      chunks[tile] = population.chunk(tile: tile, weights: weights, epsilon: epsilon, rows: row, count: count)
+    }
+    let part = logits.count / groups / chunk * count
+    let heads = layout.shape.heads
+    withUnsafePointer(to: layout.c) { c in
+      pool.run(groups) { group, thread in
+        let first = group * heads / groups
+        lz_run_heads(
+          instructions.code, c, chunks.pointer, tiles, first, (group + 1) * heads / groups - first,
+          states.pointer + thread * (states.count / pool.threads), logits.pointer + group * part,
+          population.scratch(ofThread: thread))
+      }
+      pool.run(tiles) { tile, _ in
+        lz_read_heads(instructions.code, c, chunks.pointer, tiles, tile, groups, logits.pointer)
+      }
+    }
+  }
+}
