@@ -2,12 +2,13 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define VL 8
-#define RB 4
+#define SB 1
 #define NAME(f) lz_##f##_avx2
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "population.h"
 #include "columns.h"
 #include "heads.h"
+#include "readout_gradient.h"
 #include "sequence.h"
 #include "update.h"
 #include "lstm_sweep.h"

@@ -29,29 +29,26 @@ INLINE void column_fold(const columns *t, column_sum *sums, const int tangent, v
   }
 }
 
-// p − y and h of every lane as rows: of the unperturbed model, or the means over both columns. Rows of padding lanes and of
-// marked targets are 0. The logits have become probabilities.
+// p − y and h of every pair: of the unperturbed model, or the means over both columns. 0 for padding lanes and for marked
+// targets. The logits have become probabilities.
 static void column_rows(const columns *t, int tangent, const float *h, int64_t token) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  for (int p = 0; p < LZ_LANES; p++) {
-    float *d = ch->delta + (token * ch->row_step + p) * l->delta_stride;
-    float *x = ch->input + (token * ch->row_step + p) * l->input_stride;
-    if (p >= ch->valid || (t->marked >> p & 1)) {
-      memset(d, 0, sizeof(float) * (size_t)l->delta_stride);
-      memset(x, 0, sizeof(float) * (size_t)l->input_stride);
-      continue;
-    }
+  float *delta = ch->delta + token * ch->tile_step * l->delta_tile;
+  float *input = ch->input + token * ch->tile_step * l->input_tile;
+  memset(delta, 0, sizeof(float) * (size_t)l->delta_tile);
+  memset(input, 0, sizeof(float) * (size_t)l->input_tile);
+  for (int p = 0; p < ch->valid; p++) {
+    if (t->marked >> p & 1) continue;
     for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
       const float *both = t->logits + v * LZ_COLUMNS + p;
-      d[v] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
+      delta[v * LZ_LANES + p] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
     }
-    d[t->targets[p]] -= 1.0f;
+    delta[(ptrdiff_t)t->targets[p] * LZ_LANES + p] -= 1.0f;
     for (ptrdiff_t u = 0; u < l->shape.hidden; u++) {
       const float *both = h + u * LZ_COLUMNS + p;
-      x[u] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
+      input[(u / LZ_PANEL * LZ_LANES + p) * LZ_PANEL + u % LZ_PANEL] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
     }
-    x[l->shape.hidden] = 1.0f;
   }
 }
 

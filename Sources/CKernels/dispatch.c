@@ -11,6 +11,8 @@
   void lz_read_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);          \
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, uint8_t *, float *);                                                        \
+  void lz_readout_gradient_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,  \
+                                    float *, float *);                                                               \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
@@ -86,6 +88,13 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses, hits);
   #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, hits, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const float *delta, const float *input,
+                         ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias) {
+  #define CALL(suffix) lz_readout_gradient_##suffix(layout, delta, input, tiles, block, blocks, sum, bias)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -9,7 +9,7 @@
 static tile tile_in(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   tile t = {.layout = l, .chunk = ch, .tokens = scratch};
-  scratch += head_rows * LZ_LANES;
+  scratch += head_rows * LZ_COLUMNS;
   t.token_signs = (uint16_t *)scratch;
   t.next = scratch + head_rows / 2;
   return t;

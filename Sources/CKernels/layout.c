@@ -13,8 +13,9 @@ lz_layout lz_layout_make(lz_shape s) {
   l.gate_stride = round_up(l.gates, 16);
   l.readout_blocks = (s.vocabulary + LZ_BLOCK - 1) / LZ_BLOCK;
   const ptrdiff_t rows = l.readout_blocks * LZ_BLOCK;
-  l.delta_stride = round_up(s.vocabulary, 16);
-  l.input_stride = round_up(s.hidden + 1, 16);
+  l.delta_tile = rows * LZ_LANES;
+  l.input_panels = (s.hidden + LZ_PANEL - 1) / LZ_PANEL;
+  l.input_tile = l.input_panels * LZ_LANES * LZ_PANEL;
 
   ptrdiff_t w = 0, n = 0;
   #define TAKE(total, field, count) do { l.field = total; total += round_up((count), 16); } while (0)
@@ -43,7 +44,7 @@ lz_layout lz_layout_make(lz_shape s) {
               + head_rows / 2                             // their signs
               + l.head_blocks * LZ_UNITS * LZ_COLUMNS     // a head's next h
               + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs
-              + (s.exact_readout ? (rows + rows / 4) * LZ_COLUMNS : 0); // exp of the logits, running maxima
+              + (s.exact_readout ? (rows + l.readout_blocks) * LZ_COLUMNS : 0); // powers of the logits, their references
   return l;
 }
 

@@ -1,131 +1,168 @@
 // The readout of a tile: logits in blocks, their log-sum-exp online, and for the exact gradient p − y and h of every pair.
+// Everything is in powers of two: with the references whole numbers, moving to a new one is exact.
 // Included by population.h only.
 
-typedef struct { vf maximum[2], sum[2], target[2]; } log_sum;
+#define LOG2_E 1.44269504f
+#define LOG_2 0.693147181f
 
-// Folds RB logits of both columns into the running log-sum-exp.
-INLINE void fold(const tile *t, log_sum *s, vf acc[RB][2], ptrdiff_t first, int lane, vi targets, int hit) {
+typedef struct { vf reference[SB], sum[SB], target[SB]; } log_sum;
+
+// Folds the logits of a block into the running sum of 2^(logit/log 2 − reference).
+INLINE void fold(const tile *t, log_sum *sums, const int rows, vf acc[LZ_BLOCK][SB], ptrdiff_t block, place at, vi targets) {
   #pragma clang loop unroll(full)
-  for (int sign = 0; sign < 2; sign++) {
-    vf top = s->maximum[sign];
+  for (int s = 0; s < SB; s++) {
+    vf top[4], sum[4];
     #pragma clang loop unroll(full)
-    for (int r = 0; r < RB; r++) top = at_least(top, acc[r][sign]);
-    vf sum = s->sum[sign] * exp_negative(s->maximum[sign] - top);
+    for (int r = 0; r < rows; r++) top[r % 4] = r < 4 ? acc[r][s] : at_least(acc[r][s], top[r % 4]);
+    const vf most = at_least(at_least(top[0], top[1]), at_least(top[2], top[3]));
+    const vf reference = at_least(nearest(most * splat(LOG2_E)), sums->reference[s]);
     #pragma clang loop unroll(full)
-    for (int r = 0; r < RB; r++) {
-      const vf e = exp_negative(acc[r][sign] - top);
-      sum += e;
-      if (t->shifted) store(t->shifted + (first + r) * LZ_COLUMNS + sign * LZ_LANES + lane, e);
+    for (int r = 0; r < rows; r++) {
+      const vf power = power_of_two(acc[r][s] * splat(LOG2_E) - reference);
+      sum[r % 4] = r < 4 ? power : sum[r % 4] + power;
+      if (t->powers) store(t->powers + (block * LZ_BLOCK + r) * LZ_COLUMNS + at.at + s * LZ_LANES, power);
+      sums->target[s] = targets == (vi)((int32_t)(block * LZ_BLOCK) + r) ? acc[r][s] : sums->target[s];
     }
-    if (t->shifted) store(t->maxima + first / RB * LZ_COLUMNS + sign * LZ_LANES + lane, top);
-    s->maximum[sign] = top;
-    s->sum[sign] = sum;
-    if (hit)
-      #pragma clang loop unroll(full)
-      for (int r = 0; r < RB; r++)
-        s->target[sign] = (targets == (vi)((int32_t)first + r)) ? acc[r][sign] : s->target[sign];
+    sums->sum[s] = sums->sum[s] * power_of_two(sums->reference[s] - reference) + ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    sums->reference[s] = reference;
+    if (t->references) store(t->references + block * LZ_COLUMNS + at.at + s * LZ_LANES, reference);
   }
 }
 
-// p − y of the mean of both columns, and the mean state, as rows for the readout's exact gradient.
-INLINE void emit_softmax(const tile *t, const vf normalizer[2], int lane) {
-  const ptrdiff_t rows = t->layout->readout_blocks * LZ_BLOCK;
-  for (ptrdiff_t first = 0; first < rows; first += RB) {
-    vf scale[2];
-    #pragma clang loop unroll(full)
-    for (int sign = 0; sign < 2; sign++)
-      scale[sign] = splat(0.5f) * exp_negative(load(t->maxima + first / RB * LZ_COLUMNS + sign * LZ_LANES + lane) - normalizer[sign]);
-    for (int r = 0; r < RB; r++) {
-      float *e = t->shifted + (first + r) * LZ_COLUMNS + lane;
-      store(e, load(e) * scale[0] + load(e + LZ_LANES) * scale[1]);
-    }
-  }
-}
-
-static void emit_rows(const tile *t, const float *h, const uint32_t targets[LZ_LANES], ptrdiff_t token) {
+// One block of logits.
+INLINE void read_block(const tile *t, const segment *state, const direction *d, const int perturbed, const int dense,
+                       const int rows, ptrdiff_t block, place at, vi targets, log_sum *sums) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  float *delta = ch->delta + token * ch->row_step * l->delta_stride;
-  float *input = ch->input + token * ch->row_step * l->input_stride;
-  for (int p = 0; p < LZ_LANES; p++) {
-    float *d = delta + p * l->delta_stride, *x = input + p * l->input_stride;
-    if (p >= ch->valid || t->marked >> p & 1) {
-      memset(d, 0, sizeof(float) * (size_t)l->delta_stride);
-      memset(x, 0, sizeof(float) * (size_t)l->input_stride);
+  const float *w = ch->weights + l->w_readout + block * state->count * LZ_BLOCK;
+  const float *bias = ch->weights + l->w_readout_bias + block * LZ_BLOCK;
+  vf acc[LZ_BLOCK][SB];
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    const ptrdiff_t v = block * LZ_BLOCK + r;
+    for (int s = 0; s < SB; s++) {
+      acc[r][s] = splat(bias[r]);
+      if (!perturbed) continue;
+      acc[r][s] += negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_readout_bias + v], at.lane);
+      acc[r][s] += direction_start(d, dense, v, at, s);
     }
   }
-  // 4 × 4 transposes from [row][16 of 32] to [pair][row]
-  for (int p = 0; p < LZ_LANES; p += 4) {
-    if (p >= ch->valid) break;
-    for (ptrdiff_t v = 0; v < l->shape.vocabulary; v += 4) {
-      const float *from = t->shifted + v * LZ_COLUMNS + p;
-      v4 out[4] = {load4(from), load4(from + LZ_COLUMNS), load4(from + 2 * LZ_COLUMNS), load4(from + 3 * LZ_COLUMNS)};
-      transpose4(out);
-      for (int i = 0; i < 4; i++)
-        if (p + i < ch->valid && !(t->marked >> (p + i) & 1)) store4(delta + (p + i) * l->delta_stride + v, out[i]);
-    }
-    for (int i = 0; i < 4 && p + i < ch->valid; i++) {
-      if (t->marked >> (p + i) & 1) continue;
-      delta[(p + i) * l->delta_stride + targets[p + i]] -= 1.0f;
-      float *x = input + (p + i) * l->input_stride;
-      for (ptrdiff_t u = 0; u < l->shape.hidden; u++)
-        x[u] = 0.5f * (h[u * LZ_COLUMNS + p + i] + h[u * LZ_COLUMNS + LZ_LANES + p + i]);
-      x[l->shape.hidden] = 1.0f;
+  if (perturbed && dense)
+    dense_product(w, rows, ch->signs + l->s_readout_column + block * state->count * LZ_BLOCK, state, 1, t->twice, at, acc);
+  else
+    shared_product(w, rows, state, 1, at, acc);
+  fold(t, sums, rows, acc, block, at, targets);
+}
+
+// What a tile's readout leaves: for each of the 32 columns the final reference and 1/(2·sum).
+typedef struct { float reference[LZ_COLUMNS], share[LZ_COLUMNS]; } shares;
+
+INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ_LANES], const int perturbed,
+                        const int dense, shares *out) {
+  const lz_layout *l = t->layout;
+  const lz_chunk *ch = t->chunk;
+  const segment state = {h, l->shape.hidden};
+  const ptrdiff_t last = l->readout_blocks - 1;
+  EACH_PLACE(at) {
+    direction d = {.row_signs = ch->signs + l->s_readout_row, .twice = t->twice};
+    if (perturbed) prepare(&d, ch->signs + l->s_readout_column, dense, ch->epsilon, &state, 1, at, t->twice);
+    vi rows;
+    for (int i = 0; i < VL; i++) rows[i] = (int32_t)targets[at.lane + i];
+    log_sum sums;
+    for (int s = 0; s < SB; s++) sums.reference[s] = splat(-4096.0f), sums.sum[s] = sums.target[s] = splat(0);
+    for (ptrdiff_t block = 0; block < last; block++) read_block(t, &state, &d, perturbed, dense, 12, block, at, rows, &sums);
+    const ptrdiff_t rest = l->shape.vocabulary - last * LZ_BLOCK;
+    if (rest <= 4) read_block(t, &state, &d, perturbed, dense, 4, last, at, rows, &sums);
+    else if (rest <= 8) read_block(t, &state, &d, perturbed, dense, 8, last, at, rows, &sums);
+    else read_block(t, &state, &d, perturbed, dense, 12, last, at, rows, &sums);
+    for (int s = 0; s < SB; s++) {
+      const int column = at.at + s * LZ_LANES;
+      const vf loss = (sums.reference[s] * splat(LOG_2) + log_positive(sums.sum[s])) - sums.target[s];
+      vd total;
+      __builtin_memcpy(&total, ch->loss + column, sizeof total);
+      total += __builtin_convertvector(masked(loss, (uint16_t)~t->marked, at.lane), vd);
+      __builtin_memcpy(ch->loss + column, &total, sizeof total);
+      __builtin_memcpy(out->reference + column, &sums.reference[s], sizeof loss);
+      const vf share = splat(0.5f) / sums.sum[s];
+      __builtin_memcpy(out->share + column, &share, sizeof share);
     }
   }
 }
 
-// Logits in blocks, log-sum-exp online, the loss of every column.
+static void NAME(read_exact)(const tile *t, const float *h, const uint32_t *targets, shares *out) { read_blocks(t, h, targets, 0, 0, out); }
+static void NAME(read_rank_one)(const tile *t, const float *h, const uint32_t *targets, shares *out) { read_blocks(t, h, targets, 1, 0, out); }
+static void NAME(read_dense)(const tile *t, const float *h, const uint32_t *targets, shares *out) { read_blocks(t, h, targets, 1, 1, out); }
+
+// The pairs that exist and have a target to predict; those of the others are zeros.
+INLINE uint16_t predicted(const tile *t) {
+  return (uint16_t)((1u << t->chunk->valid) - 1) & (uint16_t)~t->marked;
+}
+
+// p − y of the mean of both columns of every pair.
+static void emit_delta(const tile *t, const shares *shares, const uint32_t targets[LZ_LANES], float *delta) {
+  const lz_layout *l = t->layout;
+  const uint16_t kept = predicted(t);
+  const ptrdiff_t rows = (l->shape.vocabulary + 3) / 4 * 4;
+  for (int lane = 0; lane < LZ_LANES; lane += VL) {
+    vf reference[2], share[2];
+    for (int s = 0; s < 2; s++) {
+      __builtin_memcpy(&reference[s], shares->reference + s * LZ_LANES + lane, sizeof reference[s]);
+      __builtin_memcpy(&share[s], shares->share + s * LZ_LANES + lane, sizeof share[s]);
+    }
+    for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK) {
+      vf scale[2];
+      for (int s = 0; s < 2; s++)
+        scale[s] = share[s] * power_of_two(load(t->references + first / LZ_BLOCK * LZ_COLUMNS + s * LZ_LANES + lane) - reference[s]);
+      const ptrdiff_t end = first + LZ_BLOCK < rows ? first + LZ_BLOCK : rows;
+      for (ptrdiff_t row = first; row < end; row++) {
+        const float *power = t->powers + row * LZ_COLUMNS + lane;
+        store(delta + row * LZ_LANES + lane, masked(load(power) * scale[0] + load(power + LZ_LANES) * scale[1], kept, lane));
+      }
+    }
+  }
+  memset(delta + rows * LZ_LANES, 0, sizeof(float) * (size_t)(l->delta_tile - rows * LZ_LANES));
+  for (int p = 0; p < LZ_LANES; p++)
+    if (kept >> p & 1) delta[targets[p] * LZ_LANES + p] -= 1.0f;
+}
+
+// The mean state of every pair, or that of its + column, units contiguous: 4 × 4 transposes from [unit][16 of 32].
+INLINE void emit_input(const tile *t, const float *h, float *input, const int mean) {
+  const lz_layout *l = t->layout;
+  const ptrdiff_t hidden = l->shape.hidden, panel = LZ_LANES * LZ_PANEL;
+  const uint16_t kept = predicted(t);
+  for (ptrdiff_t u = 0; u < l->input_panels * LZ_PANEL; u += 4) {
+    float *to = input + u / LZ_PANEL * panel + u % LZ_PANEL;
+    for (int p = 0; p < LZ_LANES; p += 4) {
+      v4 out[4];
+      for (int i = 0; i < 4; i++) {
+        const float *from = h + (u + i) * LZ_COLUMNS + p;
+        if (u + i >= hidden) out[i] = (v4)(0.0f);
+        else out[i] = mean ? (v4)(0.5f) * (load4(from) + load4(from + LZ_LANES)) : load4(from);
+      }
+      transpose4(out);
+      for (int i = 0; i < 4; i++) store4(to + (p + i) * LZ_PANEL, kept >> (p + i) & 1 ? out[i] : (v4)(0.0f));
+    }
+  }
+}
+
+// The loss of every column, and what the exact gradient needs.
 static void read_out(const tile *t, const float *h, const uint32_t targets[LZ_LANES], ptrdiff_t token) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const int dense = l->shape.dense, perturbed = !l->shape.exact_readout;
-  const ptrdiff_t inputs = l->shape.hidden;
-  const segment state = {h, inputs};
-  const uint16_t *bias_signs = ch->signs + l->s_readout_bias;
-  const vf epsilon = splat(ch->epsilon);
-  if (t->marked == 0xffff) {
-    if (t->shifted) emit_rows(t, h, targets, token);
+  shares shares;
+  const int asked = t->marked != 0xffff; // whether anybody looks at the logits
+  if (!l->shape.exact_readout) {
+    if (asked) (l->shape.dense ? NAME(read_dense) : NAME(read_rank_one))(t, h, targets, &shares);
     return;
   }
-
-  for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    direction d = {.row_signs = ch->signs + l->s_readout_row, .twice = t->twice};
-    if (perturbed) prepare(&d, ch->signs + l->s_readout_column, dense, ch->epsilon, &state, 1, lane, t->twice);
-    vi target_rows;
-    for (int i = 0; i < VL; i++) target_rows[i] = (int32_t)targets[lane + i];
-    log_sum s = {{splat(-1e30f), splat(-1e30f)}, {splat(0), splat(0)}, {splat(0), splat(0)}};
-    for (ptrdiff_t block = 0; block < l->readout_blocks; block++) {
-      const float *w = ch->weights + l->w_readout + block * inputs * LZ_BLOCK;
-      const float *bias = ch->weights + l->w_readout_bias + block * LZ_BLOCK;
-      int hit = 0;
-      for (int i = 0; i < VL; i++) hit |= (uint32_t)(targets[lane + i] - (uint32_t)(block * LZ_BLOCK)) < LZ_BLOCK;
-      d.block_signs = ch->signs + l->s_readout_column + block * inputs * LZ_BLOCK;
-      #pragma clang loop unroll(full)
-      for (int row = 0; row < LZ_BLOCK; row += RB) {
-        vf acc[RB][2];
-        #pragma clang loop unroll(full)
-        for (int r = 0; r < RB; r++) {
-          if (perturbed) {
-            const ptrdiff_t v = block * LZ_BLOCK + row + r;
-            start_row(&d, dense, splat(bias[row + r]), negated(epsilon, bias_signs[v], lane), (int)v, lane, acc[r]);
-          } else {
-            acc[r][0] = acc[r][1] = splat(bias[row + r]);
-          }
-        }
-        shared_product(w, row, &state, 1, lane, acc);
-        if (perturbed && dense) dense_product(&d, row, inputs, lane, acc);
-        fold(t, &s, acc, block * LZ_BLOCK + row, lane, target_rows, hit);
-      }
-    }
-    vf normalizer[2];
-    for (int sign = 0; sign < 2; sign++) {
-      normalizer[sign] = s.maximum[sign] + log_positive(s.sum[sign]);
-      const vf loss = normalizer[sign] - s.target[sign];
-      double *total = ch->loss + sign * LZ_LANES + lane;
-      for (int i = 0; i < VL; i++) total[i] += t->marked >> (lane + i) & 1 ? 0.0 : (double)loss[i];
-    }
-    if (t->shifted) emit_softmax(t, normalizer, lane);
+  float *delta = ch->delta + token * ch->tile_step * l->delta_tile;
+  float *input = ch->input + token * ch->tile_step * l->input_tile;
+  if (!asked) {
+    memset(delta, 0, sizeof(float) * (size_t)l->delta_tile);
+    memset(input, 0, sizeof(float) * (size_t)l->input_tile);
+    return;
   }
-  if (t->shifted) emit_rows(t, h, targets, token);
+  NAME(read_exact)(t, h, targets, &shares);
+  emit_delta(t, &shares, targets, delta);
+  emit_input(t, h, input, 1);
 }

@@ -104,8 +104,8 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   double *h = malloc(sizeof(double) * (size_t)(2 * n + V)), *cell = h + n, *logits = cell + n;
   if (l->shape.exact_readout && ch->loss)
     for (int64_t t = 0; t < ch->count; t++) {
-      memset(ch->delta + t * ch->row_step * l->delta_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->delta_stride));
-      memset(ch->input + t * ch->row_step * l->input_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->input_stride));
+      memset(ch->delta + t * ch->tile_step * l->delta_tile, 0, sizeof(float) * (size_t)l->delta_tile);
+      memset(ch->input + t * ch->tile_step * l->input_tile, 0, sizeof(float) * (size_t)l->input_tile);
     }
   for (int col = 0; col < LZ_COLUMNS; col++) {
     const int pair = col % LZ_LANES;
@@ -122,11 +122,11 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       if (!ch->loss || target & LZ_MARK) continue;
       ch->loss[col] += softmax(logits, V, target);
       if (!l->shape.exact_readout || pair >= ch->valid) continue;
-      float *delta = ch->delta + (t * ch->row_step + pair) * l->delta_stride;
-      float *input = ch->input + (t * ch->row_step + pair) * l->input_stride;
-      for (ptrdiff_t v = 0; v < V; v++) delta[v] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
-      for (ptrdiff_t k = 0; k < H; k++) input[k] += (float)(0.5 * h[(l->shape.layers - 1) * l->units + k]);
-      input[H] = 1;
+      float *delta = ch->delta + t * ch->tile_step * l->delta_tile + pair;
+      float *input = ch->input + t * ch->tile_step * l->input_tile + pair * LZ_PANEL;
+      for (ptrdiff_t v = 0; v < V; v++) delta[v * LZ_LANES] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
+      for (ptrdiff_t k = 0; k < H; k++)
+        input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] += (float)(0.5 * h[(l->shape.layers - 1) * l->units + k]);
     }
     for (int layer = 0; layer < l->shape.layers; layer++)
       for (ptrdiff_t u = 0; u < H; u++) {

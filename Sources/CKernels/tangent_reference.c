@@ -102,11 +102,10 @@ static void read_out(const column *c, const dual *top, uint32_t target, int64_t 
   ch->loss[c->pair] += most + log(sum) - logits[target].v;
   ch->loss[c->pair + LZ_LANES] += slope - logits[target].d;
   if (l->shape.exact_readout && c->pair < ch->valid) {
-    float *delta = ch->delta + (token * ch->row_step + c->pair) * l->delta_stride;
-    float *input = ch->input + (token * ch->row_step + c->pair) * l->input_stride;
-    for (ptrdiff_t v = 0; v < V; v++) delta[v] = (float)(exp(logits[v].v - most) / sum - (v == (ptrdiff_t)target));
-    for (ptrdiff_t k = 0; k < H; k++) input[k] = (float)top[k].v;
-    input[H] = 1;
+    float *delta = ch->delta + token * ch->tile_step * l->delta_tile + c->pair;
+    float *input = ch->input + token * ch->tile_step * l->input_tile + c->pair * LZ_PANEL;
+    for (ptrdiff_t v = 0; v < V; v++) delta[v * LZ_LANES] = (float)(exp(logits[v].v - most) / sum - (v == (ptrdiff_t)target));
+    for (ptrdiff_t k = 0; k < H; k++) input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] = (float)top[k].v;
   }
   free(logits);
 }
@@ -116,8 +115,8 @@ void lz_run_tangent_reference(const lz_layout *l, const lz_chunk *ch, int with_r
   dual *h = malloc(sizeof(dual) * (size_t)(2 * n + H)), *cell = h + n, *next = cell + n;
   if (l->shape.exact_readout && with_readout)
     for (int64_t t = 0; t < ch->count; t++) {
-      memset(ch->delta + t * ch->row_step * l->delta_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->delta_stride));
-      memset(ch->input + t * ch->row_step * l->input_stride, 0, sizeof(float) * (size_t)(LZ_LANES * l->input_stride));
+      memset(ch->delta + t * ch->tile_step * l->delta_tile, 0, sizeof(float) * (size_t)l->delta_tile);
+      memset(ch->input + t * ch->tile_step * l->input_tile, 0, sizeof(float) * (size_t)l->input_tile);
     }
   for (int pair = 0; pair < LZ_LANES; pair++) {
     const column c = {l, ch, pair};

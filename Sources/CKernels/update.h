@@ -63,7 +63,7 @@ void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gr
   }
 }
 
-#define CHAINS (2 * RB < 8 ? 8 : 2 * RB)
+#define CHAINS (LZ_BLOCK * SB)
 double NAME(fma_rounds)(int64_t rounds) {
   vf acc[CHAINS];
   for (int i = 0; i < CHAINS; i++) acc[i] = splat(1.0f + (float)i);

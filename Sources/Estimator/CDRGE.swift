@@ -108,7 +108,7 @@ public final class CDRGE: GradientEstimator {
   public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
     let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
     let bytesPerToken =
-      Population.tiles(pairs) * Tile.pairs * layout.readoutRowFloats * MemoryLayout<Float>.stride
+      Population.tiles(pairs) * layout.readoutTileFloats * MemoryLayout<Float>.stride
     let most = exactReadout ? max(1, min(256, (4 << 20) / bytesPerToken)) : 256
     return min(window ?? most, most)
   }
@@ -148,7 +148,9 @@ public final class CDRGE: GradientEstimator {
     }
     readout =
       configuration.exactReadout
-      ? try ReadoutGradient(layout, pairs: configuration.pairs, chunk: configuration.chunk, ledger: ledger)
+      ? try ReadoutGradient(
+        layout, pairs: configuration.pairs, chunk: configuration.chunk, instructions: instructions,
+        ledger: ledger)
       : nil
     coefficients = try Buffer(
       count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)

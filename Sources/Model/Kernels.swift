@@ -28,6 +28,18 @@ public enum Instructions: String, CaseIterable, Sendable {
 }
 
 extension Instructions {
+  /// Adds Σ (p − y)·hᵀ over `tiles` tiles times tokens to `sum` [V padded][H padded], and Σ (p − y) to `bias`
+  /// [V padded][16], for some of the blocks of 12 rows.
+  package func readoutGradient(
+    _ layout: Layout, _ rows: ReadoutRows, tiles: Int, blocks: Range<Int>, sum: UnsafeMutablePointer<Float>,
+    bias: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: layout.c) {
+      lz_readout_gradient(
+        code, $0, rows.delta, rows.input, tiles, blocks.lowerBound, blocks.count, sum, bias)
+    }
+  }
+
   /// ±coefficients (±1 if nil) of one tile's pairs for `rows` sign words, 0 for pairs without their bit in `seen`;
   /// rows of `out` are `stride` floats apart.
   package func expandSigns(

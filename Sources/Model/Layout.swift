@@ -24,8 +24,12 @@ public struct Layout: Sendable {
   /// Floats of the states of a tile, [L][h, c][paddedUnits][32].
   package var stateFloats: Int { c.state }
   package var paddedUnits: Int { c.units }
-  package var deltaStride: Int { c.delta_stride }
-  package var inputStride: Int { c.input_stride }
+  /// The exact readout's p − y and h of one tile and token, in floats.
+  package var deltaTile: Int { c.delta_tile }
+  package var inputTile: Int { c.input_tile }
+  /// Rows of the readout, and units, with what pads them to whole blocks and panels.
+  package var paddedVocabulary: Int { c.readout_blocks * Tile.blockRows }
+  package var paddedInputs: Int { c.input_panels * Int(LZ_PANEL) }
   package var signsPerTile: Int { c.signs }
   package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
   package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
@@ -42,8 +46,8 @@ public struct Layout: Sendable {
     }
   }
 
-  /// Rows that the exact readout's gradient takes for one pair and token, in floats: p − y, and the state.
-  package var readoutRowFloats: Int { exactReadout ? c.delta_stride + c.input_stride : 0 }
+  /// What the exact readout's gradient takes of one tile and token, in floats.
+  package var readoutTileFloats: Int { exactReadout ? c.delta_tile + c.input_tile : 0 }
 
   /// The gate rows of a head: in the model's order, and where they begin in the kernels', which pad each head.
   package func gates(ofHead head: Int) -> (rows: Range<Int>, packed: Int) {

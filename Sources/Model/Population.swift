@@ -117,8 +117,8 @@ public final class Population {
       var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
       chunk.state = state
       if !withReadout { chunk.loss = nil }
-      chunk.delta = readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride }
-      chunk.input = readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride }
+      chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }
+      chunk.input = readout.map { $0.input + tile * layout.c.input_tile }
       let room = scratch.pointer + thread * Self.scratchStride(layout)
       withUnsafePointer(to: layout.c) {
         switch mode {
@@ -142,7 +142,7 @@ public final class Population {
     chunk.loss = losses.pointer + tile * Tile.columns
     chunk.seen = seen.pointer + tile * layout.shape.vocabularySize
     chunk.valid = Int32(min(Tile.pairs, pairs - tile * Tile.pairs))
-    chunk.row_step = tiles * Tile.pairs
+    chunk.tile_step = tiles
     return chunk
   }
 
@@ -242,7 +242,7 @@ public final class Population {
   }
 }
 
-/// Room for the exact readout's rows: [K · T·16][delta_stride] and [K · T·16][input_stride].
+/// Room for what the exact readout's gradient is made of: p − y as [K][T][V padded][16 pairs] and h as [K][T][panels][16 pairs][32 units].
 public struct ReadoutRows {
   public var delta: UnsafeMutablePointer<Float>
   public var input: UnsafeMutablePointer<Float>

@@ -47,9 +47,9 @@ extension Population {
       chunk.loss = losses.pointer + tile * Tile.columns
       chunk.seen = seen.pointer + first * vocabulary
       chunk.valid = Int32(Self.forwardRows(tile: tile, pairs: pairs, beside))
-      chunk.delta = readout.map { $0.delta + tile * Tile.pairs * layout.c.delta_stride }
-      chunk.input = readout.map { $0.input + tile * Tile.pairs * layout.c.input_stride }
-      chunk.row_step = Self.forwardTiles(pairs: pairs, beside) * Tile.pairs
+      chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }
+      chunk.input = readout.map { $0.input + tile * layout.c.input_tile }
+      chunk.tile_step = Self.forwardTiles(pairs: pairs, beside)
       var second = lz_second()
       second.signs = UnsafePointer(signs.pointer + other * layout.c.signs)
       second.epsilon = beside == .nextTile ? epsilon : 0

@@ -94,7 +94,7 @@ struct EstimatorMemoryTests {
       let shape = ModelShape(vocabularySize: vocabulary, hiddenSize: hidden)
       let layout = Layout(shape, kind: .rank1, exactReadout: true)
       let chunk = CDRGE.chunk(for: shape, pairs: pairs, exactReadout: true, window: nil)
-      let row = (pairs + 15) / 16 * 16 * layout.readoutRowFloats * 4
+      let row = (pairs + 15) / 16 * layout.readoutTileFloats * 4
       #expect(chunk >= 1 && chunk <= 256)
       #expect(chunk == 1 || chunk * row <= 4 << 20)
       #expect(chunk == 256 || (chunk + 1) * row > 4 << 20)

@@ -45,7 +45,7 @@ static double tolerance_of(const lz_layout *l, int64_t count) {
 typedef struct {
   lz_chunk chunk;
   const uint32_t *rows[LZ_LANES];
-  ptrdiff_t out_rows;
+  ptrdiff_t out_tiles;
 } run;
 
 // Everything that a chunk writes is new memory; what it reads is `from`'s.
@@ -56,8 +56,8 @@ static run run_like(const lz_layout *l, const run *from, const float *state) {
   r.chunk.seen = words(l->shape.vocabulary);
   for (int i = 0; i < LZ_COLUMNS; i++) r.chunk.loss[i] = 0;
   memset(r.chunk.seen, 0, sizeof(uint16_t) * (size_t)l->shape.vocabulary);
-  r.chunk.delta = l->shape.exact_readout ? floats(r.out_rows * l->delta_stride) : NULL;
-  r.chunk.input = l->shape.exact_readout ? floats(r.out_rows * l->input_stride) : NULL;
+  r.chunk.delta = l->shape.exact_readout ? floats(r.out_tiles * l->delta_tile) : NULL;
+  r.chunk.input = l->shape.exact_readout ? floats(r.out_tiles * l->input_tile) : NULL;
   return r;
 }
 
@@ -73,14 +73,13 @@ static void compare(const lz_layout *l, const run *fast, const run *exact, const
   for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++)
     expect_near("seen", v, fast->chunk.seen[v], exact->chunk.seen[v], 0);
   if (!l->shape.exact_readout) return;
-  for (int64_t t = 0; t < s->count; t++)
-    for (int pair = 0; pair < LZ_LANES; pair++) {
-      const ptrdiff_t row = t * fast->chunk.row_step + pair;
-      expect_floats("p − y", fast->chunk.delta + row * l->delta_stride, exact->chunk.delta + row * l->delta_stride,
-                    l->shape.vocabulary, tolerance);
-      expect_floats("h", fast->chunk.input + row * l->input_stride, exact->chunk.input + row * l->input_stride,
-                    pair < s->valid ? l->shape.hidden + 1 : l->shape.hidden, tolerance);
-    }
+  for (int64_t t = 0; t < s->count; t++) {
+    const ptrdiff_t tile = t * fast->chunk.tile_step;
+    expect_floats("p − y", fast->chunk.delta + tile * l->delta_tile, exact->chunk.delta + tile * l->delta_tile,
+                  l->delta_tile, tolerance);
+    expect_floats("h", fast->chunk.input + tile * l->input_tile, exact->chunk.input + tile * l->input_tile,
+                  l->input_tile, tolerance);
+  }
 }
 
 static void check_chunk(const size *s, int dense, int exact_readout, int same) {
@@ -88,8 +87,8 @@ static void check_chunk(const size *s, int dense, int exact_readout, int same) {
   uint16_t *signs = words(l.signs);
   fill_words(signs, l.signs);
   run from = {.chunk = {.weights = random_weights(&l), .signs = signs, .epsilon = 0.1f, .count = s->count,
-                        .valid = s->valid, .row_step = 3 * LZ_LANES},
-              .out_rows = (s->count - 1) * 3 * LZ_LANES + LZ_LANES};
+                        .valid = s->valid, .tile_step = 3},
+              .out_tiles = (s->count - 1) * 3 + 1};
   for (int p = 0; p < LZ_LANES; p++) {
     uint32_t *row = tokens(s->count + 1);
     fill_tokens(row, s->count + 1, (uint32_t)s->vocabulary);
@@ -136,7 +135,38 @@ static void check_heads(const size *s, int carried) {
   release_all();
 }
 
+// Σ (p − y)·hᵀ against plain loops, of the middle blocks only.
+static void check_gradient(const size *s) {
+  const lz_layout l = layout_of(s, 0, 1);
+  const ptrdiff_t tiles = 3 * s->count, width = l.input_panels * LZ_PANEL, rows = l.readout_blocks * LZ_BLOCK;
+  const ptrdiff_t block = l.readout_blocks / 3, blocks = l.readout_blocks - block;
+  const float *delta = random_floats(tiles * l.delta_tile, 1), *input = random_floats(tiles * l.input_tile, 1);
+  float *sum = floats(rows * width), *bias = floats(rows * LZ_LANES);
+  memset(sum, 0, sizeof(float) * (size_t)(rows * width));
+  memset(bias, 0, sizeof(float) * (size_t)(rows * LZ_LANES));
+  lz_readout_gradient(instructions, &l, delta, input, tiles, block, blocks, sum, bias);
+  const double tolerance = 1e-6 * (double)(tiles * LZ_LANES);
+  for (ptrdiff_t row = block * LZ_BLOCK; row < rows; row++) {
+    for (ptrdiff_t u = 0; u < width; u++) {
+      double expected = 0;
+      for (ptrdiff_t k = 0; k < tiles * LZ_LANES; k++)
+        expected += (double)delta[k / LZ_LANES * l.delta_tile + row * LZ_LANES + k % LZ_LANES]
+                    * (double)input[k / LZ_LANES * l.input_tile + (u / LZ_PANEL * LZ_LANES + k % LZ_LANES) * LZ_PANEL + u % LZ_PANEL];
+      expect_near("readout's gradient", row * width + u, sum[row * width + u], expected, tolerance);
+    }
+    double total = 0, expected = 0;
+    for (int p = 0; p < LZ_LANES; p++) {
+      total += (double)bias[row * LZ_LANES + p];
+      for (ptrdiff_t t = 0; t < tiles; t++) expected += (double)delta[t * l.delta_tile + row * LZ_LANES + p];
+    }
+    expect_near("bias of the readout's gradient", row, total, expected, tolerance);
+  }
+  for (ptrdiff_t i = 0; i < block * LZ_BLOCK * width; i++) expect_near("rows before", i, sum[i], 0, 0);
+  release_all();
+}
+
 void check_population(void) {
+  for (int i = 0; i < COUNT(sizes); i++) check_gradient(&sizes[i]);
   for (int i = 0; i < COUNT(sizes); i++)
     for (int variant = 0; variant < 8; variant++) check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
   for (int i = 0; i < COUNT(sizes); i++)

@@ -71,8 +71,10 @@ final class PopulationUnderTest {
   let population: Population
   var tokens: [UInt32]
   var epsilon: Float = 0.1
-  private(set) var delta: [Float]
-  private(set) var input: [Float]
+  private let deltaRows: Buffer<Float>
+  private let inputRows: Buffer<Float>
+  var delta: [Float] { deltaRows.array }
+  var input: [Float] { inputRows.array }
 
   init(_ layout: Layout, pairs: Int, threads: Int = 1, instructions: Instructions, seed: UInt64) throws {
     self.layout = layout
@@ -80,9 +82,12 @@ final class PopulationUnderTest {
       layout, pairs: pairs, streams: pairs, threads: threads, instructions: instructions,
       ledger: MemoryLedger())
     tokens = []
-    let rows = Self.tokenStride * population.tiles * Tile.pairs
-    delta = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.deltaStride : 0)
-    input = Array(repeating: .nan, count: layout.exactReadout ? rows * layout.inputStride : 0)
+    let tiles = layout.exactReadout ? Self.tokenStride * population.tiles : 0
+    deltaRows = try Buffer(
+      count: tiles * layout.deltaTile, .activations, for: "p − y", ledger: MemoryLedger())
+    inputRows = try Buffer(count: tiles * layout.inputTile, .activations, for: "h", ledger: MemoryLedger())
+    deltaRows.elements.update(repeating: .nan)
+    inputRows.elements.update(repeating: .nan)
     fill(seed: seed)
   }
 
@@ -103,29 +108,24 @@ final class PopulationUnderTest {
   ) {
     var first = start
     for count in chunks {
-      let row = (first - start) * population.tiles * Tile.pairs
+      let before = (first - start) * population.tiles
       tokens.withUnsafeBufferPointer { tokens in
-        delta.withUnsafeMutableBufferPointer { delta in
-          input.withUnsafeMutableBufferPointer { input in
-            let rows =
-              layout.exactReadout
-              ? ReadoutRows(
-                delta: delta.baseAddress! + row * layout.deltaStride,
-                input: input.baseAddress! + row * layout.inputStride)
-              : nil
-            let from = tokens.baseAddress! + first
-            let tile = { (tile: Int, thread: Int) in
-              self.population.run(
-                tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
-                stride: Self.tokenStride, count: count, readout: rows, mode: mode,
-                withReadout: withReadout)
-            }
-            if let pool {
-              pool.run(population.tiles, tile)
-            } else {
-              for number in 0..<population.tiles { tile(number, 0) }
-            }
-          }
+        let rows =
+          layout.exactReadout
+          ? ReadoutRows(
+            delta: deltaRows.pointer + before * layout.deltaTile,
+            input: inputRows.pointer + before * layout.inputTile)
+          : nil
+        let from = tokens.baseAddress! + first
+        let tile = { (tile: Int, thread: Int) in
+          self.population.run(
+            tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
+            stride: Self.tokenStride, count: count, readout: rows, mode: mode, withReadout: withReadout)
+        }
+        if let pool {
+          pool.run(population.tiles, tile)
+        } else {
+          for number in 0..<population.tiles { tile(number, 0) }
         }
       }
       first += count

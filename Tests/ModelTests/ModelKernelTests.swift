@@ -110,12 +110,8 @@ struct ModelKernelTests {
       let actual = try run(instructions)
       let worst = [
         "losses": lossError(actual, expected), "states": stateError(actual, expected),
-        "delta": rowError(
-          test, actual.delta, expected.delta, width: test.shape.vocabularySize,
-          stride: test.layout.deltaStride),
-        "input": rowError(
-          test, actual.input, expected.input, width: test.shape.hiddenSize + 1,
-          stride: test.layout.inputStride),
+        "delta": rowError(test, actual.delta, expected.delta, size: test.layout.deltaTile) { $0 % 16 },
+        "input": rowError(test, actual.input, expected.input, size: test.layout.inputTile) { $0 / 32 % 16 },
       ]
       for (what, error) in worst {
         #expect(
@@ -139,18 +135,15 @@ struct ModelKernelTests {
     }
   }
 
-  /// Rows of the chunk's tokens; those of padding lanes must be exactly zero.
-  private func rowError(_ test: KernelCase, _ a: [Float], _ b: [Float], width: Int, stride: Int) -> Double {
+  /// What one tile hands out of each token of the chunk; that of padding lanes must be exactly zero. `pair`: whose the
+  /// element with an index is.
+  private func rowError(
+    _ test: KernelCase, _ a: [Float], _ b: [Float], size: Int, pair: (Int) -> Int
+  ) -> Double {
     guard test.exact else { return 0 }
-    var worst = 0.0
-    for row in 0..<test.tokens * 16 {
-      for i in 0..<width {
-        let (x, y) = (a[row * stride + i], b[row * stride + i])
-        if row % 16 >= test.pairs, x != 0 { return .infinity }
-        worst = largest(worst, Double(x) - Double(y))
-      }
+    return (0..<test.tokens * size).reduce(0) { worst, i in
+      pair(i) >= test.pairs && a[i] != 0 ? .infinity : largest(worst, Double(a[i]) - Double(b[i]))
     }
-    return worst
   }
 
   /// NaN counts as infinitely wrong.

@@ -20,6 +20,7 @@
 #define LZ_COLUMNS 32 // columns of a tile
 #define LZ_BLOCK 12   // packed rows of a block: three units × four gates
 #define LZ_UNITS 3
+#define LZ_PANEL 32 // units that lie together where the exact readout's gradient is summed
 #define LZ_MAX_LAYERS 16
 
 // A token is an id and a mark. A marked token is read like any other, but nobody has to predict it: as a target it has no
@@ -63,8 +64,9 @@ typedef struct {
 
   ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then c [units][32]
   ptrdiff_t scratch;      // floats of one thread's scratch
-  ptrdiff_t delta_stride; // row of the exact readout's p − y: V rounded up to 16
-  ptrdiff_t input_stride; // row of the exact readout's h with a 1 behind it: H + 1 rounded up to 16
+  // The exact readout, of one tile and token, in floats: p − y as [readout_blocks · 12][16], and h as
+  // [input_panels][16][32 units], both means over the two columns of a pair.
+  ptrdiff_t delta_tile, input_panels, input_tile;
 } lz_layout;
 
 lz_layout lz_layout_make(lz_shape shape);
@@ -85,9 +87,9 @@ typedef struct {
   double *loss;              // [32] the losses of the columns in nats, added to; null: only the states go on
   uint16_t *seen;            // [V] bit p is set once pair p has read the token; null if nobody asks
   int32_t valid;             // pairs of this tile that are real; the lanes beyond are padding
-  float *delta;              // exact readout: rows (t · row_step + pair) of delta_stride floats
-  float *input;              // likewise, of input_stride floats
-  ptrdiff_t row_step;        // rows between one token and the next: pairs of the whole population
+  float *delta;              // exact readout: token t's is at t · tile_step · delta_tile,
+  float *input;              // and at t · tile_step · input_tile
+  ptrdiff_t tile_step;       // tiles of the whole population
 } lz_chunk;
 
 void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, float *scratch);
@@ -128,6 +130,13 @@ void lz_read_heads(lz_instructions instructions, const lz_layout *layout, const 
 void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
 ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
+
+// The exact readout's gradient: adds Σ (p − y)·hᵀ over `tiles` (tiles times tokens) to sum [readout_blocks · 12]
+// [input_panels · 32] and Σ (p − y) to bias [readout_blocks · 12][16], whose columns are for the caller to add up; for
+// `blocks` blocks of 12 rows from `block`. Every element is one chain in the order of tiles and pairs: any split of the
+// tiles over calls, or of the blocks over threads, gives the same bits.
+void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, const float *delta, const float *input,
+                         ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias);
 
 // Signs of one tile as floats: out[row · out_stride + p] = ±coefficients[p] for each of `rows` words, 0 where the bit of
 // `seen` (one word a row) is not set. `coefficients` null: ±1; `seen` null: all. `coefficients` are 16 aligned floats.
