@@ -57,11 +57,17 @@ struct MemoryLedgerTests {
 
   @Test("The resident set is read from the kernel and grows with touched memory")
   func residentSet() throws {
-    let before = try #require(ResidentSet.read())
-    let buffer = try Buffer<UInt8>(count: 64 << 20, .stream, for: "a test", ledger: MemoryLedger())
-    buffer.elements.update(repeating: 1)
-    let after = try #require(ResidentSet.read())
-    #expect(after.current - before.current > 48 << 20)
-    #expect(after.peak >= after.current)
+    // Other tests run in this process, and may give back memory meanwhile.
+    var growth = 0
+    for _ in 0..<10 where growth <= 48 << 20 {
+      let before = try #require(ResidentSet.read())
+      let buffer = try Buffer<UInt8>(count: 64 << 20, .stream, for: "a test", ledger: MemoryLedger())
+      buffer.elements.update(repeating: 1)
+      let after = try #require(ResidentSet.read())
+      growth = after.current - before.current
+      #expect(after.peak >= after.current)
+      buffer[0] = 0
+    }
+    #expect(growth > 48 << 20)
   }
 }
