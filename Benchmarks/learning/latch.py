@@ -85,8 +85,8 @@ def main():
     medium = data("medium", 64, 2560, 2, False)
     named = data("named", 4, 2560, 5, True)
     long = data("long", A.gap, 4 * A.pairs, 5, True)
-    fresh = data("fresh", A.gap, A.fresh, 6, True)
-    held = data("held", A.gap, A.fresh, 7, False)
+    fresh = data("fresh", A.gap, A.fresh, 106, True)
+    held = data("held", A.gap, A.fresh, 107, False)
     rows = []
 
     def row(method, run, name, note=""):

@@ -66,7 +66,7 @@ void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gr
 #define CHAINS (LZ_BLOCK * SB)
 double NAME(fma_rounds)(int64_t rounds) {
   vf acc[CHAINS];
-  for (int i = 0; i < CHAINS; i++) acc[i] = splat(1.0f + (float)i);
+  for (int i = 0; i < CHAINS; i++) acc[i] = splat(1.5f + (float)i); // not 1, which a·1 + b would leave as it is
   vf a = splat(0.999f), b = splat(0.001f);
   for (int64_t round = 0; round < rounds; round++) {
     #pragma clang loop unroll(full)

@@ -74,7 +74,8 @@ public final class FDRGE: GradientEstimator {
       directions, instructions: instructions, threads: pool.threads, ledger: ledger)
     readout =
       c.exactReadout
-      ? try ReadoutGradient(layout, pairs: Self.rowPairs(c), chunk: c.chunk, instructions: instructions, ledger: ledger) : nil
+      ? try ReadoutGradient(
+        layout, pairs: Self.rowPairs(c), chunk: c.chunk, instructions: instructions, ledger: ledger) : nil
     coefficients = try Buffer(
       count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
     meters = try EstimateMeters(

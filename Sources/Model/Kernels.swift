@@ -16,10 +16,17 @@ public enum Instructions: String, CaseIterable, Sendable {
 
   public var isSupported: Bool { lz_supported(code) != 0 }
 
-  /// The widest that this processor runs.
-  public static var best: Instructions {
-    [.avx512, .avx2].first { $0.isSupported } ?? .portable
-  }
+  /// The widest that this processor runs, or what was asked for.
+  public static var best: Instructions { chosen.value ?? widest }
+
+  private static let widest: Instructions = [.avx512, .avx2].first { $0.isSupported } ?? .portable
+
+  /// Takes these instead from here on; for whoever measures them, before anything else is made.
+  public static func use(_ instructions: Instructions) { chosen.value = instructions }
+
+  private static let chosen = Chosen()
+
+  private final class Chosen: @unchecked Sendable { var value: Instructions? }
 
   /// Floating point operations done by `rounds` rounds of independent fused multiply-adds on one core.
   public func fusedMultiplyAdds(rounds: Int) -> Double {

@@ -108,7 +108,7 @@ static void check_heads(const size *s, int carried) {
   const lz_layout l = layout_of(s, 0, 0);
   const float *weights = random_weights(&l), *state = random_floats(l.state, carried ? 1 : 0);
   lz_chunk tiles[3];
-  run runs[3], exact = {.out_rows = 0};
+  run runs[3], exact = {.out_tiles = 0};
   for (int i = 0; i < 3; i++) {
     uint16_t *signs = words(l.signs);
     fill_words(signs, l.signs);

@@ -18,45 +18,91 @@ enum PeakMeter {
   }
 }
 
-/// One shape of the population step, on random tokens; every pair reads its own.
+/// One shape of the population step, on random tokens: the step alone, and whole updates as train makes them.
 final class BenchCase {
   let configuration: RunConfiguration
-  private let estimator: CDRGE
+  let step: BenchFigure
+  let update: BenchFigure
+  private let state: SharedState
   private let rows: TokenRows
-  private var rates: [Double] = []
-  private var fractions: [Double] = []
+  private var window = 0
+
+  private static let seconds = 0.1
+  /// Random tokens have nothing to teach; what an update costs does not depend on its length.
+  private static let rate: Float = 1e-4
 
   init(_ c: RunConfiguration, pool: ThreadPool) throws {
     configuration = c
+    step = BenchFigure(c)
+    update = BenchFigure(c)
     let ledger = MemoryLedger()
-    let parameters = try Parameters(c.shape, ledger: ledger)
-    parameters.initialize(seed: c.seed)
-    estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-    estimator.take(parameters)
+    state = try SharedState(c, pool: pool, ledger: ledger)
+    try state.begin(c, from: nil)
+    state.start()
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     let random = Philox(seed: c.seed, domain: .initialization, tensor: 0)
     for i in 0..<rows.values.count {
       rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.vocabularySize)
     }
-    estimator.beginWindow(0)
-    advance()
+    runWindow()
   }
 
   /// One chunk of tokens for every pair.
-  private func advance() {
-    estimator.consume(rows.values.pointer, stride: rows.stride, count: configuration.chunk)
+  private func advance(_ tokens: Int) {
+    state.estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
+  }
+
+  /// A window, its estimate, and its update.
+  private func runWindow() {
+    let tokens = if case .tokens(let count) = configuration.window { count } else { configuration.context }
+    state.estimator.beginWindow(window)
+    for start in stride(from: 0, to: tokens, by: configuration.chunk) {
+      advance(min(configuration.chunk, tokens - start))
+    }
+    if state.estimator.finishWindow(tokens: tokens).hasGradient { state.update(rate: Self.rate) }
+    window += 1
   }
 
   /// About 0.1 s of steps, against the peak that was measured just before.
-  func measure(peak: Double) {
+  func measureStep(peak: Double) {
+    state.estimator.beginWindow(window)
+    var tokens = 0
+    step.add(peak: peak) {
+      let start = TrainingClock.now()
+      repeat {
+        advance(configuration.chunk)
+        tokens += configuration.chunk
+      } while TrainingClock.now() - start < Self.seconds
+      return tokens
+    }
+    _ = state.estimator.finishWindow(tokens: tokens)
+    window += 1
+  }
+
+  /// The same of whole updates.
+  func measureUpdates(peak: Double) {
+    update.add(peak: peak) {
+      let (start, first) = (TrainingClock.now(), window)
+      repeat { runWindow() } while TrainingClock.now() - start < Self.seconds
+      let tokens = if case .tokens(let count) = configuration.window { count } else { configuration.context }
+      return (window - first) * tokens
+    }
+  }
+}
+
+/// Rates of several rounds.
+final class BenchFigure {
+  private let configuration: RunConfiguration
+  private var rates: [Double] = []
+  private var fractions: [Double] = []
+
+  init(_ c: RunConfiguration) { configuration = c }
+
+  /// Times what reads as many tokens of every stream as it returns.
+  func add(peak: Double, _ body: () -> Int) {
     let start = TrainingClock.now()
-    var chunks = 0
-    repeat {
-      advance()
-      chunks += 1
-    } while TrainingClock.now() - start < 0.1
-    let seconds = TrainingClock.now() - start
-    let rate = Double(chunks * configuration.chunk * configuration.pairs * 2) / seconds
+    let tokens = body()
+    let rate = Double(tokens * configuration.columns) / (TrainingClock.now() - start)
     rates.append(rate)
     fractions.append(rate * configuration.shape.flopsPerTokenColumn / 1e9 / peak)
   }

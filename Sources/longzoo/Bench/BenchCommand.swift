@@ -12,7 +12,7 @@ struct BenchCommand: ParsableCommand {
       Peak and steps take turns, and each figure is the median over the rounds, so that other load on the machine falls
       on both. A FLOP is one multiply or one add of the shared matrix products; what directions, gates and softmax cost is
       time. The step is that of train: with --readout exact the readout's own gradient is summed in it, with zo all
-      parameters are perturbed.
+      parameters are perturbed. Updates are whole ones: windows of --window tokens, the estimate, Adam, averaging and packing.
       """)
 
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
@@ -23,6 +23,13 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
   var perturbation: DirectionKind?
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
+  @Option(help: "Tokens between updates.", transform: TokenCount.number) var window = RunConfiguration
+    .defaultWindow
+  @Option(
+    help: ArgumentHelp(
+      "Kernels to measure, and whose peak: avx512, avx2 or portable. (default: the widest here)",
+      valueName: "set"))
+  var instructions: Instructions?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
   @Option(help: "Rounds to take the median of.") var rounds = 7
   @Flag(help: "Print one JSON object on standard output.") var json = false
@@ -36,6 +43,7 @@ struct BenchCommand: ParsableCommand {
     guard (1...1000).contains(rounds) else {
       throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000")
     }
+    if let instructions { try use(instructions) }
     let pool = ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
       try kinds(size).map { kind in try BenchCase(configuration(size, kind, threads), pool: pool) }
@@ -43,9 +51,11 @@ struct BenchCommand: ParsableCommand {
     var peaks: [Double] = []
     for round in 0..<rounds {
       for (index, one) in cases.enumerated() {
-        let peak = PeakMeter.gflops(on: pool)
-        peaks.append(peak)
-        one.measure(peak: peak)
+        for measure in [one.measureStep, one.measureUpdates] {
+          let peak = PeakMeter.gflops(on: pool)
+          peaks.append(peak)
+          measure(peak)
+        }
         if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
         if !json, isatty(2) == 1 {
           FileHandle.standardError.write(
@@ -53,8 +63,15 @@ struct BenchCommand: ParsableCommand {
         }
       }
     }
-    let peak = BenchCase.median(peaks)
+    let peak = BenchFigure.median(peaks)
     print(json ? jsonText(cases, peak, threads) : text(cases, peak, threads))
+  }
+
+  private func use(_ instructions: Instructions) throws {
+    guard instructions.isSupported, instructions != .reference else {
+      throw RunFailure.usage("--instructions \(instructions.rawValue): this processor has no such kernels")
+    }
+    Instructions.use(instructions)
   }
 
   private func hiddenSizes() throws -> [Int] {
@@ -78,6 +95,7 @@ struct BenchCommand: ParsableCommand {
     c.streams = pairs
     c.perturbation = kind
     c.readout = readout
+    c.window = .tokens(window)
     c.threads = threads
     c.paths = ["none"]
     try c.validate()
@@ -89,8 +107,10 @@ struct BenchCommand: ParsableCommand {
       """
       {"cell":"lstm","perturbation":"\(one.configuration.perturbation.rawValue)","readout":"\(readout.rawValue)",\
       "hidden_size":\(one.configuration.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
-      "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.rate)),"gflops":\(JSONText.number(one.gflops)),\
-      "fraction_of_peak":\(JSONText.number(one.fraction))}
+      "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
+      "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
+      "window":\(window),"update_token_columns_per_second":\(JSONText.number(one.update.rate)),\
+      "update_fraction_of_peak":\(JSONText.number(one.update.fraction))}
       """
     }
     return """
@@ -102,13 +122,16 @@ struct BenchCommand: ParsableCommand {
   private func text(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     var lines = [
       "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\(Instructions.best.rawValue))",
-      "V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds", "",
-      "| directions | H | GFLOP/s | of peak | token-columns/s |", "|---|---|---|---|---|",
+      "V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
+      "updates: windows of \(window) tokens, with estimate, Adam, averaging and packing", "",
+      "| directions | H | step, GFLOP/s | of peak | token-columns/s | updates, of peak | token-columns/s |",
+      "|---|---|---|---|---|---|---|",
     ]
     for one in cases {
       lines.append(
-        "| \(one.configuration.perturbation.rawValue) | \(one.configuration.hiddenSize) | \(Text.number(one.gflops, 1)) | "
-          + "\(Text.number(one.fraction, 3)) | \(ProgressLine.scaled(one.rate)) |")
+        "| \(one.configuration.perturbation.rawValue) | \(one.configuration.hiddenSize) | \(Text.number(one.step.gflops, 1)) | "
+          + "\(Text.number(one.step.fraction, 3)) | \(ProgressLine.scaled(one.step.rate)) | "
+          + "\(Text.number(one.update.fraction, 3)) | \(ProgressLine.scaled(one.update.rate)) |")
     }
     return lines.joined(separator: "\n")
   }

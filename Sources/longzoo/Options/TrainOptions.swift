@@ -7,6 +7,7 @@ extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
 extension DirectionKind: ExpressibleByArgument {}
+extension Instructions: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
