@@ -340,6 +340,17 @@ public final class CDRGE: GradientEstimator {
       - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
   }
 
+  /// The coefficients c_p of the last estimate Σ c_p·z_p, [pairs].
+  public var lastCoefficients: UnsafePointer<Float> { UnsafePointer(coefficients.pointer) }
+
+  /// Makes an estimate again out of its coefficients, in a window that has begun and whose tokens are marked as read.
+  public func recompute(_ given: [Float]) {
+    precondition(given.count == configuration.pairs && !configuration.exactReadout)
+    for pair in given.indices { coefficients[pair] = given[pair] }
+    zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    if configuration.method == .persistent { addEarlierDirections() }
+  }
+
   /// In place: θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
   public func descend(rate: Float, decay: Float) {
     guard let update else { preconditionFailure("the weights are somebody else's") }
@@ -351,6 +362,14 @@ public final class CDRGE: GradientEstimator {
   public func beginContext() {
     population.resetStates()
     unroll?.end()
+  }
+
+  /// The bytes of `carried`.
+  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
+    let tiles = Population.tiles(c.pairs)
+    let words = tiles * shape.vocabularySize + (c.method.isUnrolled ? 5 : 0)
+    let floats = c.carriesStates ? tiles * layout(for: shape, c).c.state : 0
+    return floats * MemoryLayout<Float>.stride + words * MemoryLayout<UInt16>.stride
   }
 
   public var carried: [CarriedState] {

@@ -4,7 +4,7 @@ import Memory
 /// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
 public final class PackedWeights {
   let layout: Layout
-  let values: Buffer<Float>
+  package let values: Buffer<Float>
   private let jobs: [Job]
 
   private struct Job {

@@ -99,6 +99,13 @@ public final class Population {
     return first..<((stream + 1) * pairs + streams - 1) / streams
   }
 
+  /// Notes that the pairs of a stream have read a token, as `run` does.
+  public func markRead(_ token: Int, byStream stream: Int) {
+    for pair in pairs(ofStream: stream) {
+      seen[pair / Tile.pairs * layout.shape.vocabularySize + token] |= 1 << UInt16(pair % Tile.pairs)
+    }
+  }
+
   /// Runs one tile over `count` tokens; adds to `losses`.
   /// - Parameters:
   ///   - tokens: [S][stride] of which count + 1 are read.

@@ -13,7 +13,7 @@ struct LongzooCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       TrainCommand.self, EvalCommand.self, BenchCommand.self, CompareCommand.self, ReportCommand.self,
-      TaskCommand.self,
+      TaskCommand.self, ReplayCommand.self,
     ])
 
   static func main() {
@@ -93,7 +93,7 @@ enum ArgumentLayers {
   }
 
   /// Options that stand alone; elsewhere than on the command line they have a truth value.
-  private static let flags: Set<String> = ["dry-run", "json", "quiet"]
+  private static let flags: Set<String> = ["dry-run", "json", "quiet", "replay-log"]
 
   /// One argument, so that a value may begin with a hyphen; none for a flag that is off.
   private static func option(_ name: String, _ value: String, from source: String) throws -> [String] {

@@ -49,6 +49,11 @@ public final class BPTT: GradientEstimator {
   /// Steps of the schedule that the last window took without keeping them.
   private(set) var advancedTokens = 0
 
+  /// The bytes of `carried`.
+  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
+    BPTTPlan.resolve(shape, c).stateCount * MemoryLayout<Float>.stride
+  }
+
   /// The bytes that an estimator reserves; they do not depend on the threads.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     BPTTPlan.resolve(shape, c).byteCount

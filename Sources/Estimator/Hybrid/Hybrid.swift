@@ -204,6 +204,15 @@ public final class Hybrid: GradientEstimator {
     population.resetStates()
   }
 
+  /// The bytes of `carried`.
+  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
+    let tiles = Population.tiles(c.pairs)
+    let floats =
+      tiles * layout(shape, c).stateFloats + (c.momentum > 0 ? LongRangeMean.carriedFloats(shape) : 0)
+    return BPTT.carriedBytes(for: shape, c.exact) + floats * MemoryLayout<Float>.stride
+      + tiles * shape.vocabularySize * MemoryLayout<UInt16>.stride
+  }
+
   public var carried: [CarriedState] {
     exact.carried + [
       CarriedState("population.states", floats: population.states),

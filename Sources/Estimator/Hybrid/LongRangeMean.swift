@@ -117,6 +117,9 @@ final class LongRangeMean {
     }
   }
 
+  /// The floats of `carried`.
+  static func carriedFloats(_ shape: ModelShape) -> Int { 2 * shape.slice(.readout).offset + 1 }
+
   var carried: [CarriedState] {
     [
       CarriedState("beyond.first", floats: first), CarriedState("beyond.second", floats: second),

@@ -59,6 +59,20 @@ enum SaveChoice: Codable, Equatable {
   }
 }
 
+/// `--lr F|auto`
+enum RateChoice: Equatable {
+  case auto
+  case value(Double)
+
+  static func parse(_ text: String) throws -> RateChoice {
+    if text == "auto" { return .auto }
+    guard let value = Double(text) else {
+      throw ValidationError("'\(text)' is neither a number nor 'auto'.")
+    }
+    return .value(value)
+  }
+}
+
 /// `--window N|context`
 enum WindowChoice: Codable, Equatable {
   case tokens(Int)
@@ -201,9 +215,9 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)"
-  )
-  var lr: Double?
+      "Learning rate, or auto: several are tried on the first windows, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
+    transform: RateChoice.parse)
+  var lr: RateChoice?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
   var momentum: Double?
   @Option(help: "β₂ of adam. (default: 0.999)")
@@ -266,6 +280,11 @@ struct RunOptions: ParsableArguments {
       "Updates between checkpoints; 0: only at the end; never: no weights are written. (default: about one a minute)",
     transform: SaveChoice.parse)
   var saveInterval: SaveChoice?
+  @Flag(
+    help:
+      "Write replay.log, from which 'longzoo replay' makes the weights of any step again: a few bytes a pair and update. With --readout zo."
+  )
+  var replayLog = false
   @Option(
     help: ArgumentHelp(
       "Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))

@@ -50,6 +50,11 @@ final class MetricsLog {
     try file.write(record.json + "\n")
   }
 
+  /// Adds a line of another kind: an object with at least a step.
+  func append(line: String) throws(RunFailure) {
+    try file.write(line + "\n")
+  }
+
   /// Drops the lines behind `step`, atomically, for a run that resumes there; -1 empties the log.
   ///
   /// What is no record goes as well: a killed run may leave a torn last line. No file is no error.

@@ -12,6 +12,7 @@ final class RunFolder {
   var previousModelPath: String { Self.file("model.previous.safetensors", in: path) }
   var hasCheckpoint: Bool { access(checkpointPath, F_OK) == 0 }
   var metricsPath: String { Self.file("metrics.jsonl", in: path) }
+  var replayPath: String { Self.file(ReplayFormat.fileName, in: path) }
   var configPath: String { Self.file("config.json", in: path) }
 
   /// The JSON object of the run's end: what a report has of a run besides its curve.

@@ -21,6 +21,7 @@ struct RunProgress: Codable, Equatable {
   var smoothedLoss: Double?
   var meters = RunMeters()
   var watch = DivergenceWatch()
+  var ratePlan = RatePlan()
 }
 
 /// The metadata of a checkpoint.
@@ -30,6 +31,8 @@ struct CheckpointState: Codable {
   var progress: RunProgress
   var optimizerUpdates: Int
   var position: StreamPosition
+  /// How much further each stream has been read: after a search for a learning rate the position is where that began.
+  var tokensBehindPosition = 0
 }
 
 /// `checkpoint.safetensors`: the weights in training, the optimizer's moments, the averaged weights, and what the

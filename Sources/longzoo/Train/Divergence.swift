@@ -1,10 +1,9 @@
-import Foundation
-
 /// How a run ended that went wrong.
 struct Divergence {
   /// Updates done when it was given up.
   var step: Int
   var finding: String
+  var rate: Double
   /// The step that the run was taken back to, and where its weights are; nil where no good ones were saved.
   var good: (step: Int, path: String)?
 
@@ -13,8 +12,7 @@ struct Divergence {
     let kept =
       good.map { "the weights of step \($0.step) are kept in \($0.path)" }
       ?? "no good weights of this run are on disk"
-    let rate = c.learningRate
-    var advice = "take a smaller --lr than \(Self.short(rate)), such as \(Self.short(rate / 4))"
+    var advice = "take a smaller --lr than \(Text.short(rate)), such as \(Text.short(rate / 4))"
     if !c.estimator.isExact {
       advice += ", more --pairs than \(c.pairs)" + (c.estimator == .jvp ? "" : ", or a smaller --eps")
     } else if c.clipNorm == 0 || c.clipNorm > 1 {
@@ -23,6 +21,4 @@ struct Divergence {
     if good != nil { advice += "; --resume goes on from there" }
     return "the run diverged at step \(step): \(finding); \(kept). To mend it, \(advice)."
   }
-
-  private static func short(_ value: Double) -> String { String(format: "%.3g", value) }
 }

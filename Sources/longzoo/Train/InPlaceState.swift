@@ -36,6 +36,10 @@ final class InPlaceState: TrainingState {
 
   func lastUpdateNorm(rate: Float) -> Double? { nil }
 
+  var trainedMemory: [UnsafeMutableRawBufferPointer] {
+    [UnsafeMutableRawBufferPointer(descent.weights.values.elements)] + descent.carried.map(\.bytes)
+  }
+
   var finalTensors: [TensorToWrite] { PackedWeightsFile.tensors(descent.weights) }
 
   func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights { descent.weights }

@@ -55,6 +55,7 @@ extension TrainCommand {
     set(\.evalTokens, limits.evalTokens?.value)
     setOptional(\.logInterval, limits.logInterval?.value)
     setOptional(\.saveInterval, limits.saveInterval)
+    if limits.replayLog { c.writesReplayLog = true }
     if !paths.isEmpty { c.paths = paths }
     try setDependent(&c, isNew: base == nil)
     try refuseForeignOptions(c)
@@ -127,7 +128,8 @@ extension TrainCommand {
     let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     c.threads = threads
     if isNew || optimizer.lr != nil {
-      c.learningRate = optimizer.lr ?? c.defaultRate
+      c.searchesRate = optimizer.lr == .auto
+      c.learningRate = if case .value(let rate) = optimizer.lr { rate } else { c.defaultRate }
     }
     if let vocabulary = data.vocabSize {
       c.vocabularySize = vocabulary

@@ -11,6 +11,11 @@ extension TrainCommand {
     } else {
       try goOn(c, choice)
     }
+    if c.writesReplayLog, c.readout == .exact {
+      throw RunFailure.usage(
+        "--replay-log makes weights again out of the pairs' coefficients, and the gradient of an exact readout is none of their "
+          + "functions; take --readout zo")
+    }
     guard c.step == .polyak else { return }
     if c.optimizer != .sgd {
       throw RunFailure.usage(
@@ -73,6 +78,9 @@ extension TrainCommand {
   private func obstacleToInPlace(_ c: RunConfiguration) -> String? {
     if c.estimator.isExact { return "has no room for exact gradients; take --estimator cd-rge" }
     if c.estimator != .cdRGE { return "is there for --estimator cd-rge only" }
+    if c.searchesRate {
+      return "has no room for a second copy of the weights, which --lr auto goes back to; give --lr a number"
+    }
     if optimizer.optimizer == .adam { return "has no room for adam's moments; take --optimizer sgd" }
     if let momentum = optimizer.momentum, momentum > 0 {
       return "has no room for a momentum; take --momentum 0"

@@ -71,6 +71,8 @@ struct RunConfiguration: Codable, Equatable {
   // optimizer
   var optimizer = OptimizerKind.adam
   var learningRate = 0.01
+  /// `--lr auto`: `learningRate` is where the search begins.
+  var searchesRate = false
   var momentum = 0.9
   var beta2 = 0.999
   var weightDecay = 0.0
@@ -92,6 +94,8 @@ struct RunConfiguration: Codable, Equatable {
   var logInterval: Int?
   var saveInterval: SaveChoice?
   var regime = Regime.shared
+
+  var writesReplayLog = false
 
   var savesWeights: Bool { saveInterval != .never }
   var isPipe: Bool { paths == ["-"] }
@@ -140,6 +144,21 @@ struct RunConfiguration: Codable, Equatable {
     if estimator.isExact { return min(window ?? .max, 256) }
     return CDRGE.chunk(for: shape, pairs: pairs, exactReadout: readout == .exact, window: window)
   }
+
+  private var chunksPerWindow: Int {
+    let tokens = if case .tokens(let count) = window { count } else { context }
+    return (tokens + chunk - 1) / chunk
+  }
+
+  /// Windows that learning rates are tried on; nil where they are too long.
+  var searchWindows: Int? {
+    let (bytes, overflow) = chunksPerWindow.multipliedReportingOverflow(
+      by: streams * (chunk + 1) * MemoryLayout<UInt32>.stride)
+    return overflow ? nil : RateSearch.windows(bytesPerWindow: bytes)
+  }
+
+  /// Chunks of tokens that are kept for a search.
+  var keptChunks: Int { searchesRate ? (searchWindows ?? 0) * chunksPerWindow : 0 }
 
   /// How evaluation reads the weights; directions play no part in it.
   var evaluatedLayout: Layout { Layout(shape, kind: .rank1, exactReadout: true) }
@@ -224,6 +243,21 @@ struct RunConfiguration: Codable, Equatable {
     ]
   }
 
+  /// What a replay log may not see change besides.
+  var replayed: [(option: String, value: String)] {
+    [
+      ("--momentum", "\(momentum)"), ("--beta2", "\(beta2)"), ("--weight-decay", "\(weightDecay)"),
+    ]
+  }
+
+  /// The first of these options that another configuration has otherwise.
+  func firstDifference(
+    from other: RunConfiguration, of options: [(option: String, value: String)]
+  ) -> String? {
+    let others = Dictionary((other.fixed + other.replayed).map { ($0.option, $0.value) }) { $1 }
+    return options.first { others[$0.option] != $0.value }?.option
+  }
+
   /// Refuses what no run can do.
   /// - Throws: exit code 64, naming the option.
   func validate() throws(RunFailure) {
@@ -289,6 +323,14 @@ struct RunConfiguration: Codable, Equatable {
       "--estimator \(estimator.rawValue) keeps its pairs from reset to reset: it needs a --context that ends, and --reset context"
     )
     try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
+    try require(
+      !writesReplayLog || !estimator.isExact,
+      "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
+    )
+    try require(
+      !searchesRate || searchWindows != nil,
+      "--lr auto goes through \(RateSearch.fewestWindows) windows several times, which is more than \(RateSearch.mostBytes >> 20) MiB of "
+        + "tokens here; give --lr a number, or take a shorter --window or fewer --streams")
     try require(
       learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
     try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")

@@ -51,6 +51,20 @@ final class RunLog {
     (lastTime, lastTokens) = (TrainingClock.now(), p.tokensPerStream * configuration.streams)
   }
 
+  /// A search for a learning rate: a line for every trial, and one for what was chosen.
+  func search(_ trials: [RateSearch.Trial], chosen: Double, _ p: RunProgress) throws {
+    let head = "{\"step\":\(p.step),\"tokens\":\(p.tokensPerStream * configuration.streams),"
+    for trial in trials {
+      try metrics.append(
+        line: head
+          + "\"search/rate\":\(JSONText.number(trial.rate)),\"search/loss\":\(JSONText.number(trial.loss)),"
+          + "\"search/windows\":\(trial.windows)}")
+    }
+    try metrics.append(line: head + "\"search/chosen\":\(JSONText.number(chosen))}")
+    let tried = trials.map { "\(Text.short($0.rate)): \(Text.bits($0.loss))" }.joined(separator: ", ")
+    line.message("step \(p.step): learning rate \(Text.short(chosen)) (bits of each tried: \(tried))")
+  }
+
   func message(_ text: String) { line.message(text) }
 
   func finish(_ p: RunProgress) { line.finish(p.tokensPerStream * configuration.streams, note: note(p)) }
@@ -66,6 +80,9 @@ enum Text {
   static func number(_ value: Double?, _ digits: Int) -> String {
     value.map { String(format: "%.\(digits)f", $0) } ?? "–"
   }
+
+  /// Three digits.
+  static func short(_ value: Double) -> String { String(format: "%.3g", value) }
 
   /// Nats as bits.
   static func bits(_ nats: Double?) -> String { number(nats.map { $0 / log(2) }, 3) }

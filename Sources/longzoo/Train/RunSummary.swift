@@ -17,6 +17,8 @@ struct RunSummary {
   let digest: String?
   let outDir: String
   let meters: MeterReadings
+  /// Before schedules.
+  let learningRate: Double
   let waitSeconds: Double
   /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
   let stepSeconds: Double?
@@ -42,6 +44,7 @@ struct RunSummary {
       configuration.savesWeights && divergence.map { $0.good != nil } ?? true
       ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
+    learningRate = trainer.baseRate
     meters = trainer.progress.meters.readings(updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
@@ -89,6 +92,8 @@ struct RunSummary {
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
       ("step_seconds", JSONText.number(stepSeconds)),
       ("refused_updates", "\(progress.refusedUpdates)"), ("meters", meters.json),
+      ("learning_rate", JSONText.number(learningRate)),
+      ("rate_searches", c.searchesRate ? "\(progress.ratePlan.searches)" : "null"),
       ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
       ("regime", "\"\(c.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),

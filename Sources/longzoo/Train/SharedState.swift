@@ -49,6 +49,15 @@ final class SharedState: TrainingState {
 
   func lastUpdateNorm(rate: Float) -> Double? { optimizer.lastUpdateNorm(parameters, rate: rate) }
 
+  var trainedMemory: [UnsafeMutableRawBufferPointer] {
+    [
+      UnsafeMutableRawBufferPointer(parameters.values.elements),
+      UnsafeMutableRawBufferPointer(optimizer.first.elements),
+      UnsafeMutableRawBufferPointer(optimizer.second.elements),
+      UnsafeMutableRawBufferPointer(average.mean.values.elements),
+    ] + gradients.carried.map(\.bytes)
+  }
+
   /// The averaged weights.
   private var finalWeights: Parameters { optimizer.updates > 0 ? average.mean : parameters }
   var finalTensors: [TensorToWrite] { WeightsFile.tensors(finalWeights) }

@@ -23,18 +23,24 @@ final class Trainer {
   let programBytes: Int?
   let model: any TrainingState
   let feed: TokenFeed
-  private(set) var progress: RunProgress
+  var progress: RunProgress
+  let supply: TokenSupply
+  let snapshot: StateSnapshot?
+  /// The rate of a trial that is under way.
+  var trialRate: Double?
+  /// Of the last window; nil where its update was refused.
+  private(set) var lastLoss: Double?
   private let pool: ThreadPool
-  private let rows: TokenRows
   private let evaluator: HeldOutEvaluator?
-  private let log: RunLog
+  let log: RunLog
   private let keeper: CheckpointKeeper
+  private let replayLog: ReplayLog?
   /// The checkpoint that the run was resumed from.
   private let origin: String?
-  private var clock = TrainingClock()
+  private(set) var clock = TrainingClock()
   private var lastSave = TrainingClock.now()
   /// A window was given up half way: there is nothing consistent to save.
-  private var isWithinWindow = false
+  var isWithinWindow = false
   /// Time in the population step; the rest of a run reads, updates and writes.
   private var stepSeconds = 0.0
 
@@ -51,18 +57,20 @@ final class Trainer {
     try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
     try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
-    rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
+    snapshot = c.searchesRate ? try StateSnapshot(model, ledger: ledger) : nil
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
+    supply = try TokenSupply(
+      feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
+    try supply.skip(resume?.state.tokensBehindPosition ?? 0)
     evaluator = try HeldOutEvaluator(
       c, model, totalTokens: feed.totalTokens, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
     origin = resume?.file.path
-    keeper = CheckpointKeeper(
-      folder,
-      resumed: resume.flatMap {
-        RunFolder.isSame($0.file.path, folder.checkpointPath) ? $0.state.progress.step : nil
-      })
+    let isResumedThere = resume.map { RunFolder.isSame($0.file.path, folder.checkpointPath) } ?? false
+    keeper = CheckpointKeeper(folder, resumed: isResumedThere ? progress.step : nil)
+    replayLog = try ReplayLog.make(
+      c, model, folder: folder, step: progress.step, isResumedThere: isResumedThere, ledger: ledger)
     if let resume {
       try takeState(resume.state, resume.file)
     } else {
@@ -92,6 +100,10 @@ final class Trainer {
     var reason = stopReason()
     feed.onWaiting { Signals.received != nil }
     while reason == nil {
+      if isSearchDue, try !searchRate() {
+        reason = stopReason()
+        break
+      }
       guard try step() else {
         reason = Signals.received == nil ? .endOfData : .signal
         break
@@ -110,6 +122,7 @@ final class Trainer {
       try save()
       keeper.finish(isInDoubt: progress.watch.isInDoubt)
     }
+    try replayLog?.flush()
     log.finish(progress)
     let session = (
       progress.trainSeconds - before.trainSeconds,
@@ -125,7 +138,7 @@ final class Trainer {
   }
 
   /// One window, one update. False at the end of the data, or when a signal comes while a pipe is quiet.
-  private func step() throws -> Bool {
+  func step() throws -> Bool {
     let wanted = windowTokens()
     var read = 0
     while read < wanted {
@@ -136,9 +149,13 @@ final class Trainer {
       }
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
-      if read == 0 { model.estimator.beginWindow(progress.step) }
+      if read == 0 {
+        model.estimator.beginWindow(progress.step)
+        replayLog?.beginWindow()
+      }
+      replayLog?.add(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
       let start = TrainingClock.now()
-      model.estimator.consume(rows.values.pointer, stride: rows.stride, count: got)
+      model.estimator.consume(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
       stepSeconds += TrainingClock.now() - start
       read += got
       if got < count { break }
@@ -149,29 +166,36 @@ final class Trainer {
     if let rate { model.update(rate: Float(rate)) }
     progress.meters.add(result.meters, rate: rate)
     note(result, tokens: read)
+    if trialRate == nil {
+      try replayLog?.endWindow(
+        step: progress.step, rate: rate.map { Float($0) },
+        contextBegins: progress.tokensInContext == 0)
+    }
     return true
   }
 
   /// nil when the wait for a quiet pipe was given up.
   private func fillRows(_ count: Int) throws -> Int? {
     do {
-      return try rows.fill(count, from: feed)
+      return try supply.fill(count)
     } catch  where error.code == .interrupted {
       return nil
     }
   }
 
   private func note(_ result: any GradientResult, tokens: Int) {
+    lastLoss = result.refusal == nil ? result.loss : nil
     if let refusal = result.refusal {
       progress.refusedUpdates += 1
-      log.message("update \(progress.step + 1) refused: \(refusal)")
+      if trialRate == nil { log.message("update \(progress.step + 1) refused: \(refusal)") }
     } else if result.targets > 0 {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
     }
     if result.targets > 0 || result.refusal != nil {
       progress.watch.add(
-        loss: result.refusal == nil ? result.loss : nil, limit: configuration.highestLoss)
+        loss: lastLoss, limit: configuration.highestLoss)
+      progress.ratePlan.add(loss: lastLoss, step: progress.step)
     }
     progress.step += 1
     progress.tokensPerStream += tokens
@@ -204,9 +228,16 @@ final class Trainer {
 
   var tokens: Int { progress.tokensPerStream * configuration.streams }
 
+  /// The learning rate before its schedule.
+  var baseRate: Double {
+    if let trialRate { return trialRate }
+    return configuration.searchesRate
+      ? progress.ratePlan.rate ?? configuration.learningRate : configuration.learningRate
+  }
+
   private var learningRate: Double {
     Schedule.rate(
-      configuration.schedule, base: configuration.learningRate,
+      configuration.schedule, base: baseRate,
       progress: limits.progress(progress, tokens: tokens),
       step: progress.step, warmup: configuration.warmup)
   }
@@ -218,7 +249,7 @@ final class Trainer {
 
   private var limits: RunLimits { RunLimits(configuration) }
 
-  private func stopReason() -> StopReason? {
+  func stopReason() -> StopReason? {
     if Signals.received != nil { return .signal }
     if progress.watch.isDiverged { return .diverged }
     return limits.reached(progress, tokens: tokens)
@@ -233,9 +264,11 @@ final class Trainer {
   }
 
   private func save() throws {
+    try replayLog?.flush()
+    let position = supply.position
     let state = CheckpointState(
       configuration: configuration, progress: progress, optimizerUpdates: model.updates,
-      position: feed.position)
+      position: position.feed, tokensBehindPosition: position.tokens)
     try keeper.save(step: progress.step) {
       try Checkpoint.write(to: folder.checkpointPath, state, model)
       try SafetensorsWriter.write(
@@ -247,7 +280,7 @@ final class Trainer {
 
   /// After the losses have said that the weights are bad: the last good ones, on disk and in memory.
   private func returnToLastGood() throws -> Divergence {
-    var divergence = Divergence(step: progress.step, finding: progress.watch.finding)
+    var divergence = Divergence(step: progress.step, finding: progress.watch.finding, rate: baseRate)
     let isKept = configuration.savesWeights ? try keeper.restore() : false
     let path = isKept ? folder.checkpointPath : origin
     guard let path else { return divergence }

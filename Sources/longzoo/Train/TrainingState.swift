@@ -16,6 +16,8 @@ protocol TrainingState: AnyObject {
   func update(rate: Float)
   /// ‖Δθ‖ of the last update; nil where nothing is left of it.
   func lastUpdateNorm(rate: Float) -> Double?
+  /// All memory that windows and updates change, but for the number of `updates`.
+  var trainedMemory: [UnsafeMutableRawBufferPointer] { get }
   /// The weights in training, and what else a checkpoint holds of them.
   var checkpointTensors: [TensorToWrite] { get }
   /// Fills them; the directions must have been drawn before.
@@ -63,6 +65,19 @@ enum MemoryPlan {
     return table
   }
 
+  /// What `TrainingState.trainedMemory` comes to.
+  private static func trainedBytes(_ c: RunConfiguration) -> Int {
+    let parameters = 4 * c.shape.parameterCount
+    let copies = c.optimizer == .adam ? 4 : 3
+    let carried =
+      switch c.estimator {
+      case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
+      case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
+      case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
+      }
+    return copies * parameters + carried
+  }
+
   /// The same but for the estimator: what is left of a budget is the estimator's.
   static func tableWithoutEstimator(for c: RunConfiguration) throws -> MemoryTable {
     let shape = c.shape
@@ -75,13 +90,17 @@ enum MemoryPlan {
     }
     table[.perturbations] += c.threads * bytesPerBLASThread(c)
     table[.stream] +=
-      try TokenFeed.byteCount(for: c.trainingData) + TokenRows.byteCount(streams: c.streams, chunk: c.chunk)
+      try TokenFeed.byteCount(for: c.trainingData)
+      + TokenSupply.byteCount(
+        streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks)
     if let heldOut = c.heldOutData {
       table[.stream] += try HeldOutReader.byteCount(for: heldOut)
       table = table + Evaluator.byteCount(for: c.evaluatedLayout)
       if c.regime == .shared { table[.parameters] += PackedWeights.byteCount(for: c.evaluatedLayout) }
     }
     table[.checkpoint] += SafetensorsWriter.bufferBytes
+    if c.writesReplayLog { table[.checkpoint] += ReplayLog.byteCount(c) }
+    if c.searchesRate { table[.checkpoint] += StateSnapshot.byteCount(forBytes: trainedBytes(c)) }
     if c.regime == .inPlace { table[.checkpoint] += PackedWeightsFile.bufferBytes }
     return table
   }

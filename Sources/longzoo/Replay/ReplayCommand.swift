@@ -1,0 +1,76 @@
+import ArgumentParser
+import Estimator
+import Foundation
+import Memory
+import Model
+
+struct ReplayCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "replay",
+    abstract: "Makes the weights of any step of a run again, bit for bit, from its replay log.",
+    discussion: """
+      The run must have been made with --replay-log. It is followed from its initial weights, or from a checkpoint, without its data.
+      """)
+
+  @Argument(help: ArgumentHelp("A run folder, or a replay log.", valueName: "run")) var path: String
+  @Option(help: "Updates after which the weights are wanted.", transform: TokenCount.number) var step: Int
+  @Option(
+    help: ArgumentHelp(
+      "Start from this checkpoint. (default: the initial weights; for a log that was begun later, the run's checkpoint)",
+      valueName: "path"))
+  var from: String?
+  @Option(
+    name: [.customShort("o"), .customLong("out")],
+    help: ArgumentHelp("Write the weights that the run would have handed out.", valueName: "file"))
+  var out: String?
+  @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
+  @Flag(help: "Print one JSON object on standard output.") var json = false
+
+  func validate() throws {
+    if step < 0 { throw ValidationError("--step must be at least 0.") }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads) is not from 1 to 1024.")
+    }
+  }
+
+  func run() throws {
+    let reader = try ReplayReader(path: logPath)
+    let replay = try Replay(
+      reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, checkpoint: try start(reader))
+    try replay.follow(to: step)
+    let tensors = replay.model.finalTensors
+    if let out {
+      try SafetensorsWriter.write(
+        to: out, metadata: WeightsFile.metadata(reader.configuration), tensors: tensors)
+    }
+    let digest = try SafetensorsWriter.digest(of: tensors)
+    try StandardStreams.printResult(
+      json
+        ? "{\"command\":\"replay\",\"step\":\(replay.step),\"from_step\":\(replay.firstStep),"
+          + "\"updates\":\(replay.model.updates),\"parameters_digest\":\"\(digest)\","
+          + "\"out\":\(out.map(JSONText.quoted) ?? "null")}"
+        : "the weights of step \(replay.step), from those of step \(replay.firstStep): digest \(digest.prefix(16))"
+          + (out.map { ", in \($0)" } ?? ""))
+  }
+
+  private var logPath: String {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    return exists && isFolder.boolValue ? path + "/" + ReplayFormat.fileName : path
+  }
+
+  /// The checkpoint to start from; nil: the initial weights.
+  private func start(_ reader: ReplayReader) throws -> SafetensorsReader? {
+    if let from { return try SafetensorsReader(path: RunFolder.checkpoint(from)) }
+    guard reader.firstStep > 0 else { return nil }
+    let folder = RunFolder.parent(of: logPath)
+    guard let path = try? RunFolder.checkpoint(folder), let file = try? SafetensorsReader(path: path),
+      let state = try? Checkpoint.state(of: file), state.progress.step <= step
+    else {
+      throw RunFailure.usage(
+        "\(logPath) begins at step \(reader.firstStep), where the run was resumed; give --from a checkpoint of that step or later, up to \(step)"
+      )
+    }
+    return file
+  }
+}

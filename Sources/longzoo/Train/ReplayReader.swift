@@ -1,0 +1,85 @@
+import Foundation
+
+/// Reads `replay.log`, record by record, up to its end or to the first one that is not whole.
+final class ReplayReader {
+  struct Record {
+    var step: Int
+    var flags: ReplayFormat.Flags
+    var rate: Float
+    /// What stands behind the head of the payload.
+    var rest: [UInt8]
+  }
+
+  let path: String
+  let configuration: RunConfiguration
+  /// Windows that had ended when the log was begun.
+  let firstStep: Int
+  /// Behind the last record that was read.
+  private(set) var offset: Int
+  private let file: UnsafeMutablePointer<FILE>
+
+  /// - Throws: exit code 66 if there is none, 65 if it is not a replay log.
+  init(path: String) throws {
+    guard let file = fopen(path, "re") else {
+      throw RunFailure.missingInput(
+        "cannot open \(path): \(RunFailure.reason(errno)); was the run made with --replay-log?")
+    }
+    self.file = file
+    self.path = path
+    let broken = RunFailure.badData("\(path) is no replay log that this version of longzoo can read")
+    let fixed = ReplayFormat.magic.count + 16
+    guard let head = Self.read(file, fixed), Array(head[..<8]) == ReplayFormat.magic,
+      Self.integer(head, 8, UInt32.self) == ReplayFormat.version
+    else {
+      fclose(file)
+      throw broken
+    }
+    let length = Int(Self.integer(head, 20, UInt32.self))
+    guard length < 1 << 20, let json = Self.read(file, length),
+      let configuration = try? JSONDecoder().decode(RunConfiguration.self, from: Data(json)),
+      let first = Int(exactly: Self.integer(head, 12, UInt64.self))
+    else {
+      fclose(file)
+      throw broken
+    }
+    self.configuration = configuration
+    firstStep = first
+    offset = fixed + length
+  }
+
+  deinit { fclose(file) }
+
+  /// nil at the end of what is whole.
+  func next() throws -> Record? {
+    guard let head = Self.read(file, ReplayFormat.headOfRecord) else { return nil }
+    let length = Int(Self.integer(head, 0, UInt32.self))
+    guard length >= ReplayFormat.headOfPayload, let payload = Self.read(file, length) else { return nil }
+    guard payload.withUnsafeBytes({ ReplayFormat.check($0) }) == Self.integer(head, 4, UInt32.self) else {
+      return nil
+    }
+    offset += ReplayFormat.headOfRecord + length
+    return Record(
+      step: Int(truncatingIfNeeded: Self.integer(payload, 0, UInt64.self)),
+      flags: .init(rawValue: payload[8]),
+      rate: Float(bitPattern: Self.integer(payload, 9, UInt32.self)),
+      rest: Array(payload[ReplayFormat.headOfPayload...]))
+  }
+
+  /// nil if there are fewer bytes; in pieces, since a length that is wrong may be anything.
+  private static func read(_ file: UnsafeMutablePointer<FILE>, _ count: Int) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      let wanted = min(count - bytes.count, 1 << 20)
+      let piece = [UInt8](unsafeUninitializedCapacity: wanted) { room, got in
+        got = fread(room.baseAddress, 1, wanted, file)
+      }
+      if piece.isEmpty { return nil }
+      bytes += piece
+    }
+    return bytes
+  }
+
+  static func integer<T: FixedWidthInteger>(_ bytes: [UInt8], _ offset: Int, _: T.Type) -> T {
+    bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
+  }
+}

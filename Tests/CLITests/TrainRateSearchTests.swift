@@ -1,0 +1,140 @@
+import Foundation
+import Memory
+import Testing
+
+@testable import Stream
+@testable import longzoo
+
+@Suite struct TrainRateSearchTests {
+  private static let tokens = Sample.tokens(40_000)
+
+  private func lines(_ runs: Runs, _ out: String) throws -> (trials: [[String: Any]], chosen: [Double]) {
+    let lines = try runs.metrics(out)
+    return (lines.filter { $0["search/rate"] != nil }, lines.compactMap { $0["search/chosen"] as? Double })
+  }
+
+  /// Everything that the search touched is as it was: a run that was told the rate from the start is the same run.
+  @Test(arguments: [
+    [], ["--lifetime", "5", "--streams", "16"], ["--readout", "zo", "--optimizer", "sgd"],
+    ["--context", "203"],
+    ["--perturbation", "rademacher"], ["--estimator", "nres", "--context", "64"],
+    ["--estimator", "pes", "--context", "64"],
+    ["--estimator", "hybrid"], ["--estimator", "tbptt"],
+    ["--step", "normalized", "--optimizer", "sgd", "--layers", "2"],
+  ])
+  func afterwardsItIsTheRunWithThatRate(options: [String]) throws {
+    var runs = Runs("--max-steps", "250", "--log-interval", "1")
+    if options.contains("tbptt") {
+      runs.common.removeFirst(2 * 1 + 2)
+      runs.common += ["--hidden-size", "8"]
+    }
+    let data = runs.folder.put("data", Self.tokens)
+    func train(_ more: [String], _ out: String) throws -> RunResult {
+      let outcome = try LongzooProcess.run(runs.arguments(options + more + [data], out: out), in: runs.folder)
+      try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
+      return try RunResult(outcome.output)
+    }
+    let searched = try train(["--lr", "auto"], "auto")
+    let (trials, chosen) = try lines(runs, "auto")
+    #expect(trials.count == 8 && chosen.count == 1)
+    #expect(searched["rate_searches"] == 1 && searched["learning_rate"] == chosen[0])
+    let told = try train(["--lr", "\(chosen[0])"], "told")
+    #expect(searched.digest == told.digest)
+    #expect(searched["tokens"] as Int? == told["tokens"])
+    #expect(searched["train_loss_nats"] as Double? == told["train_loss_nats"])
+    #expect(try train(["--lr", "auto", "--threads", "2"], "two").digest == searched.digest)
+  }
+
+  @Test(arguments: [false, true])
+  func resumesAreExactWithinTheBlock(pipe: Bool) throws {
+    let runs = Runs("--lr", "auto")
+    let data = pipe ? "-" : runs.folder.put("data", Self.tokens)
+    let input: LongzooProcess.Input = pipe ? .bytes(Self.tokens) : .nothing
+    let whole = try runs.train("--max-steps", "260", data, input: input)
+    // Within the block, at its end, and behind it.
+    for steps in [1, 77, 192, 200] {
+      let out = "part-\(steps)"
+      try runs.train("--max-steps", "\(steps)", data, out: out, input: input)
+      let rest = pipe ? ["-"] : []
+      let outcome = try LongzooProcess.run(
+        ["train", "--json", "--quiet", "--resume", out, "--max-steps", "260"] + rest, in: runs.folder,
+        input: input)
+      try #require(outcome.exitCode == 0, "\(outcome.errors)")
+      #expect(try RunResult(outcome.output).digest == whole.digest, "\(steps)")
+    }
+  }
+
+  @Test func aShortPipeIsNoTrouble() throws {
+    let runs = Runs("--lr", "auto")
+    let result = try runs.train("-", input: .bytes(Array(Self.tokens[..<300])))
+    #expect(result["stopped_by"] == "end-of-data" && result.steps == 38)
+    #expect(result["rate_searches"] == 1)
+  }
+
+  @Test func memoryIsPlannedAndBounded() throws {
+    let runs = Runs("--lr", "auto", "--max-steps", "3")
+    let data = runs.folder.put("data", Self.tokens)
+    for options in [
+      [], ["--optimizer", "sgd", "--streams", "16"], ["--window", "500"],
+      ["--replay-log", "--readout", "zo"],
+    ] {
+      let planned = try LongzooProcess.run(
+        runs.arguments(options + ["--dry-run", data], out: "x"), in: runs.folder)
+      let table = try RunResult(planned.output).values.compactMapValues { $0 as? Int }
+      let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "run"), in: runs.folder)
+      #expect(try RunResult(outcome.output).memory == table, "\(options)")
+    }
+    try runs.fail(64, ["--window", "context", "--context", "10M", data], mentions: ["--lr auto"])
+    try runs.fail(64, ["--regime", "inplace", data], mentions: ["--lr auto"])
+    try runs.fail(64, ["--lr", "quick", data], mentions: ["auto"])
+  }
+
+  /// A rate that suits nobody is found to be so.
+  @Test func aBadScaleIsLeft() throws {
+    // The readout's search in V = 64 with 16 pairs at the default for sgd.
+    let runs = Runs("--max-steps", "400", "--optimizer", "sgd", "--readout", "zo", "--eps", "0.05")
+    let data = runs.folder.put("data", Self.tokens)
+    let auto: Double = try #require(try runs.train("--lr", "auto", data)["train_loss_nats"])
+    let slow: Double = try #require(try runs.train("--lr", "0.0001", data)["train_loss_nats"])
+    #expect(auto < slow - 0.1, "\(auto) with auto, \(slow) with a rate that is too small")
+  }
+
+  // MARK: The search itself
+
+  private func search(_ best: Double, around base: Double, isFirst: Bool) throws -> (
+    rate: Double, trials: [RateSearch.Trial]
+  )? {
+    try RateSearch.search(around: base, windows: 64, isFirst: isFirst) { rate, _ in
+      rate > 40 * best ? .nan : 2 + 0.1 * abs(log2(rate / best))
+    }
+  }
+
+  @Test(arguments: [0.01, 0.04, 0.0007, 0.15]) func theBestIsFound(best: Double) throws {
+    let found = try #require(try search(best, around: 0.01, isFirst: true))
+    #expect(abs(log2(found.rate / best)) <= 0.8, "\(found.rate) for \(best)")
+    #expect(found.trials.map(\.windows) == [16, 16, 16, 16, 16, 64, 64, 64])
+  }
+
+  @Test func ofEquallyGoodOnesTheMiddleStays() throws {
+    func choose(_ losses: [Double]) -> Double {
+      RateSearch.choose(zip([0.5, 1, 2], losses).map { .init(rate: $0, loss: $1, windows: 9) }, middle: 1)
+    }
+    #expect(choose([2, 2, 2]) == 1 && choose([1.999, 2, 2.1]) == 1)
+    #expect(choose([1.9, 2, 2.1]) == 0.5 && choose([2, 2, 1.9]) == 2)
+    #expect(choose([.infinity, .infinity, .infinity]) == 1)
+    #expect(choose([3, .infinity, .infinity]) == 0.5)
+    #expect(try RateSearch.search(around: 1, windows: 64, isFirst: true) { _, _ in nil } == nil)
+  }
+
+  @Test func plateausAreNoticed() {
+    var plan = RatePlan()
+    #expect(plan.isDue(step: 0))
+    plan.take(0.1, step: 0)
+    for step in 0..<6000 { plan.add(loss: 5 - 0.0005 * Double(step), step: step) }
+    #expect(!plan.isDue(step: 6000))
+    for step in 6000..<15_000 { plan.add(loss: 2, step: step) }
+    #expect(plan.isDue(step: 15_000))
+    plan.take(0.1, step: 15_000)
+    #expect(!plan.isDue(step: 15_000 + 6001) && plan.isDue(step: 15_000 + 12_001))
+  }
+}
