@@ -28,6 +28,8 @@ public final class CDRGE: GradientEstimator {
     public var method = PopulationMethod.central
     /// Pairs whose states are further apart than this go back to the clean state: rms(h₊ − h₋)/rms(h). 0: none does.
     public var maxDivergence: Float = 0
+    /// Windows of which one has its estimate measured.
+    public var measuredEvery = 1
     /// False where every window begins with zero states and fits into one chunk.
     public var carriesStates = true
 
@@ -299,7 +301,9 @@ public final class CDRGE: GradientEstimator {
       coefficients[pair] = Float(slope / Double(pairs))
     }
     let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
-    var measured = meters.measureStates(bound: configuration.maxDivergence, on: pool)
+    let isMeasured = window % configuration.measuredEvery == 0
+    var measured = meters.measureStates(
+      bound: configuration.maxDivergence, withEstimate: isMeasured, on: pool)
     measured.lostPairs = broken
     guard broken == 0 else {
       readout?.discard()
@@ -309,8 +313,10 @@ public final class CDRGE: GradientEstimator {
     measured.clippedPairs = scale.clipped
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
     if method == .persistent { addEarlierDirections() }
-    meters.measureEstimate(
-      gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
+    if isMeasured {
+      meters.measureEstimate(
+        gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
+    }
     readout?.finish(
       scale: Float(scale.factor / Double(targets.pairs)), into: gradient.pointer, on: pool)
     return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)

@@ -70,16 +70,21 @@ final class EstimateMeters {
   }
 
   /// Looks at the states behind a window, and sends back the pairs that have come too far apart.
-  /// - Parameter bound: 0: none is sent back.
-  func measureStates(bound: Float, on pool: ThreadPool) -> WindowMeters {
-    pool.run(population.tiles) { tile, _ in
-      divergence?.measure(tile: tile)
-      countSearched(tile: tile)
-    }
+  /// - Parameters:
+  ///   - bound: 0: none is sent back.
+  ///   - withEstimate: whether the estimate will be measured as well.
+  func measureStates(bound: Float, withEstimate: Bool, on pool: ThreadPool) -> WindowMeters {
     var meters = WindowMeters()
     meters.pairs = population.pairs
-    meters.searched =
-      (0..<population.pairs).reduce(0) { $0 + searched[$1] } / Double(population.pairs)
+    guard divergence != nil || withEstimate else { return meters }
+    pool.run(population.tiles) { tile, _ in
+      divergence?.measure(tile: tile)
+      if withEstimate { countSearched(tile: tile) }
+    }
+    if withEstimate {
+      meters.searched =
+        (0..<population.pairs).reduce(0) { $0 + searched[$1] } / Double(population.pairs)
+    }
     if let divergence {
       meters.divergence = divergence.ratio
       meters.returnedPairs = bound > 0 ? divergence.returnPairs(beyond: bound) : 0

@@ -48,10 +48,9 @@ public final class StateDivergence {
     return (sums[at], sums[at + Tile.pairs])
   }
 
-  /// Of one pair; 0 where its states are.
-  public func ratio(ofPair pair: Int) -> Float {
+  private func isApart(_ pair: Int, _ bound: Float) -> Bool {
     let (apart, square) = sums(ofPair: pair)
-    return square > 0 ? (apart / square).squareRoot() : 0
+    return apart > bound * bound * square
   }
 
   /// Of all pairs together.
@@ -70,10 +69,10 @@ public final class StateDivergence {
   /// - Returns: how many they were.
   public func returnPairs(beyond bound: Float) -> Int {
     var returned = 0
-    for pair in 0..<population.pairs where ratio(ofPair: pair) > bound {
+    for pair in 0..<population.pairs where isApart(pair, bound) {
       returned += 1
       let sound = population.pairs(ofStream: population.stream(ofPair: pair))
-      population.setCleanState(ofPair: pair, from: sound) { self.ratio(ofPair: $0) <= bound }
+      population.setCleanState(ofPair: pair, from: sound) { !isApart($0, bound) }
     }
     return returned
   }

@@ -51,7 +51,8 @@ import Testing
 
   @Test func pairsReadingTheSameMeetTheory() throws {
     let runs = Runs(
-      "--max-steps", "400", "--pairs", "64", "--readout", "zo", "--eps", "0.01", "--lr", "0", "--context", "8"
+      "--max-steps", "1600", "--pairs", "64", "--readout", "zo", "--eps", "0.01", "--lr", "0", "--context",
+      "8"
     )
     let m = try meters(try runs.train(runs.folder.put("data", Sample.tokens(4000)), out: "run"))
     // Of every window with its own gradient: the ratio of means is near the mean of ratios.

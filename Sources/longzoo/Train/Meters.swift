@@ -1,7 +1,7 @@
 import Estimator
 
 /// What a run keeps of its windows' meters: running means over about the last fifty windows, and over the last five hundred
-/// of the estimate's squares, whose signal is a small difference of large numbers.
+/// that were measured of the estimate's squares, whose signal is a small difference of large numbers.
 ///
 /// They are functions of the updates alone, and go into the checkpoint: a resumed run shows what an uninterrupted one would.
 struct RunMeters: Codable, Equatable {
@@ -23,6 +23,8 @@ struct RunMeters: Codable, Equatable {
     }
   }
 
+  /// Windows of which one has its estimate measured: all of them would cost more than a hundredth of a small model's time.
+  static let measuredEvery = 4
   private static let signalWeight = 0.002
   private var estimateSquare = Mean(weight: signalWeight)
   private var signalSquare = Mean(weight: signalWeight)

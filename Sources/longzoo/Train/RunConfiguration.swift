@@ -190,6 +190,7 @@ struct RunConfiguration: Codable, Equatable {
     c.step = step
     c.method = estimator.method ?? .central
     c.maxDivergence = Float(maxDivergence)
+    c.measuredEvery = RunMeters.measuredEvery
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
     c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
     // Such a window is one chunk, and nothing longer ever comes.
