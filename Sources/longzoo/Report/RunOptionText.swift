@@ -5,7 +5,7 @@ enum RunOptionText {
   /// Options whose names are not those of the configuration with hyphens.
   private static let names = [
     "learningRate": "lr", "epsilon": "eps", "schedule": "lr-schedule", "vocabularySize": "vocab-size",
-    "valPath": "val", "initialWeights": "init",
+    "valPath": "val", "initialWeights": "init", "searchesRate": "lr",
   ]
   /// Their defaults depend on other options or on the machine.
   private static let alwaysGiven: Set<String> = ["learningRate", "streams", "valFraction", "seed", "threads"]
@@ -48,9 +48,10 @@ enum RunOptionText {
     let defaults = JSONValue.object(in: try? JSONEncoder().encode(RunConfiguration())) ?? [:]
     var words = ["longzoo", "train"]
     for (key, value) in configuration.sorted(by: { $0.key < $1.key })
-    where key != paths && value != .null && !derived.contains(key) {
+    where key != paths && key != "searchesRate" && value != .null && !derived.contains(key) {
       guard alwaysGiven.contains(key) || defaults[key] != value else { continue }
-      words += ["--" + name(key), Self.value(value)]
+      let isSearched = key == "learningRate" && configuration["searchesRate"] == .bool(true)
+      words += ["--" + name(key)] + (value == .bool(true) ? [] : [isSearched ? "auto" : Self.value(value)])
     }
     if case .array(let files) = configuration[paths] { words += files.map(Self.value) }
     return ShellText.command(words)

@@ -55,7 +55,7 @@ extension TrainCommand {
     set(\.evalTokens, limits.evalTokens?.value)
     setOptional(\.logInterval, limits.logInterval?.value)
     setOptional(\.saveInterval, limits.saveInterval)
-    if limits.replayLog { c.writesReplayLog = true }
+    if limits.replayLog { c.replayLog = true }
     if !paths.isEmpty { c.paths = paths }
     try setDependent(&c, isNew: base == nil)
     try refuseForeignOptions(c)

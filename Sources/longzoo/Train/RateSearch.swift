@@ -15,10 +15,14 @@ struct RateSearch {
     /// Nats a token; infinite where an update had to be refused.
     var loss: Double
     var windows: Int
+    /// The loss of the block's first window, before any update.
+    var start: Double
   }
 
-  /// A candidate has to be better than a middle one by this part of the loss to be taken instead: at the start rates that are too high
-  /// look good for a while.
+  /// In the first search the middle rate stays if it has brought at least this part of the best one's progress. A rate that is too high
+  /// looks good for the first hundreds of updates and ends badly: what is looked for is a scale that is wrong, and not a small gain.
+  static let enough = 0.5
+  /// Later the loss stands still: a rate is better if its loss is lower by this part.
   static let margin = 0.002
 
   /// Windows that a block has room for; nil where they are too long for any.
@@ -34,17 +38,19 @@ struct RateSearch {
   /// - Returns: the best rate and what was tried; nil if a trial was given up.
   static func search(
     around base: Double, windows: Int, isFirst: Bool,
-    trial: (_ rate: Double, _ windows: Int) throws -> Double?
+    trial: (_ rate: Double, _ windows: Int) throws -> (start: Double, loss: Double)?
   ) throws -> (rate: Double, trials: [Trial])? {
     var trials: [Trial] = []
     func best(_ factors: [Double], around base: Double, _ windows: Int) throws -> Double? {
       var found: [Trial] = []
       for factor in factors {
-        guard let loss = try trial(base * factor, windows) else { return nil }
-        found.append(Trial(rate: base * factor, loss: loss.isFinite ? loss : .infinity, windows: windows))
+        guard let (start, loss) = try trial(base * factor, windows) else { return nil }
+        found.append(
+          Trial(
+            rate: base * factor, loss: loss.isFinite ? loss : .infinity, windows: windows, start: start))
       }
       trials += found
-      return choose(found, middle: base)
+      return choose(found, middle: base, isFirst: isFirst)
     }
     var middle = base
     if isFirst {
@@ -56,10 +62,14 @@ struct RateSearch {
     return (rate, trials)
   }
 
-  /// The best one, or the middle one where that is as good.
-  static func choose(_ trials: [Trial], middle: Double) -> Double {
+  /// The best one, or the middle one where that is good enough.
+  static func choose(_ trials: [Trial], middle: Double, isFirst: Bool) -> Double {
     let best = trials.min { $0.loss < $1.loss }!
     let center = trials.first { $0.rate == middle }!
-    return best.loss < center.loss * (1 - margin) ? best.rate : middle
+    let isEnough =
+      isFirst
+      ? center.start - center.loss >= enough * (best.start - best.loss)
+      : center.loss * (1 - margin) <= best.loss
+    return isEnough || best.loss == .infinity ? middle : best.rate
   }
 }

@@ -11,7 +11,7 @@ extension TrainCommand {
     } else {
       try goOn(c, choice)
     }
-    if c.writesReplayLog, c.readout == .exact {
+    if c.replayLog, c.readout == .exact {
       throw RunFailure.usage(
         "--replay-log makes weights again out of the pairs' coefficients, and the gradient of an exact readout is none of their "
           + "functions; take --readout zo")

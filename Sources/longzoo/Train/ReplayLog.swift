@@ -39,7 +39,7 @@ final class ReplayLog {
     _ c: RunConfiguration, _ model: any TrainingState, folder: RunFolder, step: Int, isResumedThere: Bool,
     ledger: MemoryLedger
   ) throws -> ReplayLog? {
-    guard c.writesReplayLog, let descent = model.estimator as? CDRGE else { return nil }
+    guard c.replayLog, let descent = model.estimator as? CDRGE else { return nil }
     return try ReplayLog(
       c, folder: folder, step: step, isResumedThere: isResumedThere, descent: descent, ledger: ledger)
   }

@@ -95,7 +95,7 @@ struct RunConfiguration: Codable, Equatable {
   var saveInterval: SaveChoice?
   var regime = Regime.shared
 
-  var writesReplayLog = false
+  var replayLog = false
 
   var savesWeights: Bool { saveInterval != .never }
   var isPipe: Bool { paths == ["-"] }
@@ -325,7 +325,7 @@ struct RunConfiguration: Codable, Equatable {
     )
     try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
     try require(
-      !writesReplayLog || !estimator.isExact,
+      !replayLog || !estimator.isExact,
       "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
     )
     try require(

@@ -34,9 +34,9 @@ extension Trainer {
   }
 
   /// Trains with a rate.
-  /// - Returns: the mean loss of the second half of the windows, in nats; infinite where an update was refused; nil if it was
+  /// - Returns: the loss of the first window, and the mean loss of the second half of the windows, in nats; infinite where an update was refused; nil if it was
   ///   given up. The end of the data ends it early.
-  private func trial(_ rate: Double, windows: Int) throws -> Double? {
+  private func trial(_ rate: Double, windows: Int) throws -> (start: Double, loss: Double)? {
     trialRate = rate
     defer { trialRate = nil }
     var losses: [Double] = []
@@ -47,10 +47,11 @@ extension Trainer {
         if isWithinWindow { return nil }
         break
       }
-      guard let loss = lastLoss, loss.isFinite else { return .infinity }
+      guard let loss = lastLoss, loss.isFinite else { return (losses.first ?? 0, .infinity) }
       losses.append(loss)
     }
     let judged = losses.suffix((losses.count + 1) / 2)
-    return judged.isEmpty ? .infinity : judged.reduce(0, +) / Double(judged.count)
+    guard let start = losses.first else { return (0, .infinity) }
+    return (start, judged.reduce(0, +) / Double(judged.count))
   }
 }

@@ -99,7 +99,7 @@ enum MemoryPlan {
       if c.regime == .shared { table[.parameters] += PackedWeights.byteCount(for: c.evaluatedLayout) }
     }
     table[.checkpoint] += SafetensorsWriter.bufferBytes
-    if c.writesReplayLog { table[.checkpoint] += ReplayLog.byteCount(c) }
+    if c.replayLog { table[.checkpoint] += ReplayLog.byteCount(c) }
     if c.searchesRate { table[.checkpoint] += StateSnapshot.byteCount(forBytes: trainedBytes(c)) }
     if c.regime == .inPlace { table[.checkpoint] += PackedWeightsFile.bufferBytes }
     return table
