@@ -1,8 +1,8 @@
 /// Looks for a learning rate by trying some: from the same weights, on the same tokens, with the same directions.
 ///
 /// Every candidate trains over the same block of windows, and is judged by the loss of the second half of them, each window before its own
-/// update: what the model makes of tokens that it has not learnt from. First a coarse look over a wide range on a quarter of the block, then
-/// a fine one around the best on all of it. All that the trials touch is put back; then training begins at the block's start.
+/// update: what the model makes of tokens that it has not learnt from. First a coarse look over a wide range, then
+/// a fine one around the best. All that the trials touch is put back; then training begins at the block's start.
 struct RateSearch {
   /// Windows of a block; fewer where they are long.
   static let windows = 192
@@ -54,7 +54,7 @@ struct RateSearch {
     }
     var middle = base
     if isFirst {
-      guard let coarse = try best([1.0 / 16, 0.25, 1, 4, 16], around: base, windows / 4) else { return nil }
+      guard let coarse = try best([1.0 / 16, 0.25, 1, 4, 16], around: base, windows) else { return nil }
       middle = coarse
     }
     let factors = isFirst ? [0.5, 1, 2] : [0.25, 0.5, 1, 2]
