@@ -168,7 +168,7 @@ public final class FDRGE: GradientEstimator {
     }
     if !baseLoss.isFinite { states.base?.reset() }
     let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
-    var measured = meters.measureStates(bound: 0, on: pool)
+    var measured = meters.measureStates(bound: 0, withEstimate: true, on: pool)
     measured.lostPairs = broken
     guard broken == 0 else {
       readout?.discard()

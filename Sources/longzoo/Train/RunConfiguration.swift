@@ -325,9 +325,12 @@ struct RunConfiguration: Codable, Equatable {
     )
     try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
     try require(
-      !replayLog || !estimator.isExact,
+      !replayLog || estimator.method != nil,
       "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
     )
+    try require(
+      !searchesRate || estimator != .fdRGE,
+      "--lr auto cannot go back to a state of --estimator fd-rge yet; give --lr a number")
     try require(
       !searchesRate || searchWindows != nil,
       "--lr auto goes through \(RateSearch.fewestWindows) windows several times, which is more than \(RateSearch.mostBytes >> 20) MiB of "

@@ -72,6 +72,7 @@ enum MemoryPlan {
     let carried =
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
+      case .fdRGE: 0  // refused beforehand
       case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
       case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
       }
