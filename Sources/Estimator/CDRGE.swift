@@ -10,44 +10,6 @@ import Model
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime. The same population serves
 /// the estimators of `PopulationMethod`.
 public final class CDRGE: GradientEstimator {
-  public struct Configuration: Sendable {
-    public var pairs: Int
-    public var epsilon: Float
-    public var kind: DirectionKind
-    public var exactReadout: Bool
-    /// Windows for which a direction is kept.
-    public var lifetime: Int
-    /// Positions in the data; pair p reads stream ⌊p·S/P⌋.
-    public var streams: Int
-    /// The most tokens that `consume` is given at a time.
-    public var chunk: Int
-    public var seed: UInt64
-    /// The weights exist once, in the kernels' order, and the estimate is applied to them without being written down.
-    public var inPlace = false
-    public var step = StepRule.gradient
-    public var method = PopulationMethod.central
-    /// Pairs whose states are further apart than this go back to the clean state: rms(h₊ − h₋)/rms(h). 0: none does.
-    public var maxDivergence: Float = 0
-    /// Windows of which one has its estimate measured.
-    public var measuredEvery = 1
-    /// False where every window begins with zero states and fits into one chunk.
-    public var carriesStates = true
-
-    public init(
-      pairs: Int, epsilon: Float, kind: DirectionKind = .rank1, exactReadout: Bool, lifetime: Int = 1,
-      streams: Int = 1, chunk: Int, seed: UInt64
-    ) {
-      self.pairs = pairs
-      self.epsilon = epsilon
-      self.kind = kind
-      self.exactReadout = exactReadout
-      self.lifetime = lifetime
-      self.streams = streams
-      self.chunk = chunk
-      self.seed = seed
-    }
-  }
-
   public let configuration: Configuration
   public let population: Population
   /// The estimate of the last window, in the order of `ModelShape.tensors`.
@@ -69,51 +31,6 @@ public final class CDRGE: GradientEstimator {
   private var drawn: Int?
   private let meters: EstimateMeters
   private let pool: ThreadPool
-
-  public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
-    Layout(shape, kind: c.kind, exactReadout: c.exactReadout)
-  }
-
-  /// The bytes that an estimator reserves.
-  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
-    let layout = layout(for: shape, c)
-    let inHeadOrder = isInHeadOrder(layout, c)
-    var table = Population.byteCount(
-      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: c.carriesStates,
-      inHeadOrder: inHeadOrder)
-    if inHeadOrder {
-      table[.activations] += HeadOrder.byteCount(
-        for: layout, pairs: c.pairs, chunk: c.chunk, threads: threads)
-    }
-    table[.parameters] = PackedWeights.byteCount(for: layout)
-    table[.activations] += ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
-    table[.perturbations] +=
-      Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: !c.inPlace)
-      + (c.inPlace
-        ? InPlaceUpdate.byteCount(for: layout, pairs: c.pairs, threads: threads)
-        : ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads))
-      + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
-      + Buffer<Float>.byteCount(for: c.inPlace ? 0 : shape.parameterCount)
-      + (c.method.isUnrolled ? UnrollStart.byteCount : 0)
-      + Buffer<Float>.byteCount(for: c.method == .persistent ? shape.parameterCount : 0)
-    return table
-      + EstimateMeters.byteCount(
-        for: layout, pairs: c.pairs, carriesStates: c.carriesStates, method: c.method, inPlace: c.inPlace)
-  }
-
-  private static func isInHeadOrder(_ layout: Layout, _ c: Configuration) -> Bool {
-    c.inPlace && c.method == .central
-      && HeadOrder.pays(for: layout, pairs: c.pairs, chunk: c.chunk, carriesStates: c.carriesStates)
-  }
-
-  /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
-  public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
-    let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
-    let bytesPerToken =
-      Population.tiles(pairs) * layout.readoutTileFloats * MemoryLayout<Float>.stride
-    let most = exactReadout ? max(1, min(256, (4 << 20) / bytesPerToken)) : 256
-    return min(window ?? most, most)
-  }
 
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
@@ -368,14 +285,6 @@ public final class CDRGE: GradientEstimator {
   public func beginContext() {
     population.resetStates()
     unroll?.end()
-  }
-
-  /// The bytes of `carried`.
-  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
-    let tiles = Population.tiles(c.pairs)
-    let words = tiles * shape.vocabularySize + (c.method.isUnrolled ? 5 : 0)
-    let floats = c.carriesStates ? tiles * layout(for: shape, c).c.state : 0
-    return floats * MemoryLayout<Float>.stride + words * MemoryLayout<UInt16>.stride
   }
 
   public var carried: [CarriedState] {

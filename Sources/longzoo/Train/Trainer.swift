@@ -33,12 +33,12 @@ final class Trainer {
   private let pool: ThreadPool
   private let evaluator: HeldOutEvaluator?
   let log: RunLog
-  private let keeper: CheckpointKeeper
-  private let replayLog: ReplayLog?
+  let keeper: CheckpointKeeper
+  let replayLog: ReplayLog?
   /// The checkpoint that the run was resumed from.
-  private let origin: String?
+  let origin: String?
   private(set) var clock = TrainingClock()
-  private var lastSave = TrainingClock.now()
+  var lastSave = TrainingClock.now()
   /// A window was given up half way: there is nothing consistent to save.
   var isWithinWindow = false
   /// Time in the population step; the rest of a run reads, updates and writes.
@@ -253,52 +253,6 @@ final class Trainer {
     if Signals.received != nil { return .signal }
     if progress.watch.isDiverged { return .diverged }
     return limits.reached(progress, tokens: tokens)
-  }
-
-  private func isTimeToSave() -> Bool {
-    switch configuration.saveInterval {
-    case .never: false
-    case .updates(let interval): interval > 0 && progress.step % interval == 0
-    case nil: TrainingClock.now() - lastSave >= 60
-    }
-  }
-
-  private func save() throws {
-    try replayLog?.flush()
-    let position = supply.position
-    let state = CheckpointState(
-      configuration: configuration, progress: progress, optimizerUpdates: model.updates,
-      position: position.feed, tokensBehindPosition: position.tokens)
-    try keeper.save(step: progress.step) {
-      try Checkpoint.write(to: folder.checkpointPath, state, model)
-      try SafetensorsWriter.write(
-        to: folder.modelPath, metadata: WeightsFile.metadata(configuration),
-        tensors: model.finalTensors)
-    }
-    lastSave = TrainingClock.now()
-  }
-
-  /// After the losses have said that the weights are bad: the last good ones, on disk and in memory.
-  private func returnToLastGood() throws -> Divergence {
-    var divergence = Divergence(step: progress.step, finding: progress.watch.finding, rate: baseRate)
-    let isKept = configuration.savesWeights ? try keeper.restore() : false
-    let path = isKept ? folder.checkpointPath : origin
-    guard let path else { return divergence }
-    let file = try SafetensorsReader(path: path)
-    let state = try Checkpoint.state(of: file)
-    let seconds = progress.trainSeconds
-    progress = state.progress
-    progress.trainSeconds = seconds
-    try takeState(state, file)
-    divergence.good = (progress.step, path)
-    return divergence
-  }
-
-  private func takeState(_ state: CheckpointState, _ file: SafetensorsReader) throws {
-    model.updates = state.optimizerUpdates
-    if state.progress.step > 0 { model.estimator.restore(afterWindow: state.progress.step - 1) }
-    try model.restore(file)
-    model.start()
   }
 
   private func evaluate() throws -> Evaluation? {

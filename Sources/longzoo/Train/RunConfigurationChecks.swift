@@ -1,0 +1,104 @@
+import Estimator
+import Model
+import Stream
+
+extension RunConfiguration {
+  /// Refuses what no run can do.
+  /// - Throws: exit code 64, naming the option.
+  func validate() throws(RunFailure) {
+    func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
+      if !condition { throw .usage(text()) }
+    }
+    try require(
+      vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
+    )
+    try require(
+      targets == .all || vocabularySize <= dtype.range(targets),
+      "--vocab-size \(vocabularySize): with --targets marked a \(dtype.rawValue) token has only \(dtype.range(.marked)) ids; "
+        + "its highest bit is the mark"
+    )
+    try require(
+      hiddenSize >= 1 && hiddenSize <= 1 << 24, "--hidden-size \(hiddenSize) is not from 1 to 2^24")
+    try require(
+      heads >= 1 && hiddenSize % max(1, heads) == 0,
+      "--heads \(heads) does not divide --hidden-size \(hiddenSize) into whole heads")
+    try require(
+      hiddenSize / heads <= 1 << 16,
+      "--hidden-size \(hiddenSize) in \(heads) head\(heads == 1 ? "" : "s") is more than 65536 units a head; give more --heads"
+    )
+    try require(
+      (1...ModelShape.maximumLayers).contains(layers),
+      "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
+    try require(
+      vocabularySize * hiddenSize <= 1 << 40,
+      "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
+    try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
+    try require(
+      streams >= 1 && streams <= (estimator.hasPairs ? pairs : 1 << 20),
+      "--streams \(streams): there must be from 1 to "
+        + (estimator.hasPairs ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
+    try require(
+      !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
+    try require(
+      checkpointing != .binomial || memoryBudget != nil,
+      "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
+    try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
+    try require(
+      tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
+    try require(memorySpan.map { $0 >= 2 } ?? true, "--memory-span must be at least 2 tokens")
+    try require(
+      memorySpan == nil || initialWeights == nil,
+      "--memory-span is for random weights; it means nothing beside --init")
+    try require(
+      tokenScale == nil || initialWeights == nil,
+      "--token-scale is for random weights; it means nothing beside --init")
+    try require(
+      beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
+    try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
+    try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
+    try require(
+      maxDivergence >= 0 && maxDivergence.isFinite,
+      "--max-divergence \(maxDivergence) is not a number of at least 0")
+    if case .tokens(let count) = window {
+      try require(count >= 1, "--window must be at least 1 token, or 'context'")
+    }
+    try require(context >= 0, "--context must not be negative")
+    try require(
+      estimator.method?.isUnrolled != true || tokensToReset != nil,
+      "--estimator \(estimator.rawValue) keeps its pairs from reset to reset: it needs a --context that ends, and --reset context"
+    )
+    try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
+    try require(
+      !replayLog || estimator.method != nil,
+      "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
+    )
+    try require(
+      !searchesRate || estimator != .fdRGE,
+      "--lr auto cannot go back to a state of --estimator fd-rge yet; give --lr a number")
+    try require(
+      !searchesRate || searchWindows != nil,
+      "--lr auto goes through \(RateSearch.fewestWindows) windows several times, which is more than \(RateSearch.mostBytes >> 20) MiB of "
+        + "tokens here; give --lr a number, or take a shorter --window or fewer --streams")
+    try require(
+      learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
+    try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")
+    try require(beta2 >= 0 && beta2 < 1, "--beta2 \(beta2) is not in [0, 1)")
+    try require(
+      weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
+    try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
+    try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
+    try require(
+      !isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
+    try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
+    try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
+    try require(
+      stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "--stop-above must be a number of at least 0")
+    try require(
+      stopBelow.map { $0 > 0 && $0.isFinite } ?? true, "--stop-below must be a positive number of nats")
+    try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
+    try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
+    try require(
+      context > 0 || isPipe || maxSteps != nil || maxTokens != nil || maxSeconds != nil,
+      "--context 0 over files never ends: give --max-steps, --max-tokens or --max-seconds")
+  }
+}
