@@ -13,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -64,6 +65,7 @@ def main():
     parser.add_argument("text")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--hidden-sizes", default="64,128")
     parser.add_argument("--methods", default=";".join(METHODS), help="separated by ;")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -72,9 +74,8 @@ def main():
     environment = machine.environment(options.threads)
     longzoo = Longzoo(environment, options.threads)
     results = {}
-    import tempfile
     with tempfile.TemporaryDirectory() as options.folder:
-        for seed in range(1, options.seeds + 1):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             for hidden in map(int, options.hidden_sizes.split(",")):
                 for method in options.methods.split(";"):
                     arguments = METHODS[method]
