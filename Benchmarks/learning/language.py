@@ -3,7 +3,7 @@
 
     Benchmarks/learning/language.py TEXT [--seconds 60] [--seeds 3] [--methods cd-rge,hybrid,…] [--json FILE]
 
-H = 64 and 128, all defaults, the last tenth of TEXT held out; PyTorch's truncated BPTT (64 streams, windows of 64, Adam falling by
+H = 64 and 128, the defaults, the last tenth of TEXT held out; contexts of 1M tokens for cd-rge, of 10k for tbptt and hybrid; PyTorch's truncated BPTT (64 streams, windows of 64, Adam falling by
 cosine) on the same text and hold-out. Runs go one after another, seed by seed, so that other load falls on all methods. PyTorch is installed
 in .venv if it is not there; PYTHON=… names an interpreter that has it.
 """
@@ -25,8 +25,8 @@ from harness.program import ROOT, Longzoo
 METHODS = {
     "cd-rge, all zeroth-order": ["--context", "1M", "--readout", "zo"],
     "cd-rge": ["--context", "1M"],
-    "tbptt": ["--context", "1M", "--estimator", "tbptt"],
-    "hybrid": ["--context", "1M", "--estimator", "hybrid"],
+    "tbptt": ["--context", "10k", "--estimator", "tbptt"],
+    "hybrid": ["--context", "10k", "--estimator", "hybrid"],
     "tbptt, PyTorch": None,
 }
 

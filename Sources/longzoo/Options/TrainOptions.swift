@@ -144,7 +144,8 @@ struct ModelOptions: ParsableArguments {
 struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
-    help: "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 1024 for pes)",
+    help:
+      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for hybrid, 1024 for pes)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(

@@ -118,6 +118,7 @@ extension TrainCommand {
   private func setHybridDefaults(_ c: inout RunConfiguration) {
     if estimator.eps == nil { c.epsilon = RunConfiguration.defaultHybridEpsilon }
     if estimator.lifetime == nil { c.lifetime = RunConfiguration.defaultHybridLifetime }
+    if streaming.context == nil { c.context = RunConfiguration.defaultHybridContext }
     if estimator.pairs == nil {
       c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
     }
