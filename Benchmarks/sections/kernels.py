@@ -11,7 +11,8 @@ def measure(context):
 
 # Titles of the fields that a line may have; what is not named here keeps its own name.
 TITLES = {"perturbation": "directions", "hidden_size": "H", "vocab_size": "V", "fraction_of_peak": "of the peak",
-          "token_columns_per_second": "token-columns/s", "gflops": "GFLOP/s"}
+          "token_columns_per_second": "token-columns/s", "gflops": "GFLOP/s", "update_fraction_of_peak": "updates, of the peak",
+          "update_token_columns_per_second": "updates, token-columns/s"}
 
 
 def cell(name, value):
