@@ -2,7 +2,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define VL 16
-#define SB 2
 #define NAME(f) lz_##f##_avx512
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))), apply_to = function)
 #include "population.h"

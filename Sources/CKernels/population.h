@@ -1,9 +1,8 @@
-// The population step for one vector width. The including file defines VL (lanes), SB (2 where the registers hold the +
-// and the − columns of VL pairs beside each other, 1 where they go one after the other) and NAME(f), and sets the target
-// of the functions.
+// The population step for one vector width. The including file defines VL (lanes) and NAME(f), and sets the target of the
+// functions.
 //
-// The shared-weight product is the only heavy part: for a block of 12 packed rows, 12 × SB accumulators run over k with one
-// broadcast weight and SB vectors of the state. What the directions add is cheap: (W ± εabᵀ)h = Wh ± εa(bᵀh) needs bᵀh
+// The shared-weight product is the only heavy part: for a block of 12 packed rows, 12 × 2 accumulators (the + and the − columns
+// of VL pairs) run over k with one broadcast weight and two vectors of the state. What the directions add is cheap: (W ± εabᵀ)h = Wh ± εa(bᵀh) needs bᵀh
 // once per matrix, and sets the accumulators' start.
 //
 // `dense`, `first` (layer) and `rows` (of a block that are no padding: 4, 8 or 12) are constants wherever they are passed:
@@ -32,6 +31,8 @@ INLINE vf narrow_state(vf x) { return x; }
 
 typedef struct { const float *rows; ptrdiff_t count; } segment; // part of a layer's input: [count][32]
 
+#define SB 2 // column vectors beside each other: + and −
+
 // SB column vectors of one tile: `at` is the first one's place in a row of 32, the second lies 16 further.
 typedef struct {
   int lane, sign; // first pair; 0: from the + columns, 1: from the − columns
@@ -53,9 +54,12 @@ typedef struct {
 // ε of the + columns, −ε of the − columns.
 INLINE float signed_epsilon(float epsilon, place at, int s) { return at.sign + s == 0 ? epsilon : -epsilon; }
 
-// acc += W·(the segments) for the first `rows` rows of a packed block.
-INLINE void shared_product(const float *w, const int rows, const segment *segments, int parts, place at,
-                           vf acc[LZ_BLOCK][SB]) {
+// sum += W·(the segments) for `rows` rows, as many as the registers hold.
+INLINE void product_slice(const float *w, const int rows, const segment *segments, int parts, place at, vf (*sum)[SB]) {
+  vf acc[LZ_BLOCK][SB];
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+    for (int s = 0; s < SB; s++) acc[r][s] = sum[r][s];
   for (int part = 0; part < parts; part++) {
     const float *h = segments[part].rows + at.at;
     for (ptrdiff_t k = segments[part].count; k > 0; k--, h += LZ_COLUMNS, w += LZ_BLOCK) {
@@ -68,12 +72,26 @@ INLINE void shared_product(const float *w, const int rows, const segment *segmen
       }
     }
   }
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+    for (int s = 0; s < SB; s++) sum[r][s] = acc[r][s];
 }
 
-// acc += W·h and −= 2ε(h where the sign is −1): with the start Σεh this is Σ (w ± ε)h. Products and subtractions run on
-// different units, so that the signs cost little where they share a loop.
-INLINE void dense_product(const float *w, const int rows, const uint16_t *signs, const segment *segments, int parts,
-                          const float *twice, place at, vf acc[LZ_BLOCK][SB]) {
+// acc += W·(the segments) for the first `rows` rows of a packed block. With 16 registers half of a block is all that they hold:
+// 6 rows × 2 vectors take 8 loads for 12 multiply-adds, where 12 × 1 take 13.
+INLINE void shared_product(const float *w, const int rows, const segment *segments, int parts, place at,
+                           vf acc[LZ_BLOCK][SB]) {
+  const int slice = VL == 16 || rows <= 6 ? rows : rows / 2;
+  #pragma clang loop unroll(full)
+  for (int first = 0; first < rows; first += slice) product_slice(w + first, slice, segments, parts, at, acc + first);
+}
+
+INLINE void dense_slice(const float *w, const int rows, const uint16_t *signs, const segment *segments, int parts,
+                        const float *twice, place at, vf (*sum)[SB]) {
+  vf acc[LZ_BLOCK][SB];
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+    for (int s = 0; s < SB; s++) acc[r][s] = sum[r][s];
   twice += at.at;
   for (int part = 0; part < parts; part++) {
     const float *h = segments[part].rows + at.at;
@@ -91,6 +109,19 @@ INLINE void dense_product(const float *w, const int rows, const uint16_t *signs,
       }
     }
   }
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+    for (int s = 0; s < SB; s++) sum[r][s] = acc[r][s];
+}
+
+// acc += W·h and −= 2ε(h where the sign is −1): with the start Σεh this is Σ (w ± ε)h. Products and subtractions run on
+// different units, so that the signs cost little where they share a loop.
+INLINE void dense_product(const float *w, const int rows, const uint16_t *signs, const segment *segments, int parts,
+                          const float *twice, place at, vf acc[LZ_BLOCK][SB]) {
+  const int slice = VL == 16 || rows <= 6 ? rows : rows / 2;
+  #pragma clang loop unroll(full)
+  for (int first = 0; first < rows; first += slice)
+    dense_slice(w + first, slice, signs + first, segments, parts, twice, at, acc + first);
 }
 
 // One term of the start of a direction.

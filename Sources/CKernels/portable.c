@@ -1,6 +1,5 @@
 // The kernels for any processor: vectors of four, which are SSE2 on x86-64 and NEON on arm64.
 #define VL 4
-#define SB 1
 #define NAME(f) lz_##f##_portable
 #include "population.h"
 #include "columns.h"

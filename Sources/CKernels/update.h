@@ -63,7 +63,7 @@ void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gr
   }
 }
 
-#define CHAINS (LZ_BLOCK * SB)
+#define CHAINS (VL == 16 ? 24 : 12) // half of the registers or more
 double NAME(fma_rounds)(int64_t rounds) {
   vf acc[CHAINS];
   for (int i = 0; i < CHAINS; i++) acc[i] = splat(1.5f + (float)i); // not 1, which a·1 + b would leave as it is
