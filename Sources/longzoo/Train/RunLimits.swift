@@ -1,11 +1,16 @@
-/// When a run ends: at the first of its limits, or without any when every stream has run through one context.
+/// When a run ends: at the first of its limits, or without any when every stream has run through one context; of hybrid,
+/// whose contexts are short, through a million tokens.
 struct RunLimits {
   private let c: RunConfiguration
 
   init(_ configuration: RunConfiguration) { c = configuration }
 
   private var hasLimit: Bool { c.maxSteps != nil || c.maxTokens != nil || c.maxSeconds != nil }
-  private var contextToFinish: Int? { hasLimit || c.isPipe || c.context == 0 ? nil : c.context }
+  private var contextToFinish: Int? {
+    guard !hasLimit, !c.isPipe, c.context > 0 else { return nil }
+    // A few contexts of hybrid's are no training.
+    return c.estimator == .hybrid ? max(c.context, RunConfiguration.defaultContext) : c.context
+  }
 
   func reached(_ p: RunProgress, tokens: Int) -> Trainer.StopReason? {
     if let most = c.maxSteps, p.step >= most { return .maxSteps }
