@@ -22,7 +22,7 @@ public final class CDRGE: GradientEstimator {
   private let headOrder: HeadOrder?
   private let coefficients: Buffer<Float>
   /// Targets of the window so far: of the streams, and of the pairs that read them.
-  private var targets = (streams: 0, pairs: 0)
+  private var targets = WindowTargets()
   private let unroll: UnrollStart?
   /// pes: what the directions of one earlier window add.
   private let earlier: Buffer<Float>
@@ -102,7 +102,7 @@ public final class CDRGE: GradientEstimator {
       restart(tilesWhoseLifetimeEnds(window), window: window)
     }
     population.clearLosses()
-    targets = (0, 0)
+    targets = WindowTargets()
   }
 
   private func tilesWhoseLifetimeEnds(_ window: Int) -> Tiles {
@@ -153,7 +153,7 @@ public final class CDRGE: GradientEstimator {
     } else {
       runTiles(tokens, stride: stride, count: count)
     }
-    if addTargets(tokens, stride: stride, count: count) {
+    if targets.add(tokens, stride: stride, count: count, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
   }
@@ -165,18 +165,6 @@ public final class CDRGE: GradientEstimator {
         tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
         stride: stride, count: count, readout: rows, mode: configuration.method.mode)
     }
-  }
-
-  /// Counts what a chunk has to predict; false if that is nothing.
-  private func addTargets(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) -> Bool {
-    var chunk = 0
-    for stream in 0..<population.streams {
-      let found = TokenMark.targets(tokens + stream * stride + 1, count: count)
-      chunk += found
-      targets.pairs += found * population.pairs(ofStream: stream).count
-    }
-    targets.streams += chunk
-    return chunk > 0
   }
 
   /// What a window of the population says.

@@ -25,7 +25,7 @@ public final class FDRGE: GradientEstimator {
   /// Of the window so far, of the one unperturbed column.
   private var baseLoss = 0.0
   /// Targets of the window so far: of the streams, and of the pairs that read them.
-  private var targets = (streams: 0, pairs: 0)
+  private var targets = WindowTargets()
 
   /// Columns that process a token of every stream.
   public static func columns(pairs: Int, streams: Int) -> Int { streams == 1 ? pairs + 1 : 2 * pairs }
@@ -95,7 +95,7 @@ public final class FDRGE: GradientEstimator {
     }
     population.clearLosses()
     baseLoss = 0
-    targets = (0, 0)
+    targets = WindowTargets()
   }
 
   public func restore(afterWindow window: Int) {
@@ -122,21 +122,9 @@ public final class FDRGE: GradientEstimator {
         weights: weights, epsilon: configuration.epsilon, tokens: tokens, stride: stride, count: count,
         readout: rows)
     }
-    if addTargets(tokens, stride: stride, count: count) {
+    if targets.add(tokens, stride: stride, count: count, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
-  }
-
-  /// Counts what a chunk has to predict; false if that is nothing.
-  private func addTargets(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) -> Bool {
-    var chunk = 0
-    for stream in 0..<population.streams {
-      let found = TokenMark.targets(tokens + stream * stride + 1, count: count)
-      chunk += found
-      targets.pairs += found * population.pairs(ofStream: stream).count
-    }
-    targets.streams += chunk
-    return chunk > 0
   }
 
   /// The losses of a pair over the window so far: of its direction, and of the unperturbed model.
