@@ -9,6 +9,7 @@
 #include "heads.h"
 #include "readout_gradient.h"
 #include "sequence.h"
+#include "draw.h"
 #include "update.h"
 #include "lstm_sweep.h"
 #include "rows.h"

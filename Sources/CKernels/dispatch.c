@@ -15,6 +15,7 @@
                                     float *, float *);                                                               \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
+  void lz_draw_signs_##suffix(const lz_philox *, ptrdiff_t, uint16_t *);                                              \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
   void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
@@ -95,6 +96,12 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
 void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const float *delta, const float *input,
                          ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias) {
   #define CALL(suffix) lz_readout_gradient_##suffix(layout, delta, input, tiles, block, blocks, sum, bias)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_draw_signs(lz_instructions which, const lz_philox *philox, ptrdiff_t count, uint16_t *words) {
+  #define CALL(suffix) lz_draw_signs_##suffix(philox, count, words)
   SELECT(which, CALL)
   #undef CALL
 }

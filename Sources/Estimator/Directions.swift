@@ -115,12 +115,7 @@ final class Directions {
     _ words: UnsafeMutablePointer<UInt16>, _ count: Int, tensor: Int, tile: Int, lifetime: Int
   ) {
     let bits = Philox(seed: seed, domain: .directions, tensor: tensor, tile: tile)
-    for block in 0..<(count + 7) / 8 {
-      let four = bits.block(UInt32(truncatingIfNeeded: block), UInt32(truncatingIfNeeded: lifetime))
-      for lane in 0..<min(8, count - 8 * block) {
-        words[8 * block + lane] = UInt16(truncatingIfNeeded: four[lane / 2] >> UInt32(16 * (lane % 2)))
-      }
-    }
+    instructions.drawSigns(bits, high: UInt32(truncatingIfNeeded: lifetime), count: count, into: words)
   }
 }
 

@@ -47,6 +47,14 @@ extension Instructions {
     }
   }
 
+  /// Words of random signs: eight of each block 0, 1, … of a Philox stream.
+  package func drawSigns(
+    _ philox: Philox, high: UInt32, count: Int, into words: UnsafeMutablePointer<UInt16>
+  ) {
+    var counters = philox.counters(high)
+    lz_draw_signs(code, &counters, count, words)
+  }
+
   /// ±coefficients (±1 if nil) of one tile's pairs for `rows` sign words, 0 for pairs without their bit in `seen`;
   /// rows of `out` are `stride` floats apart.
   package func expandSigns(

@@ -63,7 +63,9 @@ public final class PackedWeights {
       let to = values.pointer + layout.c.w_table + row * layout.c.gate_stride
       for head in 0..<layout.shape.heads {
         let (columns, packed) = layout.gates(ofHead: head)
-        for (index, column) in columns.enumerated() { to[packed + index] = from[column] + bias[column] }
+        // Counted, so that the compiler sees a loop that it can vectorise.
+        let (target, row, bias) = (to + packed, from + columns.lowerBound, bias + columns.lowerBound)
+        for i in 0..<columns.count { target[i] = row[i] + bias[i] }
       }
     }
   }

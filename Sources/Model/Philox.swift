@@ -1,3 +1,5 @@
+import CKernels
+
 /// Counter-based random bits: Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
 /// Every output is a pure function of (seed, domain, tensor, tile, lifetime, index), so that any thread, and any run that
@@ -27,6 +29,9 @@ public struct Philox: Sendable {
   public func block(_ index: UInt32, _ high: UInt32) -> SIMD4<UInt32> {
     Self.rounds(counter: SIMD4(index, high, tile, stream), key: key)
   }
+
+  /// What the kernels that draw many blocks at once are told: of block(0, high), block(1, high) …
+  func counters(_ high: UInt32) -> lz_philox { lz_philox(key: key, counter: (high, tile, stream)) }
 
   @inline(__always)
   static func rounds(counter: SIMD4<UInt32>, key: (UInt32, UInt32)) -> SIMD4<UInt32> {

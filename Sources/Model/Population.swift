@@ -186,14 +186,14 @@ public final class Population {
 
   /// Where every pair has a stream of its own, its clean state is the mean of its two columns.
   private func restartFromOwnMeans(tile: Int) {
-    var row = states.pointer + tile * layout.c.state
+    var row = UnsafeMutableRawPointer(states.pointer + tile * layout.c.state)
+    let half = MemoryLayout<SIMD16<Float>>.size
     for _ in 0..<layout.c.state / Tile.columns {
-      for lane in 0..<Tile.pairs {
-        let mean = 0.5 * (row[lane] + row[lane + Tile.pairs])
-        row[lane] = mean
-        row[lane + Tile.pairs] = mean
-      }
-      row += Tile.columns
+      let mean =
+        0.5 * (row.load(as: SIMD16<Float>.self) + row.load(fromByteOffset: half, as: SIMD16<Float>.self))
+      row.storeBytes(of: mean, as: SIMD16<Float>.self)
+      row.storeBytes(of: mean, toByteOffset: half, as: SIMD16<Float>.self)
+      row += 2 * half
     }
   }
 

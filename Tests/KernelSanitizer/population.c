@@ -1,4 +1,5 @@
 // The population step and the single model, against the reference, on shapes that are multiples of nothing.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +62,9 @@ static run run_like(const lz_layout *l, const run *from, const float *state) {
   return r;
 }
 
-static void compare(const lz_layout *l, const run *fast, const run *exact, const size *s) {
-  const double tolerance = tolerance_of(l, s->count);
+// `size`: the largest of the values, whose roundings the smaller ones share.
+static void compare_scaled(const lz_layout *l, const run *fast, const run *exact, const size *s, double size) {
+  const double tolerance = size * tolerance_of(l, s->count);
   for (int layer = 0; layer < l->shape.layers; layer++)
     for (int part = 0; part < 2; part++) {
       const ptrdiff_t first = (2 * layer + part) * l->units * LZ_COLUMNS;
@@ -82,11 +84,15 @@ static void compare(const lz_layout *l, const run *fast, const run *exact, const
   }
 }
 
-static void check_chunk(const size *s, int dense, int exact_readout, int same) {
-  const lz_layout l = layout_of(s, dense, exact_readout);
-  uint16_t *signs = words(l.signs);
-  fill_words(signs, l.signs);
-  run from = {.chunk = {.weights = random_weights(&l), .signs = signs, .epsilon = 0.1f, .count = s->count,
+static void compare(const lz_layout *l, const run *fast, const run *exact, const size *s) {
+  compare_scaled(l, fast, exact, s, 1);
+}
+
+// What the chunks of all kernels read: weights, signs, and for each pair its tokens.
+static run random_run(const lz_layout *l, const size *s, int same) {
+  uint16_t *signs = words(l->signs);
+  fill_words(signs, l->signs);
+  run from = {.chunk = {.weights = random_weights(l), .signs = signs, .epsilon = 0.1f, .count = s->count,
                         .valid = s->valid, .tile_step = 3},
               .out_tiles = (s->count - 1) * 3 + 1};
   for (int p = 0; p < LZ_LANES; p++) {
@@ -94,12 +100,77 @@ static void check_chunk(const size *s, int dense, int exact_readout, int same) {
     fill_tokens(row, s->count + 1, (uint32_t)s->vocabulary);
     from.rows[p] = same && p > 0 ? from.rows[0] : row;
   }
+  return from;
+}
+
+static void check_chunk(const size *s, int dense, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, dense, exact_readout);
+  const run from = random_run(&l, s, same);
   const float *state = random_floats(l.state, 1);
   run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state);
   fast.chunk.tokens = fast.rows, exact.chunk.tokens = exact.rows;
   lz_run_chunk(instructions, &l, &fast.chunk, floats(l.scratch));
   lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
   compare(&l, &fast, &exact, s);
+  release_all();
+}
+
+// Forward mode: values in the + columns, derivatives along the directions in the − columns.
+static void check_tangent(const size *s, int dense, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, dense, exact_readout);
+  const run from = random_run(&l, s, same);
+  const float *state = random_floats(l.state, 1);
+  run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state), silent = run_like(&l, &from, state);
+  fast.chunk.tokens = fast.rows, exact.chunk.tokens = exact.rows, silent.chunk.tokens = silent.rows;
+  lz_run_tangent(instructions, &l, &fast.chunk, 1, floats(l.scratch));
+  lz_run_tangent(LZ_REFERENCE, &l, &exact.chunk, 1, NULL);
+  double size = 1;
+  for (ptrdiff_t i = 0; i < l.state; i++) size = fmax(size, fabs((double)exact.chunk.state[i]));
+  for (int i = 0; i < LZ_COLUMNS; i++) size = fmax(size, fabs(exact.chunk.loss[i]));
+  compare_scaled(&l, &fast, &exact, s, 4 * size);
+  silent.chunk.loss = NULL, silent.chunk.delta = NULL, silent.chunk.input = NULL;
+  lz_run_tangent(instructions, &l, &silent.chunk, 0, floats(l.scratch));
+  expect_floats("state without a readout", silent.chunk.state, fast.chunk.state, l.state, 0);
+  release_all();
+}
+
+// The − columns become the + columns.
+static float *turned(const float *state, ptrdiff_t count) {
+  float *to = floats(count);
+  for (ptrdiff_t i = 0; i < count; i++) to[i] = state[i ^ LZ_LANES];
+  return to;
+}
+
+// Two sets of directions: of the same signs with −ε it is the step of a pair; of others each half is the + half of its own.
+static void check_forward(const size *s, int dense, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, dense, exact_readout);
+  const run from = random_run(&l, s, same);
+  const float *state = random_floats(l.state, 1);
+  run pair = run_like(&l, &from, state), exact = run_like(&l, &from, state), two = run_like(&l, &from, state);
+  run other = run_like(&l, &from, turned(state, l.state));
+  pair.chunk.tokens = two.chunk.tokens = exact.chunk.tokens = other.chunk.tokens = from.rows;
+  lz_run_forward(instructions, &l, &pair.chunk, &(lz_second){from.chunk.signs, -0.1f, NULL}, floats(l.scratch));
+  lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
+  compare(&l, &pair, &exact, s);
+
+  uint16_t *signs = words(l.signs);
+  fill_words(signs, l.signs);
+  uint16_t *seen = words(l.shape.vocabulary);
+  memset(seen, 0, sizeof(uint16_t) * (size_t)l.shape.vocabulary);
+  lz_run_forward(instructions, &l, &two.chunk, &(lz_second){signs, 0.3f, seen}, floats(l.scratch));
+  other.chunk.signs = signs, other.chunk.epsilon = 0.3f;
+  lz_run_chunk(LZ_REFERENCE, &l, &other.chunk, NULL);
+  const double tolerance = tolerance_of(&l, s->count);
+  for (int i = 0; i < LZ_COLUMNS; i++) {
+    const run *own = i < LZ_LANES ? &exact : &other;
+    if (i % LZ_LANES < s->valid)
+      expect_near("loss", i, two.chunk.loss[i], own->chunk.loss[i % LZ_LANES], tolerance * (double)s->count);
+    for (ptrdiff_t row = 0; row < l.state / LZ_COLUMNS; row++)
+      if (row % l.units < l.shape.hidden)
+        expect_near("state", row * LZ_COLUMNS + i, (double)two.chunk.state[row * LZ_COLUMNS + i],
+                    (double)own->chunk.state[row * LZ_COLUMNS + i % LZ_LANES], tolerance);
+  }
+  for (ptrdiff_t v = 0; v < l.shape.vocabulary; v++) expect_near("seen", v, seen[v], other.chunk.seen[v], 0);
   release_all();
 }
 
@@ -168,7 +239,11 @@ static void check_gradient(const size *s) {
 void check_population(void) {
   for (int i = 0; i < COUNT(sizes); i++) check_gradient(&sizes[i]);
   for (int i = 0; i < COUNT(sizes); i++)
-    for (int variant = 0; variant < 8; variant++) check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+    for (int variant = 0; variant < 8; variant++) {
+      check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+      check_tangent(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+      check_forward(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+    }
   for (int i = 0; i < COUNT(sizes); i++)
     for (int carried = 0; carried < 2 && sizes[i].layers == 1; carried++) check_heads(&sizes[i], carried);
 }

@@ -43,6 +43,19 @@ static void check_sum(ptrdiff_t count, ptrdiff_t tiles) {
   release_all();
 }
 
+// The words of Random123's kat_vectors for philox4x32 10 with counter and key 0, and the same words for any count.
+static void check_drawing(ptrdiff_t count) {
+  CASE("draw_signs, %td words", count);
+  const lz_philox philox = {{0, 0}, {0, 0, 0}};
+  static const uint16_t first[8] = {0xe8d5, 0x6627, 0xc58d, 0xe169, 0xac4c, 0xbc57, 0xdbd8, 0x9b00};
+  uint16_t *drawn = words(count), *more = words(count + 100);
+  lz_draw_signs(instructions, &philox, count, drawn);
+  lz_draw_signs(instructions, &philox, count + 100, more);
+  for (ptrdiff_t i = 0; i < count && i < 8; i++) expect_near("words", i, drawn[i], first[i], 0);
+  for (ptrdiff_t i = 0; i < count; i++) expect_near("words of more", i, more[i], drawn[i], 0);
+  release_all();
+}
+
 static void check_packing(ptrdiff_t columns) {
   CASE("pack_rows, %td columns", columns);
   float *from = floats_anywhere(LZ_BLOCK * columns, 3), *to = floats_anywhere(LZ_BLOCK * columns, 1);
@@ -59,6 +72,7 @@ void check_signs(void) {
     for (int variant = 0; variant < 4; variant++) check_expand(rows, rows == 4 ? 48 : LZ_LANES, variant & 1, variant >> 1);
   for (ptrdiff_t count = 1; count < 20; count += 6)
     for (ptrdiff_t tiles = 1; tiles < 4; tiles++) check_sum(count, tiles);
+  for (ptrdiff_t count = 1; count < 150; count += 7) check_drawing(count);
   for (ptrdiff_t columns = 1; columns < 12; columns++) check_packing(columns);
 }
 

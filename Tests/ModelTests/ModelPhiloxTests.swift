@@ -54,4 +54,23 @@ struct ModelPhiloxTests {
     // Five standard deviations of a binomial: 5·√(n/4).
     #expect(set.allSatisfy { abs($0 - count / 2) <= 160 })
   }
+
+  @Test("The kernels draw the words of its blocks, for any count", arguments: Instructions.fast)
+  func kernels(_ instructions: Instructions) {
+    let bits = Philox(seed: 0x1234_5678_9abc_def0, domain: .directions, tensor: 3, tile: 70_000)
+    for (count, high) in [
+      (1, UInt32(0)), (7, 1), (8, 2), (63, .max), (64, 9), (65, 9), (200, 5), (1_031, 77),
+    ] {
+      var words = [UInt16](repeating: 0xaaaa, count: count + 1)
+      words.withUnsafeMutableBufferPointer {
+        instructions.drawSigns(bits, high: high, count: count, into: $0.baseAddress!)
+      }
+      let expected: [UInt16] = (0..<count).map { i in
+        let word: UInt32 = bits.block(UInt32(i / 8), high)[i % 8 / 2]
+        return UInt16(truncatingIfNeeded: i % 2 == 0 ? word : word >> 16)
+      }
+      #expect(Array(words.prefix(count)) == expected, "\(count) words")
+      #expect(words[count] == 0xaaaa, "\(count) words, and the one behind them")
+    }
+  }
 }

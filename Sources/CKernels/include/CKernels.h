@@ -138,6 +138,13 @@ ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, const float *delta, const float *input,
                          ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias);
 
+// Random signs: `count` words, eight of each counter (index, counter[0], counter[1], counter[2]) of Philox 4×32-10 (Salmon et
+// al., SC 2011) with index = 0, 1, …; the low half of each 32-bit word comes first.
+typedef struct {
+  uint32_t key[2], counter[3];
+} lz_philox;
+void lz_draw_signs(lz_instructions instructions, const lz_philox *philox, ptrdiff_t count, uint16_t *words);
+
 // Signs of one tile as floats: out[row · out_stride + p] = ±coefficients[p] for each of `rows` words, 0 where the bit of
 // `seen` (one word a row) is not set. `coefficients` null: ±1; `seen` null: all. `coefficients` are 16 aligned floats.
 void lz_expand_signs(lz_instructions instructions, const uint16_t *words, ptrdiff_t rows, const float *coefficients,
