@@ -275,6 +275,11 @@ public final class CDRGE: GradientEstimator {
     unroll?.end()
   }
 
+  public func beginContext(ofStream stream: Int) {
+    precondition(unroll == nil, "an unroll has all of its pairs in step")
+    population.resetStates(ofStream: stream)
+  }
+
   public var carried: [CarriedState] {
     var carried = [CarriedState("population.seen", words: population.seen)]
     if population.carriesStates {

@@ -182,6 +182,11 @@ public final class FDRGE: GradientEstimator {
 
   public func beginContext() { states.reset() }
 
+  public func beginContext(ofStream stream: Int) {
+    guard states.base == nil else { return states.reset() }
+    for pair in population.pairs(ofStream: stream) { states.reset(pair: pair) }
+  }
+
   public var carried: [CarriedState] {
     var carried = [
       CarriedState("forward.states", floats: states.states),

@@ -74,7 +74,7 @@ final class ForwardStates {
     }
   }
 
-  /// Zeroes the states of a pair, and where it has one of its unperturbed model, after a loss has become infinite or NaN.
+  /// Zeroes the states of a pair, and where it has one of its unperturbed model.
   func reset(pair: Int) {
     let column = self.column(ofPair: pair)
     let to = state(ofTile: column.tile) + column.lane

@@ -20,6 +20,9 @@ public protocol WindowEstimator: AnyObject {
   /// A context begins: all states are zero again.
   func beginContext()
 
+  /// The same for one stream; not for pairs that all begin together.
+  func beginContext(ofStream stream: Int)
+
   /// What a checkpoint has to keep beside the weights.
   var carried: [CarriedState] { get }
 

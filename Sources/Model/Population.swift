@@ -237,7 +237,12 @@ public final class Population {
     for row in 0..<rows { to[row] *= scale }
   }
 
-  /// Zeroes the states of a pair, after its loss has become infinite or NaN.
+  /// The same for the pairs of one stream.
+  public func resetStates(ofStream stream: Int) {
+    for pair in pairs(ofStream: stream) { resetState(ofPair: pair) }
+  }
+
+  /// Zeroes the states of a pair.
   public func resetState(ofPair pair: Int) {
     guard carriesStates else { return }
     let rows = layout.c.state / Tile.columns

@@ -5,62 +5,30 @@ import Testing
 
 @testable import Estimator
 
-/// A model with random weights, random tokens for each stream, and fd-rge on it.
-private final class ForwardUnderTest {
-  let shape: ModelShape
-  let parameters: Parameters
-  let estimator: FDRGE
-  let pool: ThreadPool
-  var streams: [[UInt32]]
+private typealias ForwardUnderTest = UnderTest<FDRGE>
 
-  init(
+extension UnderTest where Estimator == FDRGE {
+  fileprivate convenience init(
     _ shape: ModelShape, _ mode: EstimatorMode, pairs: Int, streams: Int, lifetime: Int = 1,
-    epsilon: Float = 0x1p-7,
-    threads: Int = 1, seed: UInt64 = 99, ledger: MemoryLedger = MemoryLedger()
+    epsilon: Float = 0x1p-7, threads: Int = 1, ledger: MemoryLedger = MemoryLedger()
   ) throws {
-    GEMM.useCallingThreadOnly()
-    self.shape = shape
-    pool = ThreadPool(threads: threads)
-    parameters = try Parameters(shape, ledger: MemoryLedger())
-    let configuration = CDRGE.Configuration(
+    let c = CDRGE.Configuration(
       pairs: pairs, epsilon: epsilon, kind: mode.kind, exactReadout: mode.exact, lifetime: lifetime,
-      streams: streams, chunk: 8, seed: seed)
-    estimator = try FDRGE(shape, configuration, pool: pool, ledger: ledger)
-    #expect(
-      ledger.snapshot().current == FDRGE.byteCount(for: shape, configuration, threads: threads),
-      "\(mode) \(pairs)")
-    var random = ModelRandom(21)
-    for i in 0..<parameters.values.count { parameters.values[i] = Float(random.unit()) }
-    self.streams = (0..<streams).map { _ in random.tokens(64, vocabulary: shape.vocabularySize) }
-    estimator.take(parameters)
-  }
-
-  var theta: [Double] { parameters.values.array.map(Double.init) }
-  var gradient: [Double] { estimator.gradient.array.map(Double.init) }
-  var gradientBits: [UInt32] { estimator.gradient.array.map(\.bitPattern) }
-
-  @discardableResult
-  func window(_ number: Int, from start: Int, chunks: [Int]) -> FDRGE.WindowResult {
-    estimator.beginWindow(number)
-    let flat = streams.flatMap { $0 }
-    var first = start
-    for count in chunks {
-      flat.withUnsafeBufferPointer {
-        estimator.consume($0.baseAddress! + first, stride: streams[0].count, count: count)
-      }
-      first += count
+      streams: streams, chunk: 8, seed: 99)
+    try self.init(shape, streams: streams, threads: threads, ledger: ledger) {
+      try FDRGE(shape, c, pool: $0, ledger: $1)
     }
-    return estimator.finishWindow(tokens: first - start)
+    #expect(
+      ledger.snapshot().current == FDRGE.byteCount(for: shape, c, threads: threads), "\(mode) \(pairs)")
   }
 
-  func tokens(_ range: Range<Int>, pair: Int) -> [Int] {
-    streams[estimator.population.stream(ofPair: pair)][range.lowerBound...range.upperBound].map(Int.init)
+  fileprivate func tokens(_ range: Range<Int>, pair: Int) -> [Int] {
+    tokens(range.lowerBound, range.count, stream: estimator.population.stream(ofPair: pair))
   }
 
-  func direction(ofPair pair: Int) -> [Double] {
-    let layout = estimator.population.layout
-    return layout.signMap.direction(
-      bit: pair % 16, of: estimator.population.signs.pointer + pair / 16 * layout.signsPerTile)
+  /// Whether a pair has read a token among the inputs of a range.
+  fileprivate func isRead(_ token: Int, pair: Int, _ range: Range<Int>) -> Bool {
+    tokens(range, pair: pair).dropLast().contains(token)
   }
 }
 
@@ -89,7 +57,7 @@ struct ForwardDifferenceTests {
       var expected = Array(repeating: 0.0, count: theta.count)
       var mean = 0.0
       for pair in 0..<pairs {
-        let z = under.direction(ofPair: pair)
+        let z = under.estimator.population.direction(ofPair: pair)
         let first = window == 0 || (window + pair / 16) % 2 == 0 ? window : window - 1
         var state = model.zeroState
         _ = model.losses(theta, under.tokens(0..<3 * first, pair: pair), state: &state)
@@ -189,10 +157,7 @@ struct ForwardDifferenceTests {
       expectSame(several.gradientBits, original.gradientBits, "window \(window)")
     }
     let copy = try make(threads: 2)
-    copy.estimator.restore(afterWindow: 2)
-    for (to, from) in zip(copy.estimator.carried, original.estimator.carried) {
-      to.bytes.copyMemory(from: UnsafeRawBufferPointer(from.bytes))
-    }
+    copy.restore(from: original, afterWindow: 2)
     for window in 3..<6 {
       for under in [original, copy] { under.window(window, from: 4 * window, chunks: [4]) }
       expectSame(copy.gradientBits, original.gradientBits, "window \(window)")
@@ -227,12 +192,5 @@ struct ForwardDifferenceTests {
     under.parameters.values[0] = good
     under.estimator.take(under.parameters)
     #expect(under.window(1, from: 3, chunks: [3]).hasGradient)
-  }
-}
-
-extension ForwardUnderTest {
-  /// Whether a pair has read a token among the inputs of a range.
-  fileprivate func isRead(_ token: Int, pair: Int, _ range: Range<Int>) -> Bool {
-    tokens(range, pair: pair).dropLast().contains(token)
   }
 }

@@ -198,6 +198,12 @@ public final class BPTT: GradientEstimator {
   /// A context begins: all states are zero again.
   public func beginContext() { states.elements.update(repeating: 0) }
 
+  public func beginContext(ofStream stream: Int) {
+    for part in 0..<2 * plan.shape.layers {
+      (states.pointer + (part * plan.streams + stream) * plan.units).update(repeating: 0, count: plan.units)
+    }
+  }
+
   public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states)] }
 
   /// Nothing but the states outlives a window.

@@ -204,6 +204,11 @@ public final class Hybrid: GradientEstimator {
     population.resetStates()
   }
 
+  public func beginContext(ofStream stream: Int) {
+    exact.beginContext(ofStream: stream)
+    population.resetStates(ofStream: stream)
+  }
+
   /// The bytes of `carried`.
   public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
     let tiles = Population.tiles(c.pairs)

@@ -36,7 +36,13 @@ enum ReadoutKind: String, CaseIterable, Codable, ExpressibleByArgument {
   /// Its gradient summed online.
   case exact
 }
-enum ResetKind: String, CaseIterable, Codable, ExpressibleByArgument { case context, never }
+enum ResetKind: String, CaseIterable, Codable, ExpressibleByArgument {
+  /// Every stream after a context of its own.
+  case context
+  /// All streams at the same time.
+  case together
+  case never
+}
 
 /// How a run's weights are kept.
 enum Regime: String, Codable {
@@ -159,7 +165,10 @@ struct StreamingOptions: ParsableArguments {
       "Positions in the data that are read in parallel, at most one a pair. (default: one a pair; 1 for a pipe)",
     transform: TokenCount.number)
   var streams: Int?
-  @Option(help: "When states go back to zero: context or never. (default: context)")
+  @Option(
+    help:
+      "When states go back to zero: context (stream s of S for the first time after s/S of a context, in whole windows, and then after every --context tokens, so that some stream is always near a start), together (all streams at once, as those of nres and pes always are) or never. (default: context)"
+  )
   var reset: ResetKind?
 }
 

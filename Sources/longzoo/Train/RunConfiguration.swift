@@ -130,6 +130,16 @@ struct RunConfiguration: Codable, Equatable {
 
   /// Tokens between resets; nil: never.
   var tokensToReset: Int? { context == 0 || reset == .never ? nil : context }
+
+  /// When each stream's contexts begin; nil: all at once.
+  var staggeredContexts: StaggeredContexts? {
+    guard let context = tokensToReset, reset == .context, estimator.method?.isUnrolled != true else {
+      return nil
+    }
+    let tokens = if case .tokens(let count) = window { count } else { context }
+    return StaggeredContexts(context: context, window: tokens, streams: streams)
+  }
+
   var hasHeldOut: Bool { valPath != nil || valFraction > 0 }
 
   var shape: ModelShape {
@@ -195,7 +205,7 @@ struct RunConfiguration: Codable, Equatable {
     c.maxDivergence = Float(maxDivergence)
     c.measuredEvery = RunMeters.measuredEvery
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
-    c.carriesStates = !(c.inPlace && window == .context && reset == .context && context <= chunk)
+    c.carriesStates = !(c.inPlace && window == .context && reset != .never && context <= chunk)
     // Such a window is one chunk, and nothing longer ever comes.
     if !c.carriesStates { c.chunk = context }
     return c

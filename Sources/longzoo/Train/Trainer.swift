@@ -201,9 +201,19 @@ final class Trainer {
     progress.tokensPerStream += tokens
     progress.targets += result.targets
     progress.tokensInContext += tokens
-    if let context = configuration.tokensToReset, progress.tokensInContext >= context {
+    if let context = configuration.tokensToReset { beginContexts(of: context) }
+  }
+
+  /// Streams whose context is over begin another one.
+  private func beginContexts(of context: Int) {
+    let isOver = progress.tokensInContext >= context
+    if isOver { progress.tokensInContext = 0 }
+    if let contexts = configuration.staggeredContexts {
+      for stream in contexts.streams(beginningAt: progress.tokensInContext) {
+        model.estimator.beginContext(ofStream: stream)
+      }
+    } else if isOver {
       model.estimator.beginContext()
-      progress.tokensInContext = 0
     }
   }
 
