@@ -100,6 +100,27 @@ import Testing
       facts.count == 8 && gaps.count > 1000 && gaps.max()! <= 400 && gaps.max()! > 380 && gaps.min()! < 20)
   }
 
+  /// With --length A..B nothing within A tokens before a question tells its answer, be it a fact or another answer.
+  @Test func recallOfWhatIsAtLeastSoFarBack() throws {
+    let stream = try bytes("recall", "--length", "32..96", "--symbols", "2", "--count", "80k")
+    var toldAt: [UInt8: Int] = [:]
+    var statedAt: [UInt8: Int] = [:]
+    var values: [UInt8: UInt8] = [:]
+    var gaps: [Int] = []
+    for place in stride(from: 0, to: stream.count, by: 4) {
+      let (key, kind) = (stream[place], stream[place + 1])
+      guard kind == UInt8(ascii: "=") || kind == UInt8(ascii: "?") else { continue }
+      if kind == UInt8(ascii: "?") {
+        gaps.append(place - toldAt[key]!)
+        #expect(place - statedAt[key]! <= 96 && values[key] == stream[place + 2])
+      } else {
+        (statedAt[key], values[key]) = (place, stream[place + 2])
+      }
+      toldAt[key] = place
+    }
+    #expect(values.count == 2 && gaps.count > 500 && gaps.min()! == 32 && gaps.max()! > 90)
+  }
+
   @Test(arguments: ["copy", "reverse", "sort", "add", "repeat-copy", "latch", "recall"])
   func aStreamIsAFunctionOfItsSeed(task: String) throws {
     let all = try bytes(task, "--count", "20k")
@@ -158,7 +179,7 @@ import Testing
       (["copy", "--symbols", "3"], "--symbols"), (["latch", "--symbols", "65"], "2 to 64"),
       (["copy", "--count", "3", "--sequences", "2"], "exclude"), (["copy", "--length", "0..3"], "1 ≤ A ≤ B"),
       (["copy", "--length", "5..3"], "1 ≤ A ≤ B"), (["copy", "--length", "x"], "number"),
-      (["recall", "--length", "3..5"], "one --length"), (["copy", "--length", "2M"], "at most 1M"),
+      (["recall", "--symbols", "27"], "1 to 26"), (["copy", "--length", "2M"], "at most 1M"),
       (["sing"], "sing"),
     ] {
       let outcome = try LongzooProcess.run(["task"] + arguments, in: folder)

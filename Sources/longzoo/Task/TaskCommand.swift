@@ -16,7 +16,8 @@ struct TaskCommand: ParsableCommand {
         latch        s n…n q [s]          no text but ids: a symbol s, --length random noise tokens n, the question q, the symbol:
                                           s is 0 to S−1, q is S, n is S+1 to S+4, S being --symbols
         recall       A=7 xkcd A?[7] …     units of four: facts, questions for facts stated up to --length tokens ago (a key is
-                                          stated anew about as often), and noise; keys A to H, values 0 to 9; no sequences, no end
+                                          stated anew about as often), and noise; --symbols keys, values 0 to 9; no sequences, no
+                                          end; A..B: nothing within A tokens of a question tells the answer
 
       Every stream is a function of the task, its options and the seed: another seed makes held-out data.
       The end of the reader is no error: longzoo task copy | head -3.
@@ -27,7 +28,7 @@ struct TaskCommand: ParsableCommand {
   var task: TaskKind
   @Option(
     help: ArgumentHelp(
-      "Letters, digits, noise tokens: N, or A..B for uniform lengths. (default: 2..10; add 2..5; latch, recall 1k)",
+      "Letters, digits, noise tokens: N, or A..B for uniform lengths (recall: distances). (default: 2..10; add 2..5; latch, recall 1k)",
       valueName: "length"), transform: TaskLength.parse)
   var length: TaskLength?
   @Option(help: "End after N tokens. (default: no end)", transform: TokenCount.parse) var count: TokenCount?
@@ -39,7 +40,9 @@ struct TaskCommand: ParsableCommand {
   var pad: Int?
   @Option(help: "What is to be predicted: all tokens, or marked: the answers. (default: all)")
   var targets: TargetChoice = .all
-  @Option(help: "Symbols of latch, 2 to 64. (default: 4)", transform: TokenCount.number) var symbols: Int?
+  @Option(
+    help: "Symbols of latch, 2 to 64, or keys of recall, 1 to 26. (default: 4; recall 8)",
+    transform: TokenCount.number) var symbols: Int?
   @Option(help: "Seed of all randomness. (default: 1337)") var seed: UInt64 = 1337
 
   private var lengths: ClosedRange<Int> { length?.range ?? task.defaultLength }
@@ -48,18 +51,18 @@ struct TaskCommand: ParsableCommand {
     if count != nil, sequences != nil { throw ValidationError("--count and --sequences exclude each other.") }
     if let sequences, sequences < 1 { throw ValidationError("--sequences must be at least 1.") }
     if let count, count.value < 1 { throw ValidationError("--count must be at least 1.") }
-    if symbols != nil, task != .latch {
-      throw ValidationError("--symbols means nothing to \(task.rawValue).")
-    }
-    if let symbols, !(2...64).contains(symbols) {
-      throw ValidationError("--symbols \(symbols) is not from 2 to 64.")
+    if let symbols {
+      guard let allowed = task.symbols else {
+        throw ValidationError("--symbols means nothing to \(task.rawValue).")
+      }
+      guard allowed.contains(symbols) else {
+        throw ValidationError(
+          "--symbols \(symbols) is not from \(allowed.lowerBound) to \(allowed.upperBound).")
+      }
     }
     if !task.hasSequences {
       if sequences != nil || pad != nil {
         throw ValidationError("\(task.rawValue) is one stream, without sequences to pad or to count.")
-      }
-      if lengths.count > 1 {
-        throw ValidationError("\(task.rawValue) takes one --length, the farthest that a question reaches.")
       }
     } else if task != .latch, lengths.upperBound > 1_000_000 {
       throw ValidationError("--length: at most 1M, but for latch and recall.")
@@ -72,7 +75,8 @@ struct TaskCommand: ParsableCommand {
   }
 
   func run() throws {
-    let sequences = TaskSequences(task: task, length: lengths, seed: seed, pad: pad, symbols: symbols ?? 4)
+    let sequences = TaskSequences(
+      task: task, length: lengths, seed: seed, pad: pad, symbols: symbols ?? task.defaultSymbols)
     var output = TaskOutput(
       descriptor: STDOUT_FILENO, isMarked: targets == .marked, count: count?.value)
     do throws(TaskOutput.End) {

@@ -17,6 +17,17 @@ enum TaskKind: String, CaseIterable, ExpressibleByArgument {
     }
   }
 
+  /// How many symbols of latch or keys of recall there may be; nil: the task has none.
+  var symbols: ClosedRange<Int>? {
+    switch self {
+    case .latch: 2...64
+    case .recall: 1...26
+    default: nil
+    }
+  }
+
+  var defaultSymbols: Int { self == .recall ? 8 : 4 }
+
   /// recall is one sequence without an end.
   var hasSequences: Bool { self != .recall }
 

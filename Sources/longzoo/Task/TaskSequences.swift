@@ -5,7 +5,7 @@ struct TaskSequences {
   var seed: UInt64
   /// Tokens of a sequence with what fills it up; nil: as long as it is.
   var pad: Int?
-  /// Symbols of latch.
+  /// Symbols of latch, keys of recall.
   var symbols: Int
 
   private static let space = UInt8(ascii: " ")
@@ -81,26 +81,28 @@ struct TaskSequences {
 
   // MARK: Recall: units of four tokens
 
-  private static let keys = 8
   private static let unit = 4
 
   /// `K=v ` states a fact, `K?v ` asks for it, anything else is noise of small letters. All keys are stated at the start; then a
-  /// key is stated anew about every `length` tokens, and one unit of eight asks for a key that was stated at most
-  /// `length` tokens ago.
+  /// key is stated anew about every B tokens, and one unit of eight asks for a key that was stated at most B tokens ago and whose
+  /// value was last told, by a fact or an answer, at least A tokens ago. (A single length is B, and A is 0.)
   private func recall(_ output: inout TaskOutput) throws(TaskOutput.End) {
-    var values = [Int](repeating: 0, count: Self.keys)
-    var statedAt = [Int](repeating: 0, count: Self.keys)
+    var values = [Int](repeating: 0, count: symbols)
+    var statedAt = values
+    var toldAt = values
     let reach = length.upperBound
-    let unitsBetweenFacts = max(4, reach / (Self.unit * Self.keys))
+    let least = length.count > 1 ? length.lowerBound : 0
+    let unitsBetweenFacts = max(4, reach / (Self.unit * symbols))
     for unit in 0... {
       var random = TaskRandom(seed: seed, task: task, sequence: unit)
       let place = unit * Self.unit
-      let key = unit < Self.keys ? unit : random.below(Self.keys)
+      let key = unit < symbols ? unit : random.below(symbols)
       let name = UInt8(ascii: "A") + UInt8(key)
-      if unit < Self.keys || random.below(unitsBetweenFacts) == 0 {
-        (values[key], statedAt[key]) = (random.below(10), place)
+      if unit < symbols || random.below(unitsBetweenFacts) == 0 {
+        (values[key], statedAt[key], toldAt[key]) = (random.below(10), place, place)
         try output.question([name, UInt8(ascii: "="), UInt8(ascii: "0") + UInt8(values[key]), Self.space])
-      } else if random.below(8) == 0, place - statedAt[key] <= reach {
+      } else if random.below(8) == 0, place - statedAt[key] <= reach, place - toldAt[key] >= least {
+        toldAt[key] = place
         try output.question([name, UInt8(ascii: "?")])
         try output.answer([UInt8(ascii: "0") + UInt8(values[key])])
         try output.question([Self.space])
