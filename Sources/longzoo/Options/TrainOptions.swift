@@ -260,9 +260,14 @@ struct RunOptions: ParsableArguments {
   var stopAbove: Double?
   @Option(
     help:
-      "End once the running mean of the training loss, over about 50 windows, is below this, in nats. Beside a --max-…: without one a run ends after a context all the same."
+      "End once the running mean of the training loss is below this, in nats. Beside a --max-…: without one a run ends after a context all the same."
   )
   var stopBelow: Double?
+  @Option(
+    help:
+      "Windows that the running mean of the training loss goes over, about; 1: the loss of the last window, before its update. (default: \(RunConfiguration.defaultLossWindows))",
+    transform: TokenCount.number)
+  var lossWindows: Int?
   @Option(help: "Seed of all randomness. (default: 1337)")
   var seed: UInt64?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number)

@@ -49,6 +49,7 @@ extension TrainCommand {
     setOptional(\.maxSeconds, limits.maxSeconds)
     setOptional(\.stopAbove, limits.stopAbove)
     setOptional(\.stopBelow, limits.stopBelow)
+    setOptional(\.lossWindows, limits.lossWindows)
     set(\.seed, limits.seed)
     setOptional(\.memoryBudget, limits.memoryBudget?.bytes)
     set(\.evalInterval, limits.evalInterval?.value)

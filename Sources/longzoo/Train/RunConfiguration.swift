@@ -24,6 +24,7 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
   static let defaultMaxDivergence = 1.8
+  static let defaultLossWindows = 50
   static let defaultContext = 1_000_000
   /// An update of pes costs a product for every window since the reset.
   static let defaultPESContext = 1024
@@ -89,6 +90,8 @@ struct RunConfiguration: Codable, Equatable {
   var stopAbove: Double?
   /// Nats.
   var stopBelow: Double?
+  /// Windows in the running mean of the loss; nil: the default.
+  var lossWindows: Int?
   var seed: UInt64 = 1337
   var threads = 1
   var memoryBudget: Int?
@@ -106,6 +109,8 @@ struct RunConfiguration: Codable, Equatable {
   var highestLoss: Double? {
     stopAbove.map { $0 > 0 ? $0 : nil } ?? log(Double(vocabularySize)) + DivergenceWatch.rise
   }
+  /// Weight of the newest window in the running mean of the loss.
+  var lossSmoothing: Double { 1 / Double(lossWindows ?? Self.defaultLossWindows) }
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
   var defaultRate: Double {
     if step == .polyak { return 1 }

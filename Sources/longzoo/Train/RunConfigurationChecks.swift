@@ -95,6 +95,7 @@ extension RunConfiguration {
       stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "--stop-above must be a number of at least 0")
     try require(
       stopBelow.map { $0 > 0 && $0.isFinite } ?? true, "--stop-below must be a positive number of nats")
+    try require(lossWindows.map { $0 >= 1 } ?? true, "--loss-windows must be at least 1")
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
     try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
     try require(

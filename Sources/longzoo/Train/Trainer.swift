@@ -190,7 +190,7 @@ final class Trainer {
       if trialRate == nil { log.message("update \(progress.step + 1) refused: \(refusal)") }
     } else if result.targets > 0 {
       progress.smoothedLoss =
-        progress.smoothedLoss.map { $0 + RunLog.smoothing * (result.loss - $0) } ?? result.loss
+        progress.smoothedLoss.map { $0 + configuration.lossSmoothing * (result.loss - $0) } ?? result.loss
     }
     if result.targets > 0 || result.refusal != nil {
       progress.watch.add(
