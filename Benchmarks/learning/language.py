@@ -43,7 +43,7 @@ def run_pytorch(text, hidden, seed, options, environment):
 
 def run_longzoo(longzoo, text, hidden, seed, options, arguments):
     result = longzoo.run("train", text, "--hidden-size", hidden, "--max-seconds", options.seconds, "--seed", seed, "--threads",
-                         options.threads, "--save-interval", "never", "--quiet", "--json", "--out-dir",
+                         options.threads, "--save-interval", "never", "--reset", options.reset, "--quiet", "--json", "--out-dir",
                          options.folder + "/run", *arguments)
     return {"bits": result["val_bits_per_token"], "updates": result["steps"], "tokens": result["tokens"],
             "peak_rss_bytes": result["peak_rss_bytes"], "command": " ".join(map(str, arguments))}
@@ -68,6 +68,7 @@ def main():
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--hidden-sizes", default="64,128")
     parser.add_argument("--methods", default=";".join(METHODS), help="separated by ;")
+    parser.add_argument("--reset", default="context", choices=["context", "together"], help="as of longzoo train")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json")
     options = parser.parse_args()
