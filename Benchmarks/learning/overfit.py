@@ -210,7 +210,7 @@ def main():
     opponents = [r["method"] for r in results if r["pairs"] is None]
     print("\nUpdates of back-propagation over those of CD-RGE (above 1: CD-RGE needs fewer):\n")
     print(table(["", *opponents], ratios(results)))
-    print(f"\n{len(seeds)} seeds, {options.threads} threads, {time.time() - started:.0f} s in all.")
+    print(f"\n{len(seeds)} seed{'s' * (len(seeds) > 1)}, {options.threads} threads, {time.time() - started:.0f} s in all.")
     if options.out:
         write(options.out, options.threads, started, seeds=list(seeds), target_nats=TARGET, results=results)
 
