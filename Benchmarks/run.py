@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures longzoo beside the machine and beside its peers, and writes one table: results.json and results.md.
 
-    make bench                      all sections, about fifteen minutes on two cores
+    make bench                      all sections, about twenty minutes on two cores
     make bench BENCH='peers paper'  some of them; the others keep what they had
     make bench BENCH=--quick        a smoke test of all of them, into a temporary folder
     make bench BENCH=--check        do the peers compute what they claim to? no timing

@@ -1,5 +1,7 @@
 """What the learning benchmarks share: task files, training runs that may fail, medians with ranges."""
+import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -14,6 +16,15 @@ from .program import BINARY
 
 def say(*words):
     print(" ", *words, file=sys.stderr, flush=True)
+
+
+def parser_of(text, seconds):
+    """The options that every benchmark of runs in seconds takes."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--out", help="a file for the results as JSON")
+    return parser
 
 
 class Runs:

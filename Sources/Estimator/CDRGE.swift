@@ -179,7 +179,7 @@ public final class CDRGE: GradientEstimator {
       brokenPairs == 0
         ? nil
         : "\(brokenPairs) pairs had an infinite or NaN loss; their states start again from zero "
-          + "(a smaller --lr or --eps helps if this goes on)"
+          + "(a smaller --lr helps if this goes on)"
     }
   }
 

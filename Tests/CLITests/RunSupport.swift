@@ -147,3 +147,15 @@ enum Sample {
     return Array(out[..<count])
   }
 }
+
+/// The same weights, counts and loss.
+func expectSame(
+  _ part: RunResult, _ whole: RunResult, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(part.digest == whole.digest, sourceLocation: sourceLocation)
+  for key in ["steps", "tokens", "token_columns"] {
+    #expect(part.values[key] as? Int == whole.values[key] as? Int, "\(key)", sourceLocation: sourceLocation)
+  }
+  let losses: (Double?, Double?) = (part["train_loss_nats"], whole["train_loss_nats"])
+  #expect(losses.0 == losses.1, sourceLocation: sourceLocation)
+}

@@ -3,8 +3,8 @@ import Memory
 
 /// What a run tells while it goes: the progress line and `metrics.jsonl`.
 final class RunLog {
-  /// Weight of the newest window in the running mean of the loss.
-  static let smoothing = 0.02
+  /// Weight of the newest window in the running means of the meters.
+  static let smoothing = 1 / Double(RunConfiguration.defaultLossWindows)
 
   private let configuration: RunConfiguration
   private let metrics: MetricsLog
