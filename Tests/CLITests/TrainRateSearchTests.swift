@@ -51,16 +51,18 @@ import Testing
     let data = pipe ? "-" : runs.folder.put("data", Self.tokens)
     let input: LongzooProcess.Input = pipe ? .bytes(Self.tokens) : .nothing
     let whole = try runs.train("--max-steps", "260", data, input: input)
-    // Within the block, at its end, and behind it.
-    for steps in [1, 77, 192, 200] {
-      let out = "part-\(steps)"
-      try runs.train("--max-steps", "\(steps)", data, out: out, input: input)
-      let rest = pipe ? ["-"] : []
+    // Within the block, at its end, and behind it; a loss that is reached ends a run and does not shorten its trials.
+    for end in [
+      ["--stop-below", "100"], ["--stop-below", "3.9"], ["--max-steps", "192"], ["--max-steps", "200"],
+    ] {
+      let out = "part-" + end[1]
+      let part = try runs.train(end[0], end[1], data, out: out, input: input)
+      #expect(end[0] == "--max-steps" || (1..<192).contains(part.steps))
+      let rest = ["--stop-below", "0.001", "--max-steps", "260"] + (pipe ? ["-"] : [])
       let outcome = try LongzooProcess.run(
-        ["train", "--json", "--quiet", "--resume", out, "--max-steps", "260"] + rest, in: runs.folder,
-        input: input)
+        ["train", "--json", "--quiet", "--resume", out] + rest, in: runs.folder, input: input)
       try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      #expect(try RunResult(outcome.output).digest == whole.digest, "\(steps)")
+      #expect(try RunResult(outcome.output).digest == whole.digest, "\(end)")
     }
   }
 
@@ -69,6 +71,51 @@ import Testing
     let result = try runs.train("-", input: .bytes(Array(Self.tokens[..<300])))
     #expect(result["stopped_by"] == "end-of-data" && result.steps == 38)
     #expect(result["rate_searches"] == 1)
+  }
+
+  /// Where there is no room for trials the run trains all the same, at the default, and says so.
+  @Test(arguments: [["--max-steps", "15"], ["--max-tokens", "127"], ["--max-seconds", "0.02"]])
+  func aShortRunIsTrained(limit: [String]) throws {
+    let runs = Runs()
+    let data = runs.folder.put("data", Self.tokens)
+    let arguments = runs.arguments(["--lr", "auto"] + limit + [data], out: "run").filter { $0 != "--quiet" }
+    let outcome = try LongzooProcess.run(arguments, in: runs.folder)
+    let result = try RunResult(outcome.output)
+    #expect(result.steps > 0 && result["rate_searches"] == 0 && result["learning_rate"] == 0.0025)
+    let lines = outcome.errors.split(whereSeparator: \.isNewline)
+    #expect(lines.filter { $0.contains("--lr auto: the run is too short") }.count == 1, "\(outcome.errors)")
+  }
+
+  @Test func noTrialIsLongerThanTheRun() throws {
+    let runs = Runs("--lr", "auto", "--max-steps", "40")
+    _ = try runs.train(runs.folder.put("data", Self.tokens), out: "run")
+    #expect(
+      try lines(runs, "run").trials.map { $0["search/windows"] as? Int } == Array(repeating: 40, count: 8))
+  }
+
+  @Test func theSearchKeepsToItsShareOfTheSeconds() {
+    func verdict(_ pace: Double, _ trained: Int, secondsLeft: Double?, windowsLeft: Int? = nil)
+      -> SearchBudget.Verdict
+    {
+      var budget = SearchBudget()
+      for _ in 0..<trained { budget.add(seconds: pace) }
+      return budget.verdict(most: 192, trials: 8, secondsLeft: secondsLeft, windowsLeft: windowsLeft)
+    }
+    #expect(verdict(1, 0, secondsLeft: nil) == .windows(192))
+    #expect(verdict(1, 0, secondsLeft: 1e9) == .later && verdict(1, 16, secondsLeft: 1e9) == .later)
+    #expect(verdict(0.001, 17, secondsLeft: 100) == .windows(192))
+    // 8 trials of 125 windows are a second, a tenth of ten.
+    #expect((124...125).contains(windows(verdict(0.001, 17, secondsLeft: 10))))
+    #expect(verdict(0.001, 17, secondsLeft: 1.2) == .none)
+    #expect(verdict(1, 3, secondsLeft: 10) == .none)
+    #expect(verdict(0.001, 17, secondsLeft: 100, windowsLeft: 20) == .windows(20))
+    #expect(verdict(0.001, 17, secondsLeft: 100, windowsLeft: 15) == .none)
+    #expect(verdict(0, 17, secondsLeft: 1) == .windows(192))
+    #expect(verdict(1, 17, secondsLeft: -1) == .none)
+  }
+
+  private func windows(_ verdict: SearchBudget.Verdict) -> Int {
+    if case .windows(let windows) = verdict { windows } else { 0 }
   }
 
   @Test func memoryIsPlannedAndBounded() throws {

@@ -31,6 +31,13 @@ struct RateSearch {
     return windows >= fewestWindows ? windows : nil
   }
 
+  private static let coarse = [1.0 / 16, 0.25, 1, 4, 16]
+  private static let fine = [0.5, 1, 2]
+  private static let later = [0.25, 0.5, 1, 2]
+
+  /// Trials of a search.
+  static func trials(isFirst: Bool) -> Int { isFirst ? coarse.count + fine.count : later.count }
+
   /// Tries rates around `base`.
   /// - Parameters:
   ///   - isFirst: whether nothing is known yet of the range.
@@ -54,11 +61,10 @@ struct RateSearch {
     }
     var middle = base
     if isFirst {
-      guard let coarse = try best([1.0 / 16, 0.25, 1, 4, 16], around: base, windows) else { return nil }
+      guard let coarse = try best(coarse, around: base, windows) else { return nil }
       middle = coarse
     }
-    let factors = isFirst ? [0.5, 1, 2] : [0.25, 0.5, 1, 2]
-    guard let rate = try best(factors, around: middle, windows) else { return nil }
+    guard let rate = try best(isFirst ? fine : later, around: middle, windows) else { return nil }
     return (rate, trials)
   }
 

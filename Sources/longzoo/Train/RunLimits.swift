@@ -21,6 +21,16 @@ struct RunLimits {
     return nil
   }
 
+  /// What the limits leave of the run; nil where they say nothing. Windows are of their full length.
+  func left(_ p: RunProgress, tokens: Int) -> (seconds: Double?, windows: Int?) {
+    let window = if case .tokens(let count) = c.window { count } else { max(1, c.context) }
+    let windows = [
+      c.maxSteps.map { $0 - p.step }, c.maxTokens.map { ($0 - tokens) / max(1, c.streams) / window },
+      contextToFinish.map { ($0 - p.tokensPerStream) / window },
+    ].compactMap { $0 }.min()
+    return (c.maxSeconds.map { $0 - p.trainSeconds }, windows)
+  }
+
   /// The part of the run that is done, 0 … 1, by the nearest limit; 0 where there is none.
   func progress(_ p: RunProgress, tokens: Int) -> Double {
     [

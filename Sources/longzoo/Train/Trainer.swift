@@ -28,6 +28,9 @@ final class Trainer {
   let snapshot: StateSnapshot?
   /// The rate of a trial that is under way.
   var trialRate: Double?
+  var searchBudget = SearchBudget()
+  /// Nothing is left of the run that a search would fit into.
+  var isSearchOver = false
   /// Of the last window; nil where its update was refused.
   private(set) var lastLoss: Double?
   private let pool: ThreadPool
@@ -100,14 +103,16 @@ final class Trainer {
     var reason = stopReason()
     feed.onWaiting { Signals.received != nil }
     while reason == nil {
-      if isSearchDue, try !searchRate() {
+      if let windows = searchWindowsNow(), try !searchRate(windows: windows) {
         reason = stopReason()
         break
       }
+      let begin = TrainingClock.now()
       guard try step() else {
         reason = Signals.received == nil ? .endOfData : .signal
         break
       }
+      searchBudget.add(seconds: TrainingClock.now() - begin)
       try afterStep()
       reason = stopReason()
     }
@@ -117,6 +122,7 @@ final class Trainer {
         "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
     }
     progress.trainSeconds = clock.seconds
+    tellIfNeverSearched()
     if reason != .signal, progress.watch.endsDiverged { reason = .diverged }
     if reason != .diverged, !isWithinWindow, configuration.savesWeights {
       try save()

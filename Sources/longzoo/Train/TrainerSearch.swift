@@ -1,13 +1,43 @@
 /// `--lr auto`: the training loop tries rates on a block of windows, and goes back to where that began.
 extension Trainer {
-  var isSearchDue: Bool {
-    configuration.searchesRate && !supply.isWithinBlock && progress.ratePlan.isDue(step: progress.step)
+  /// Windows of each trial of a search that is due and fits into what is left of the run; nil where none is to begin now.
+  func searchWindowsNow() -> Int? {
+    guard configuration.searchesRate, !isSearchOver, !supply.isWithinBlock,
+      progress.ratePlan.isDue(step: progress.step), let most = configuration.searchWindows
+    else { return nil }
+    let left = RunLimits(configuration).left(progress, tokens: tokens)
+    let isFirst = progress.ratePlan.searches == 0
+    switch searchBudget.verdict(
+      most: most, trials: RateSearch.trials(isFirst: isFirst), secondsLeft: left.seconds,
+      windowsLeft: left.windows)
+    {
+    case .windows(let windows): return windows
+    case .later: return nil
+    case .none:
+      giveUpSearching()
+      return nil
+    }
   }
 
-  /// Finds a learning rate for what follows.
+  /// What is left of a run only becomes less.
+  private func giveUpSearching() {
+    isSearchOver = true
+    guard progress.ratePlan.searches == 0 else { return }
+    log.message(
+      "--lr auto: the run is too short for a search, which takes \(RateSearch.fewestWindows) windows a trial and at most a tenth of "
+        + "the seconds that are left; the default rate stays, \(Text.short(baseRate))")
+  }
+
+  /// At the end of a run that was over before anything was known of its pace.
+  func tellIfNeverSearched() {
+    let isOpen = configuration.searchesRate && progress.ratePlan.searches == 0 && !isSearchOver
+    if isOpen, configuration.maxSeconds != nil, Signals.received == nil { giveUpSearching() }
+  }
+
+  /// Finds a learning rate for what follows, with trials of so many windows.
   /// - Returns: false if it was given up, for a signal or for want of time: the next search will be the same one.
-  func searchRate() throws -> Bool {
-    guard let snapshot, let windows = configuration.searchWindows else { return true }
+  func searchRate(windows: Int) throws -> Bool {
+    guard let snapshot else { return true }
     let (start, rate) = (progress, baseRate)
     snapshot.take(model)
     supply.beginBlock()
