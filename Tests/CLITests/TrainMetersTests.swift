@@ -49,6 +49,19 @@ import Testing
     #expect(try runs.train("--max-divergence", "0", data).digest != whole.digest)
   }
 
+  /// What promises credit back to the context's start sends no pair back, however far apart its states are; unless it is told to.
+  @Test(arguments: ["cd-rge", "nres", "pes"])
+  func creditIsNotCutShort(estimator: String) throws {
+    let runs = Runs("--max-steps", "40", "--estimator", estimator, "--context", "64", "--eps", "2")
+    let data = runs.folder.put("data", Sample.tokens(4000))
+    let whole = try runs.train("--pairs", "40", data)
+    let bounded = try runs.train("--pairs", "40", "--max-divergence", "1.8", data)
+    #expect(try meters(bounded)["returned_pairs"]! > 0)
+    let isUnrolled = estimator != "cd-rge"
+    #expect(try (meters(whole)["returned_pairs"] == 0) == isUnrolled)
+    #expect((whole.digest != bounded.digest) == isUnrolled)
+  }
+
   @Test func pairsReadingTheSameMeetTheory() throws {
     let runs = Runs(
       "--max-steps", "1600", "--pairs", "64", "--readout", "zo", "--eps", "0.01", "--lr", "0", "--context",

@@ -122,7 +122,7 @@ struct EstimatorOptions: ParsableArguments {
   var lifetime: Int?
   @Option(
     help:
-      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence))"
+      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)"
   )
   var maxDivergence: Double?
   @Option(

@@ -150,6 +150,8 @@ extension TrainCommand {
       }
     }
     if isNew, streaming.context == nil, c.estimator == .pes { c.context = RunConfiguration.defaultPESContext }
+    // Their credit reaches back to the context's start, and would end where a pair is sent back.
+    if isNew, estimator.maxDivergence == nil, c.estimator.method?.isUnrolled == true { c.maxDivergence = 0 }
     if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
     if let streams = streaming.streams {
       c.streams = streams
