@@ -34,6 +34,19 @@ struct AllocationTests {
         $0.exactReadout = true
       },
       inPlace("cd-rge in place, polyak"),
+      cdrge("jvp, zo readout") { $0.method = .tangent },
+      cdrge("jvp, exact readout, lifetime 3") {
+        $0.method = .tangent
+        $0.exactReadout = true
+        $0.lifetime = 3
+      },
+      cdrge("nres") { $0.method = .unroll },
+      cdrge("pes") { $0.method = .persistent },
+      fdrge("fd-rge, one stream") { $0.streams = 1 },
+      fdrge("fd-rge, one stream a pair") {
+        $0.streams = $0.pairs
+        $0.exactReadout = true
+      },
       bptt("bptt", BPTT.Configuration(streams: 4, window: 24)),
       bptt(
         "bptt, binomial", BPTT.Configuration(streams: 4, window: 64, checkpointing: .binomial(checkpoints: 1))
@@ -161,6 +174,16 @@ extension AllocationTests {
       let c = configuration(change)
       let estimator = try CDRGE(shape, c, pool: pool, ledger: MemoryLedger())
       return try updates(estimator, chunks: [8, 5], streams: c.streams, optimizer: optimizer, on: pool)
+    }
+  }
+
+  private static func fdrge(
+    _ name: String, _ change: @escaping @Sendable (inout FDRGE.Configuration) -> Void
+  ) -> Run {
+    Run(name: name) { pool in
+      let c = configuration(change)
+      let estimator = try FDRGE(shape, c, pool: pool, ledger: MemoryLedger())
+      return try updates(estimator, chunks: [8, 5], streams: c.streams, optimizer: .adam, on: pool)
     }
   }
 
