@@ -5,9 +5,14 @@
 //   The pre-activations are a = W·h + b and ȧ = W·ḣ + Z·h + ż_b: the shared product of two columns serves here too, and no ε
 //   exists.
 // - forward: the "+" and the "−" columns are θ + εz and θ + ε'z' with signs of their own: two tiles of directions side by side,
-//   or directions beside the unperturbed model (ε' = 0).
+//   or directions beside the unperturbed model (ε' = 0); and θ ± εz for the kinds of directions that population.h does not know.
 //
-// `tangent` and `dense` are constants wherever they are passed.
+// `tangent` and `kind` are constants wherever they are passed.
+
+// Kinds of directions.
+#define ONE_PRODUCT 0 // a·bᵀ
+#define SIGNS 1       // a sign for every weight
+#define PRODUCTS 2    // Σ a·bᵀ/√rank
 
 #define CB (VL == 16 ? LZ_BLOCK : 4) // rows held in registers at once
 
@@ -24,6 +29,9 @@ typedef struct {
   uint16_t marked;          // bit p: nobody has to predict the target of lane p
   float *tokens;            // [head_gates][16] the first layer's input for one head
   uint16_t *token_signs[2]; // [head_gates]
+  float *token_moves;       // products: [head_gates][32] the entries of the tokens' rows, those of the second signs 16 further
+  float *starts;            // products: [rank][32] ±bᵀh/√rank, times ε where there is one
+  float share;              // 1/√rank
   float *next;              // [head_gates / 4][32] the next h of one head
   float *logits;            // exact: [rows][32]
 } columns;
@@ -46,14 +54,16 @@ INLINE void column_product(const float *w, int row, const column_part *in, int p
 
 // What the directions of one matrix add.
 typedef struct {
-  const uint16_t *row_signs[2];   // rank-one: a
-  const uint16_t *block_signs[2]; // dense: [inputs][12] of this block
-  vf start[2];                    // rank-one: bᵀh; dense: Σh; times ε where there is one
+  const uint16_t *row_signs[2];   // products: a
+  ptrdiff_t row_step;             // from the words of one product to those of the next
+  const uint16_t *block_signs[2]; // signs: [inputs][12] of this block
+  vf start[2];                    // one product: bᵀh; signs: Σh; times ε where there is one
 } column_direction;
 
-INLINE void column_prepare(column_direction *d, const columns *t, ptrdiff_t words, const int tangent, const int dense,
-                           const column_part *in, int parts, int lane) {
-  vf sum[2] = {splat(0), splat(0)};
+// Σ of the inputs, each with its sign where there are words. One sum for each column.
+INLINE void column_sums(const columns *t, const uint16_t *const words[2], const int tangent, const int kind, const column_part *in,
+                        int parts, int lane, vf sum[2]) {
+  sum[0] = sum[1] = splat(0);
   ptrdiff_t k = 0;
   for (int i = 0; i < parts; i++)
     for (ptrdiff_t j = 0; j < in[i].count; j++, k++) {
@@ -61,11 +71,32 @@ INLINE void column_prepare(column_direction *d, const columns *t, ptrdiff_t word
       for (int s = 0; s < 2; s++) {
         if (tangent && s == 1) continue;
         const vf x = load(h + s * LZ_LANES);
-        sum[s] += dense ? x : negated(x, t->signs[s][words + k], lane);
+        sum[s] += kind == SIGNS ? x : negated(x, words[s][k], lane);
       }
     }
-  d->start[0] = tangent ? splat(0) : splat(t->epsilon[0]) * sum[0];
-  d->start[1] = tangent ? sum[0] : splat(t->epsilon[1]) * sum[1];
+  const vf plus = sum[0];
+  sum[0] = tangent ? splat(0) : splat(t->epsilon[0]) * plus;
+  sum[1] = tangent ? plus : splat(t->epsilon[1]) * sum[1];
+}
+
+// `words`, `step`: the column factors' words, and how far the next product's are.
+INLINE void column_prepare(column_direction *d, const columns *t, ptrdiff_t words, ptrdiff_t step, const int tangent,
+                           const int kind, const column_part *in, int parts, int lane) {
+  const int rank = kind == PRODUCTS ? t->layout->shape.rank : 1;
+  for (int j = 0; j < rank; j++) {
+    const uint16_t *factors[2] = {t->signs[0] + words + j * step, t->signs[1] + words + j * step};
+    column_sums(t, factors, tangent, kind, in, parts, lane, d->start);
+    if (kind != PRODUCTS) continue;
+    for (int s = 0; s < 2; s++) store(t->starts + j * LZ_COLUMNS + s * LZ_LANES + lane, splat(t->share) * d->start[s]);
+  }
+}
+
+// What the products of a matrix add to a row.
+INLINE vf column_products(const column_direction *d, const columns *t, const uint16_t *row_signs, ptrdiff_t row, int s, int lane) {
+  vf sum = splat(0);
+  for (int j = 0; j < t->layout->shape.rank; j++)
+    sum += negated(load(t->starts + j * LZ_COLUMNS + s * LZ_LANES + lane), row_signs[j * d->row_step + row], lane);
+  return sum;
 }
 
 // −2εh where the sign is −1; with the start Σεh this is Σ ±εh.
@@ -91,14 +122,16 @@ INLINE void column_dense(const column_direction *d, const columns *t, int row, c
 
 // The start of a row: its value, which all columns share, and what bias and matrix directions add. `flat`: the signs' sum of
 // the additive parts, times ε where there is one.
-INLINE void column_start(const column_direction *d, const int tangent, const int dense, vf value, const vf flat[2],
+INLINE void column_start(const column_direction *d, const columns *t, const int tangent, const int kind, vf value, const vf flat[2],
                          ptrdiff_t row, int lane, vf out[2]) {
   for (int s = 0; s < 2; s++) {
     if (tangent && s == 0) {
       out[0] = value;
       continue;
     }
-    const vf start = dense ? d->start[s] : negated(d->start[s], d->row_signs[tangent ? 0 : s][row], lane);
+    const uint16_t *row_signs = d->row_signs[tangent ? 0 : s];
+    const vf start = kind == PRODUCTS ? column_products(d, t, row_signs, row, s, lane)
+                   : kind == SIGNS ? d->start[s] : negated(d->start[s], row_signs[row], lane);
     out[s] = (tangent ? flat[s] : value + flat[s]) + start;
   }
 }
@@ -128,20 +161,20 @@ INLINE void forward_unit(vf a[4][2], const vf c[2], vf new_c[2], vf new_h[2]) {
 }
 
 // One head of one layer, one token: advances its h [D][32] and c. `below`: the layer below's h, null for the first.
-INLINE void column_head(const columns *t, const int tangent, const int dense, int layer, ptrdiff_t head, const float *below,
+INLINE void column_head(const columns *t, const int tangent, const int kind, int layer, ptrdiff_t head, const float *below,
                         float *h, float *c) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
   const ptrdiff_t inputs = l->inputs[layer], first_block = head * l->head_blocks, units = l->head;
-  const ptrdiff_t words = l->s_kernel_column[layer] + (dense ? 0 : head * inputs);
+  const ptrdiff_t words = l->s_kernel_column[layer] + (kind == SIGNS ? 0 : head * inputs);
   const column_part own = {h, units};
   const column_part in[2] = {below ? (column_part){below, l->shape.hidden} : own, own};
   const int parts = below ? 2 : 1;
 
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    column_direction d;
+    column_direction d = {.row_step = l->gates};
     for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_kernel_row[layer];
-    column_prepare(&d, t, words, tangent, dense, in, parts, lane);
+    column_prepare(&d, t, words, l->shape.heads * inputs, tangent, kind, in, parts, lane);
     for (ptrdiff_t block = 0; block < l->head_blocks; block++) {
       const ptrdiff_t packed = (first_block + block) * inputs * LZ_BLOCK;
       const float *w = ch->weights + l->w_kernel[layer] + packed;
@@ -157,13 +190,15 @@ INLINE void column_head(const columns *t, const int tangent, const int dense, in
             const int from = tangent ? 0 : s;
             const vf size = splat(tangent ? 1 : t->epsilon[s]);
             flat[s] = negated(size, t->signs[from][l->s_bias[layer] + gate], lane);
-            if (layer == 0) flat[s] += negated(size, t->token_signs[from][local], lane);
+            if (layer > 0) continue;
+            if (kind == PRODUCTS) flat[s] += size * load(t->token_moves + local * LZ_COLUMNS + from * LZ_LANES + lane);
+            else flat[s] += negated(size, t->token_signs[from][local], lane);
           }
           const vf value = layer == 0 ? load(t->tokens + local * LZ_LANES + lane) : splat(ch->weights[l->w_bias[layer] + gate]);
-          column_start(&d, tangent, dense, value, flat, gate, lane, acc[r]);
+          column_start(&d, t, tangent, kind, value, flat, gate, lane, acc[r]);
         }
         column_product(w, row, in, parts, lane, acc);
-        if (dense) column_dense(&d, t, row, tangent, in, parts, lane, acc);
+        if (kind == SIGNS) column_dense(&d, t, row, tangent, in, parts, lane, acc);
         #pragma clang loop unroll(full)
         for (int u = 0; u < CB / 4; u++) {
           const ptrdiff_t unit = block * LZ_UNITS + row / 4 + u;
@@ -201,8 +236,24 @@ static void column_tokens(columns *t, int64_t token) {
   }
 }
 
+// The entries of the tokens' rows for a head's gate rows, where directions are sums of products.
+static void column_table_products(const columns *t, ptrdiff_t first, int s) {
+  const lz_layout *l = t->layout;
+  const uint16_t *words = t->signs[s] + l->s_table_column + first, *rows = t->signs[s] + l->s_table_row;
+  for (int j = 0; j < l->shape.rank; j++, words += l->gate_stride, rows += l->shape.vocabulary) {
+    uint16_t row_signs = 0;
+    for (int p = 0; p < LZ_LANES; p++) row_signs |= rows[t->inputs[p]] & (uint16_t)(1u << p);
+    for (ptrdiff_t r = 0; r < l->head_gates; r++)
+      for (int lane = 0; lane < LZ_LANES; lane += VL) {
+        float *out = t->token_moves + r * LZ_COLUMNS + s * LZ_LANES + lane;
+        const vf move = negated(splat(t->share), words[r] ^ row_signs, lane);
+        store(out, j == 0 ? move : load(out) + move);
+      }
+  }
+}
+
 // A head's part of the tokens' rows of the table, lanes contiguous, and the signs of their directions.
-static void column_table(const columns *t, ptrdiff_t head, int sets) {
+INLINE void column_table(const columns *t, const int kind, ptrdiff_t head, int sets) {
   const lz_layout *l = t->layout;
   const ptrdiff_t first = head * l->head_gates, count = l->head_gates;
   const float *rows[LZ_LANES];
@@ -211,7 +262,11 @@ static void column_table(const columns *t, ptrdiff_t head, int sets) {
   for (int s = 0; s < sets; s++) {
     const uint16_t *words = t->signs[s] + l->s_table_column + first;
     uint16_t *out = t->token_signs[s];
-    if (!l->shape.dense) {
+    if (kind == PRODUCTS) {
+      column_table_products(t, first, s);
+      continue;
+    }
+    if (kind == ONE_PRODUCT) {
       uint16_t row_signs = 0;
       for (int p = 0; p < LZ_LANES; p++) row_signs |= t->signs[s][l->s_table_row + t->inputs[p]] & (uint16_t)(1u << p);
       for (ptrdiff_t r = 0; r < count; r++) out[r] = words[r] ^ row_signs;
@@ -225,7 +280,7 @@ static void column_table(const columns *t, ptrdiff_t head, int sets) {
   }
 }
 
-INLINE void column_chunk(columns *t, const int tangent, const int dense, int with_readout, float *scratch) {
+INLINE void column_chunk(columns *t, const int tangent, const int kind, int with_readout, float *scratch) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
   const ptrdiff_t half = l->units * LZ_COLUMNS, head_rows = (l->head_gates + 31) / 32 * 32;
@@ -234,6 +289,11 @@ INLINE void column_chunk(columns *t, const int tangent, const int dense, int wit
   t->token_signs[1] = t->token_signs[0] + head_rows;
   t->next = scratch + head_rows * LZ_COLUMNS;
   t->logits = t->next + l->head_blocks * LZ_UNITS * LZ_COLUMNS;
+  if (kind == PRODUCTS) {
+    t->token_moves = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
+    t->starts = t->token_moves + head_rows * LZ_COLUMNS;
+    t->share = 1 / __builtin_sqrtf((float)l->shape.rank);
+  }
   for (int64_t token = 0; token < ch->count; token++) {
     column_tokens(t, token);
     const float *below = 0;
@@ -241,24 +301,33 @@ INLINE void column_chunk(columns *t, const int tangent, const int dense, int wit
       float *h = ch->state + layer * 2 * half, *c = h + half;
       for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
         const ptrdiff_t first = head * l->head * LZ_COLUMNS;
-        if (layer == 0) column_table(t, head, tangent ? 1 : 2);
-        column_head(t, tangent, dense, layer, head, below, h + first, c + first);
+        if (layer == 0) column_table(t, kind, head, tangent ? 1 : 2);
+        column_head(t, tangent, kind, layer, head, below, h + first, c + first);
       }
       below = h;
     }
-    if (with_readout) column_read_out(t, tangent, dense, below, token);
+    if (with_readout) column_read_out(t, tangent, kind, below, token);
   }
+}
+
+// θ ± εz of every pair, for sums of products.
+void NAME(run_pairs)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
+  columns t = {.layout = l, .chunk = ch, .signs = {ch->signs, ch->signs}, .epsilon = {ch->epsilon, -ch->epsilon},
+               .seen = {ch->seen, 0}};
+  column_chunk(&t, 0, PRODUCTS, ch->loss != 0, scratch);
 }
 
 void NAME(run_tangent)(const lz_layout *l, const lz_chunk *ch, int with_readout, float *scratch) {
   columns t = {.layout = l, .chunk = ch, .signs = {ch->signs, ch->signs}, .seen = {ch->seen, 0}};
-  if (l->shape.dense) column_chunk(&t, 1, 1, with_readout, scratch);
-  else column_chunk(&t, 1, 0, with_readout, scratch);
+  if (l->shape.dense) column_chunk(&t, 1, SIGNS, with_readout, scratch);
+  else if (l->shape.rank > 1) column_chunk(&t, 1, PRODUCTS, with_readout, scratch);
+  else column_chunk(&t, 1, ONE_PRODUCT, with_readout, scratch);
 }
 
 void NAME(run_forward)(const lz_layout *l, const lz_chunk *ch, const lz_second *second, float *scratch) {
   columns t = {.layout = l, .chunk = ch, .signs = {ch->signs, second->signs}, .epsilon = {ch->epsilon, second->epsilon},
                .seen = {ch->seen, second->seen}};
-  if (l->shape.dense) column_chunk(&t, 0, 1, 1, scratch);
-  else column_chunk(&t, 0, 0, 1, scratch);
+  if (l->shape.dense) column_chunk(&t, 0, SIGNS, 1, scratch);
+  else if (l->shape.rank > 1) column_chunk(&t, 0, PRODUCTS, 1, scratch);
+  else column_chunk(&t, 0, ONE_PRODUCT, 1, scratch);
 }

@@ -72,7 +72,7 @@ INLINE void column_losses(const columns *t, const column_sum *sums, const int ta
   }
 }
 
-INLINE void column_read_out(const columns *t, const int tangent, const int dense, const float *h, int64_t token) {
+INLINE void column_read_out(const columns *t, const int tangent, const int kind, const float *h, int64_t token) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
   const int perturbed = !l->shape.exact_readout;
@@ -80,9 +80,9 @@ INLINE void column_read_out(const columns *t, const int tangent, const int dense
   const column_part in = {h, inputs};
 
   for (int lane = 0; lane < LZ_LANES && t->marked != 0xffff; lane += VL) {
-    column_direction d;
+    column_direction d = {.row_step = l->readout_blocks * LZ_BLOCK};
     for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_readout_row;
-    if (perturbed) column_prepare(&d, t, l->s_readout_column, tangent, dense, &in, 1, lane);
+    if (perturbed) column_prepare(&d, t, l->s_readout_column, inputs, tangent, kind, &in, 1, lane);
     vi targets;
     for (int i = 0; i < VL; i++) targets[i] = (int32_t)t->targets[lane + i];
     column_sum sums = {{splat(-1e30f), splat(-1e30f)}, {splat(0), splat(0)}, {splat(0), splat(0)}, splat(0)};
@@ -102,10 +102,10 @@ INLINE void column_read_out(const columns *t, const int tangent, const int dense
           vf flat[2];
           for (int s = 0; s < 2; s++)
             flat[s] = negated(splat(tangent ? 1 : t->epsilon[s]), t->signs[tangent ? 0 : s][l->s_readout_bias + v], lane);
-          column_start(&d, tangent, dense, acc[r][0], flat, v, lane, acc[r]);
+          column_start(&d, t, tangent, kind, acc[r][0], flat, v, lane, acc[r]);
         }
         column_product(w, row, &in, 1, lane, acc);
-        if (perturbed && dense) column_dense(&d, t, row, tangent, &in, 1, lane, acc);
+        if (perturbed && kind == SIGNS) column_dense(&d, t, row, tangent, &in, 1, lane, acc);
         column_fold(t, &sums, tangent, acc, block * LZ_BLOCK + row, lane, targets);
       }
     }

@@ -4,6 +4,7 @@
 
 #define DECLARE(suffix)                                                                                              \
   void lz_run_chunk_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
+  void lz_run_pairs_##suffix(const lz_layout *, const lz_chunk *, float *);                                          \
   void lz_run_tangent_##suffix(const lz_layout *, const lz_chunk *, int, float *);                                   \
   void lz_run_forward_##suffix(const lz_layout *, const lz_chunk *, const lz_second *, float *);                     \
   void lz_run_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, float *,   \
@@ -48,6 +49,11 @@ int lz_supported(lz_instructions instructions) {
 
 void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_chunk_reference(layout, chunk);
+  if (layout->shape.rank > 1) {
+    #define CALL(suffix) lz_run_pairs_##suffix(layout, chunk, scratch)
+    SELECT(which, CALL)
+    #undef CALL
+  }
   #define CALL(suffix) lz_run_chunk_##suffix(layout, chunk, scratch)
   SELECT(which, CALL)
   #undef CALL

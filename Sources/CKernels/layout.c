@@ -3,7 +3,9 @@
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
 
 lz_layout lz_layout_make(lz_shape s) {
+  if (s.rank < 1) s.rank = 1;
   lz_layout l = {.shape = s};
+  const ptrdiff_t rank = s.rank;
   l.units = round_up(s.hidden, LZ_UNITS);
   l.head = s.hidden / s.heads;
   l.head_blocks = (l.head + LZ_UNITS - 1) / LZ_UNITS;
@@ -20,20 +22,20 @@ lz_layout lz_layout_make(lz_shape s) {
   ptrdiff_t w = 0, n = 0;
   #define TAKE(total, field, count) do { l.field = total; total += round_up((count), 16); } while (0)
   TAKE(w, w_table, s.vocabulary * l.gate_stride);
-  TAKE(n, s_table_row, s.dense ? 0 : s.vocabulary);
-  TAKE(n, s_table_column, s.dense ? s.vocabulary * l.gate_stride : l.gate_stride);
+  TAKE(n, s_table_row, s.dense ? 0 : rank * s.vocabulary);
+  TAKE(n, s_table_column, s.dense ? s.vocabulary * l.gate_stride : rank * l.gate_stride);
   for (int i = 0; i < s.layers; i++) {
     l.inputs[i] = (i == 0 ? 0 : (ptrdiff_t)s.hidden) + l.head;
     TAKE(w, w_kernel[i], l.gates * l.inputs[i]);
     TAKE(w, w_bias[i], i == 0 ? 0 : l.gates);
-    TAKE(n, s_kernel_row[i], s.dense ? 0 : l.gates);
-    TAKE(n, s_kernel_column[i], s.dense ? l.gates * l.inputs[i] : s.heads * l.inputs[i]);
+    TAKE(n, s_kernel_row[i], s.dense ? 0 : rank * l.gates);
+    TAKE(n, s_kernel_column[i], s.dense ? l.gates * l.inputs[i] : rank * s.heads * l.inputs[i]);
     TAKE(n, s_bias[i], l.gates);
   }
   TAKE(w, w_readout, rows * s.hidden);
   TAKE(w, w_readout_bias, rows);
-  TAKE(n, s_readout_row, s.dense || s.exact_readout ? 0 : rows);
-  TAKE(n, s_readout_column, s.exact_readout ? 0 : s.dense ? rows * s.hidden : s.hidden);
+  TAKE(n, s_readout_row, s.dense || s.exact_readout ? 0 : rank * rows);
+  TAKE(n, s_readout_column, s.exact_readout ? 0 : s.dense ? rows * s.hidden : rank * s.hidden);
   TAKE(n, s_readout_bias, s.exact_readout ? 0 : rows);
   #undef TAKE
   l.weights = w + 16; // the vector loads of the last block may read past its end
@@ -44,7 +46,8 @@ lz_layout lz_layout_make(lz_shape s) {
               + head_rows / 2                             // their signs
               + l.head_blocks * LZ_UNITS * LZ_COLUMNS     // a head's next h
               + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs
-              + (s.exact_readout ? (rows + l.readout_blocks) * LZ_COLUMNS : 0); // powers of the logits, their references
+              + (s.exact_readout ? (rows + l.readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
+              + (rank > 1 ? (head_rows + rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
   return l;
 }
 

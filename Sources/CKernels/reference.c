@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "reference_direction.h"
 
 typedef struct {
   const lz_layout *l;
@@ -12,14 +13,7 @@ typedef struct {
   double shift;  // +ε, −ε or 0
 } column;
 
-static double sign(const column *c, ptrdiff_t word) {
-  return (c->ch->signs[word] >> c->pair) & 1 ? -1.0 : 1.0;
-}
-
-// The weight in block order [row / 12][k][12].
-static ptrdiff_t packed(ptrdiff_t row, ptrdiff_t k, ptrdiff_t inputs) {
-  return (row / LZ_BLOCK * inputs + k) * LZ_BLOCK + row % LZ_BLOCK;
-}
+static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch ? c->ch->signs : 0, c->pair}; }
 
 // Gate g of a unit among the padded gate rows.
 static ptrdiff_t gate_row(const lz_layout *l, ptrdiff_t unit, int g) {
@@ -27,33 +21,25 @@ static ptrdiff_t gate_row(const lz_layout *l, ptrdiff_t unit, int g) {
 }
 
 static double kernel_weight(const column *c, const float *weights, int layer, ptrdiff_t row, ptrdiff_t k) {
-  const lz_layout *l = c->l;
-  const ptrdiff_t columns = l->s_kernel_column[layer] + row / l->head_gates * l->inputs[layer];
-  const ptrdiff_t at = packed(row, k, l->inputs[layer]);
-  double w = weights[l->w_kernel[layer] + at];
+  const double w = weights[c->l->w_kernel[layer] + entry_packed(row, k, c->l->inputs[layer])];
   if (c->shift == 0) return w;
-  return w + c->shift * (l->shape.dense ? sign(c, l->s_kernel_column[layer] + at)
-                                        : sign(c, l->s_kernel_row[layer] + row) * sign(c, columns + k));
+  const lz_entries z = entries(c);
+  return w + c->shift * kernel_entry(&z, layer, row, k);
 }
 
 static double readout_weight(const column *c, const float *weights, ptrdiff_t row, ptrdiff_t k) {
-  const lz_layout *l = c->l;
-  const ptrdiff_t at = packed(row, k, l->shape.hidden);
-  double w = weights[l->w_readout + at];
-  if (c->shift == 0 || l->shape.exact_readout) return w;
-  return w + c->shift * (l->shape.dense ? sign(c, l->s_readout_column + at)
-                                        : sign(c, l->s_readout_row + row) * sign(c, l->s_readout_column + k));
+  const double w = weights[c->l->w_readout + entry_packed(row, k, c->l->shape.hidden)];
+  if (c->shift == 0) return w;
+  const lz_entries z = entries(c);
+  return w + c->shift * readout_entry(&z, row, k);
 }
 
 static double gate_start(const column *c, const float *weights, int layer, ptrdiff_t row, uint32_t token) {
   const lz_layout *l = c->l;
-  double w = layer == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->w_bias[layer] + row];
+  const double w = layer == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->w_bias[layer] + row];
   if (c->shift == 0) return w;
-  w += c->shift * sign(c, l->s_bias[layer] + row);
-  if (layer == 0)
-    w += c->shift * (l->shape.dense ? sign(c, l->s_table_column + token * l->gate_stride + row)
-                                    : sign(c, l->s_table_row + token) * sign(c, l->s_table_column + row));
-  return w;
+  const lz_entries z = entries(c);
+  return w + c->shift * (bias_entry(&z, layer, row) + (layer == 0 ? table_entry(&z, token, row) : 0));
 }
 
 static double logistic(double x) { return 1 / (1 + exp(-x)); }
@@ -83,7 +69,8 @@ static void advance(const column *c, const float *weights, double *h, double *ce
   const double *top = h + (l->shape.layers - 1) * l->units;
   for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
     double logit = weights[l->w_readout_bias + v];
-    if (c->shift != 0 && !l->shape.exact_readout) logit += c->shift * sign(c, l->s_readout_bias + v);
+    const lz_entries z = entries(c);
+    if (c->shift != 0) logit += c->shift * readout_bias_entry(&z, v);
     for (ptrdiff_t k = 0; k < H; k++) logit += readout_weight(c, weights, v, k) * top[k];
     logits[v] = logit;
   }
@@ -145,7 +132,7 @@ void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *
     h[i] = state[i / l->units * 2 * l->units + i % l->units];
     cell[i] = state[(i / l->units * 2 + 1) * l->units + i % l->units];
   }
-  const column c = {.l = l};
+  const column c = {.l = l}; // unmoved: nobody looks at the signs
   for (int64_t t = 0; t < count; t++) {
     advance(&c, weights, h, cell, tokens[t] & LZ_ID, logits);
     const uint32_t target = tokens[t + 1];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "reference_direction.h"
 
 // A value and its derivative along the direction.
 typedef struct { double v, d; } dual;
@@ -14,12 +15,7 @@ typedef struct {
   int pair; // bit of the sign words
 } column;
 
-static double sign(const column *c, ptrdiff_t word) { return (c->ch->signs[word] >> c->pair) & 1 ? -1.0 : 1.0; }
-
-// The weight in block order [row / 12][k][12].
-static ptrdiff_t packed(ptrdiff_t row, ptrdiff_t k, ptrdiff_t inputs) {
-  return (row / LZ_BLOCK * inputs + k) * LZ_BLOCK + row % LZ_BLOCK;
-}
+static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch->signs, c->pair}; }
 
 static dual add(dual a, dual b) { return (dual){a.v + b.v, a.d + b.d}; }
 static dual times(dual a, dual b) { return (dual){a.v * b.v, a.d * b.v + a.v * b.d}; }
@@ -33,36 +29,27 @@ static dual tangens(dual x) {
 }
 
 static dual kernel_weight(const column *c, int layer, ptrdiff_t row, ptrdiff_t k) {
-  const lz_layout *l = c->l;
-  const ptrdiff_t at = packed(row, k, l->inputs[layer]);
-  const ptrdiff_t columns = l->s_kernel_column[layer] + row / l->head_gates * l->inputs[layer];
-  const double z = l->shape.dense ? sign(c, l->s_kernel_column[layer] + at)
-                                  : sign(c, l->s_kernel_row[layer] + row) * sign(c, columns + k);
-  return (dual){c->ch->weights[l->w_kernel[layer] + at], z};
+  const lz_entries z = entries(c);
+  return (dual){c->ch->weights[c->l->w_kernel[layer] + entry_packed(row, k, c->l->inputs[layer])],
+                kernel_entry(&z, layer, row, k)};
 }
 
 static dual gate_start(const column *c, int layer, ptrdiff_t row, uint32_t token) {
   const lz_layout *l = c->l;
   const float *w = c->ch->weights;
-  const double z = sign(c, l->s_bias[layer] + row);
-  if (layer > 0) return (dual){w[l->w_bias[layer] + row], z};
-  return (dual){w[l->w_table + token * l->gate_stride + row],
-                z + (l->shape.dense ? sign(c, l->s_table_column + token * l->gate_stride + row)
-                                    : sign(c, l->s_table_row + token) * sign(c, l->s_table_column + row))};
+  const lz_entries z = entries(c);
+  const double bias = bias_entry(&z, layer, row);
+  if (layer > 0) return (dual){w[l->w_bias[layer] + row], bias};
+  return (dual){w[l->w_table + token * l->gate_stride + row], bias + table_entry(&z, token, row)};
 }
 
 static dual logit(const column *c, ptrdiff_t v, const dual *top) {
   const lz_layout *l = c->l;
   const float *w = c->ch->weights;
-  const int fixed = l->shape.exact_readout;
-  dual sum = {w[l->w_readout_bias + v], fixed ? 0 : sign(c, l->s_readout_bias + v)};
-  for (ptrdiff_t k = 0; k < l->shape.hidden; k++) {
-    const ptrdiff_t at = packed(v, k, l->shape.hidden);
-    const double z = fixed ? 0
-                   : l->shape.dense ? sign(c, l->s_readout_column + at)
-                                    : sign(c, l->s_readout_row + v) * sign(c, l->s_readout_column + k);
-    sum = add(sum, times((dual){w[l->w_readout + at], z}, top[k]));
-  }
+  const lz_entries z = entries(c);
+  dual sum = {w[l->w_readout_bias + v], readout_bias_entry(&z, v)};
+  for (ptrdiff_t k = 0; k < l->shape.hidden; k++)
+    sum = add(sum, times((dual){w[l->w_readout + entry_packed(v, k, l->shape.hidden)], readout_entry(&z, v, k)}, top[k]));
   return sum;
 }
 

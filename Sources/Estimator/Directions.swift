@@ -8,29 +8,34 @@ final class Directions {
   let population: Population
   private let seed: UInt64
   private let instructions: Instructions
-  /// The column factors b of rank-one directions, ±1: for each matrix [columns][pairs].
+  /// The column factors b of directions that are products, ±1/√r: for each matrix [columns][r][pairs].
   private let columnSigns: Buffer<Float>
   private let offsets: [Tensor: Int]
   /// Words that are drawn, and words whose signs are kept, with their place in `columnSigns`: lists made once.
   private let drawn: [(words: Range<Int>, tensor: Int)]
   private let kept: [(words: Range<Int>, offset: Int)]
   private let tokens: Buffer<UInt32>
+  /// 1/√r for every pair of a tile; nothing where r is 1.
+  private let shares: Buffer<Float>
   let paddedPairs: Int
 
   static func byteCount(for layout: Layout, pairs: Int, keepsFactors: Bool) -> Int {
     Buffer<Float>.byteCount(
       for: columnCount(layout, keepsFactors) * Population.tiles(pairs) * Tile.pairs)
       + Buffer<UInt32>.byteCount(for: listedTokens(layout))
+      + Buffer<Float>.byteCount(for: shareCount(layout))
   }
 
   /// Only rank-one updates gather the rows of the token table that were read.
   private static func listedTokens(_ layout: Layout) -> Int {
-    layout.kind == .rank1 ? layout.shape.vocabularySize : 0
+    layout.isFactored ? layout.shape.vocabularySize : 0
   }
 
+  private static func shareCount(_ layout: Layout) -> Int { layout.products > 1 ? Tile.pairs : 0 }
+
   private static func columnCount(_ layout: Layout, _ keepsFactors: Bool) -> Int {
-    layout.kind == .rank1 && keepsFactors
-      ? layout.perturbedMatrices.reduce(0) { $0 + layout.columnFactors($1) } : 0
+    layout.isFactored && keepsFactors
+      ? layout.perturbedMatrices.reduce(0) { $0 + layout.products * layout.columnFactors($1) } : 0
   }
 
   /// - Parameter keepsFactors: whether the column factors of rank-one directions are kept as floats.
@@ -44,10 +49,10 @@ final class Directions {
     paddedPairs = population.tiles * Tile.pairs
     var offsets: [Tensor: Int] = [:]
     var columns = 0
-    if population.layout.kind == .rank1, keepsFactors {
+    if population.layout.isFactored, keepsFactors {
       for slice in population.layout.perturbedMatrices {
         offsets[slice.tensor] = columns * paddedPairs
-        columns += population.layout.columnFactors(slice)
+        columns += population.layout.products * population.layout.columnFactors(slice)
       }
     }
     self.offsets = offsets
@@ -58,23 +63,31 @@ final class Directions {
     }
     var kept: [(words: Range<Int>, offset: Int)] = []
     for slice in layout.perturbedMatrices where !offsets.isEmpty {
-      var offset = offsets[slice.tensor]!
-      for words in layout.columnWords(slice) {
-        kept.append((words, offset))
-        offset += words.count * paddedPairs
+      for product in 0..<layout.products {
+        var offset = offsets[slice.tensor]! + product * paddedPairs
+        for words in layout.columnWords(slice, product: product) {
+          kept.append((words, offset))
+          offset += words.count * layout.products * paddedPairs
+        }
       }
     }
     self.kept = kept
     tokens = try Buffer(
       count: Self.listedTokens(layout), .perturbations, for: "the tokens that were read", ledger: ledger)
+    shares = try Buffer(
+      count: Self.shareCount(layout), .perturbations, for: "the products' share", ledger: ledger)
+    shares.elements.update(repeating: 1 / Float(layout.products).squareRoot())
     columnSigns = try Buffer(
       count: columns * paddedPairs, .perturbations, for: "the directions' column factors", ledger: ledger)
   }
 
-  /// The column factors of a matrix, [columns][pairs]; of a kernel, those of one head.
+  /// The column factors of a matrix, [columns][r][pairs]; of a kernel, those of one head.
   func columns(_ slice: TensorSlice, head: Int = 0) -> UnsafePointer<Float> {
-    UnsafePointer(columnSigns.pointer + offsets[slice.tensor]! + head * slice.columns * paddedPairs)
+    UnsafePointer(columnSigns.pointer + offsets[slice.tensor]! + head * slice.columns * factorStride)
   }
+
+  /// Factors of all pairs that lie together.
+  var factorStride: Int { population.layout.products * paddedPairs }
 
   /// Whether any pair has read a token since its direction began.
   func isRead(_ token: Int) -> Bool {
@@ -106,8 +119,9 @@ final class Directions {
     }
     for (words, offset) in kept {
       instructions.expandSigns(
-        signs + words.lowerBound, rows: words.count, coefficients: nil, seen: nil,
-        into: columnSigns.pointer + offset + tile * Tile.pairs, stride: paddedPairs)
+        signs + words.lowerBound, rows: words.count, coefficients: shares.count > 0 ? shares.pointer : nil,
+        seen: nil,
+        into: columnSigns.pointer + offset + tile * Tile.pairs, stride: factorStride)
     }
   }
 
@@ -127,20 +141,47 @@ extension Layout {
     shape.tensors.filter { !$0.tensor.isVector && isPerturbed($0.tensor) }
   }
 
-  /// The words of a tensor's direction: rows and columns of a rank-one one, or one range. Padding between heads has some too.
+  /// Whether directions of matrices are products of factors, or sums of such.
+  var isFactored: Bool { kind != .rademacher }
+
+  /// Products in the direction of a matrix.
+  var products: Int { kind.rank }
+
+  /// Words from a product's row factors to those of the next.
+  func rowStep(_ slice: TensorSlice) -> Int {
+    switch slice.tensor {
+    case .kernel: paddedGates
+    case .readout: paddedVocabulary
+    case .table, .bias, .readoutBias: slice.rows
+    }
+  }
+
+  /// The same of column factors.
+  private func columnStep(_ slice: TensorSlice) -> Int {
+    slice.tensor == .table ? gateStride : columnFactors(slice)
+  }
+
+  /// The words of a tensor's direction: rows and columns of products, or one range. Padding has some too.
   func signRanges(_ slice: TensorSlice) -> [Range<Int>] {
     let (rows, columns) = signs(slice.tensor)
     func range(_ first: Int, _ count: Int) -> Range<Int> { first..<first + count }
-    let readoutRows = (slice.rows + Tile.blockRows - 1) / Tile.blockRows * Tile.blockRows
+    /// From the first product's words to the end of the last one's.
+    func ranges(_ rowCount: Int, _ columnCount: Int) -> [Range<Int>] {
+      let others = products - 1
+      return [
+        range(rows, others * rowStep(slice) + rowCount),
+        range(columns, others * columnStep(slice) + columnCount),
+      ]
+    }
     switch (slice.tensor, kind) {
     case (.bias, _): return [range(rows, paddedGates)]
     case (.readoutBias, _): return [range(rows, slice.columns)]
-    case (.table, .rank1): return [range(rows, slice.rows), range(columns, paddedGates)]
+    case (.table, .products): return ranges(slice.rows, paddedGates)
     case (.table, .rademacher): return [range(columns, slice.rows * gateStride)]
-    case (.kernel, .rank1): return [range(rows, paddedGates), range(columns, columnFactors(slice))]
+    case (.kernel, .products): return ranges(paddedGates, columnFactors(slice))
     case (.kernel, .rademacher): return [range(columns, paddedGates * slice.columns)]
-    case (.readout, .rank1): return [range(rows, slice.rows), range(columns, slice.columns)]
-    case (.readout, .rademacher): return [range(columns, readoutRows * slice.columns)]
+    case (.readout, .products): return ranges(slice.rows, slice.columns)
+    case (.readout, .rademacher): return [range(columns, paddedVocabulary * slice.columns)]
     }
   }
 
@@ -150,9 +191,9 @@ extension Layout {
     return slice.columns
   }
 
-  /// Their words, without what pads the token table's columns.
-  func columnWords(_ slice: TensorSlice) -> [Range<Int>] {
-    let first = signs(slice.tensor).columns
+  /// Their words, those of one of the products, without what pads the token table's columns.
+  func columnWords(_ slice: TensorSlice, product: Int) -> [Range<Int>] {
+    let first = signs(slice.tensor).columns + product * columnStep(slice)
     guard slice.tensor == .table else { return [first..<first + columnFactors(slice)] }
     return (0..<shape.heads).map {
       let gates = gates(ofHead: $0)

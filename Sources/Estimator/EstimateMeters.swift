@@ -57,8 +57,8 @@ final class EstimateMeters {
     estimateCount = Self.estimateCount(layout, inPlace)
     alwaysSearched = layout.shape.tensors.filter { layout.isPerturbed($0.tensor) && $0.tensor != .table }
       .reduce(0) { $0 + $1.count }
-    // What pes follows is a sum of directions, whose length is no count.
-    knowsLengths = method != .persistent
+    // What pes follows is a sum of directions, and sums have no length that could be counted.
+    knowsLengths = method != .persistent && layout.kind.hasFixedLength
     divergence =
       population.carriesStates && method != .tangent
       ? try StateDivergence(population, ledger: ledger) : nil

@@ -3,7 +3,7 @@ import Model
 
 /// Σ_p c_p·Z_p over all pairs, for every perturbed tensor.
 ///
-/// Rank-one: A·diag(c)·Bᵀ, one GEMM a panel of rows. Full-rank: sums of ±c straight from the sign words.
+/// Products: A·diag(c)·Bᵀ, one GEMM a panel of rows, over all pairs and products of each. Full-rank: sums of ±c straight from the sign words.
 ///
 /// A row of the token table that a pair has not read since its direction began cannot have moved its loss: the pair is
 /// left out of that row. The expectation is the same, and the noise of rows that are seldom read is gone.
@@ -35,7 +35,7 @@ final class ZerothOrderGradient {
     let padded = Population.tiles(pairs) * Tile.pairs
     let widest = layout.perturbedMatrices.map(\.columns).max() ?? 0
     switch layout.kind {
-    case .rank1: return panel * padded + (panel * widest + 15) / 16 * 16
+    case .products(let rank): return panel * rank * padded + (panel * widest + 15) / 16 * 16
     case .rademacher: return padded + (Tile.blockRows * widest + 15) / 16 * 16
     }
   }
@@ -49,7 +49,7 @@ final class ZerothOrderGradient {
     scratchStride = Self.scratchFloats(layout, pairs: directions.population.pairs)
     scratch = try Buffer(
       count: threads * scratchStride, .perturbations, for: "the update's scratch", ledger: ledger)
-    let isCompact = layout.kind == .rank1
+    let isCompact = layout.isFactored
     jobs = layout.shape.tensors.filter {
       layout.isPerturbed($0.tensor) && !(isCompact && $0.tensor == .table)
     }.flatMap { Self.jobs($0, layout) }
@@ -77,7 +77,7 @@ final class ZerothOrderGradient {
   ) {
     let read = directions.tokensRead()
     let tableJobs =
-      population.layout.kind == .rank1 ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
+      population.layout.isFactored ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
     pool.run(tableJobs + jobs.count) { task, thread in
       let room = scratch.pointer + thread * scratchStride
       guard task >= tableJobs else {
@@ -88,7 +88,7 @@ final class ZerothOrderGradient {
       switch (job.slice.tensor, population.layout.kind) {
       case (.bias, _), (.readoutBias, _): addVector(job, coefficients, out)
       case (.table, _): addDenseTableRows(job, coefficients, out, room)
-      case (_, .rank1): addRows(job, coefficients, out, room)
+      case (_, .products): addRows(job, coefficients, out, room)
       case (_, .rademacher): addDenseRows(job, coefficients, out, room)
       }
     }
@@ -96,19 +96,24 @@ final class ZerothOrderGradient {
 
   private var population: Population { directions.population }
   private var pairs: Int { directions.paddedPairs }
+  /// Terms of an element of a product's panel: pairs, times the products in a direction.
+  private var terms: Int { directions.factorStride }
 
-  /// ±c of row factor a for rows `rows`, [rows][pairs].
+  /// ±c of row factors a for rows `rows`, [rows][r][pairs].
   private func expand(
     _ slice: TensorSlice, row: Int, count: Int, _ coefficients: UnsafePointer<Float>, masked: Bool,
     into room: UnsafeMutablePointer<Float>
   ) {
     let layout = population.layout
-    for tile in 0..<population.tiles {
-      instructions.expandSigns(
-        population.signs.pointer + tile * layout.signsPerTile + layout.signs(slice.tensor).rows + row,
-        rows: count, coefficients: coefficients + tile * Tile.pairs,
-        seen: masked ? population.seen.pointer + tile * layout.shape.vocabularySize + row : nil,
-        into: room + tile * Tile.pairs, stride: pairs)
+    for product in 0..<layout.products {
+      let words = layout.signs(slice.tensor).rows + product * layout.rowStep(slice) + row
+      for tile in 0..<population.tiles {
+        instructions.expandSigns(
+          population.signs.pointer + tile * layout.signsPerTile + words,
+          rows: count, coefficients: coefficients + tile * Tile.pairs,
+          seen: masked ? population.seen.pointer + tile * layout.shape.vocabularySize + row : nil,
+          into: room + product * pairs + tile * Tile.pairs, stride: terms)
+      }
     }
   }
 
@@ -120,8 +125,8 @@ final class ZerothOrderGradient {
     expand(
       job.slice, row: job.packed, count: job.rows.count, coefficients, masked: false, into: room)
     GEMM.timesTransposed(
-      m: job.rows.count, n: columns, k: pairs, room, lda: pairs,
-      directions.columns(job.slice, head: job.head), ldb: pairs,
+      m: job.rows.count, n: columns, k: terms, room, lda: terms,
+      directions.columns(job.slice, head: job.head), ldb: terms,
       into: out + job.rows.lowerBound * columns, ldc: columns)
   }
 
@@ -136,12 +141,12 @@ final class ZerothOrderGradient {
     let out = gradient + slice.offset
     let places = panel * Self.tablePanel..<min(read.count, (panel + 1) * Self.tablePanel)
     for (index, place) in places.enumerated() {
-      expand(slice, row: Int(read[place]), count: 1, coefficients, masked: true, into: room + index * pairs)
+      expand(slice, row: Int(read[place]), count: 1, coefficients, masked: true, into: room + index * terms)
     }
-    let compact = room + Self.panel * pairs
+    let compact = room + Self.panel * terms
     if !places.isEmpty {
       GEMM.timesTransposed(
-        m: places.count, n: columns, k: pairs, room, lda: pairs, directions.columns(slice), ldb: pairs,
+        m: places.count, n: columns, k: terms, room, lda: terms, directions.columns(slice), ldb: terms,
         into: compact, ldc: columns)
     }
     var next = panel == 0 ? 0 : Int(read[places.lowerBound - 1]) + 1

@@ -111,14 +111,6 @@ extension Instructions {
   }
 }
 
-/// The kind of random direction along which a pair is moved.
-public enum DirectionKind: String, CaseIterable, Codable, Sendable {
-  /// Z = a·bᵀ with signs a and b for each matrix: two vectors of bits a matrix and pair.
-  case rank1
-  /// An independent sign for every weight: one bit a weight and pair.
-  case rademacher
-}
-
 /// Columns, pairs and rows of the kernels' fixed blocking.
 public enum Tile {
   public static let pairs = Int(LZ_LANES)

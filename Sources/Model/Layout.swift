@@ -15,7 +15,8 @@ public struct Layout: Sendable {
       lz_shape(
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
         layers: Int32(shape.layers),
-        dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0))
+        dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0,
+        rank: Int32(kind.rank)))
   }
 
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens

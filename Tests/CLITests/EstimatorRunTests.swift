@@ -8,7 +8,11 @@ import Testing
   static let options: [[String]] = [
     ["--estimator", "jvp", "--lifetime", "3"],
     ["--estimator", "jvp", "--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--estimator", "jvp", "--rank", "5"],
     ["--estimator", "nres", "--context", "40"],
+    ["--estimator", "nres", "--context", "37", "--rank", "4", "--readout", "zo"],
+    ["--estimator", "pes", "--context", "37", "--rank", "2"],
+    ["--estimator", "fd-rge", "--rank", "2", "--readout", "zo", "--layers", "2"],
     ["--estimator", "nres", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
     ["--estimator", "pes", "--context", "40"],
     ["--estimator", "fd-rge", "--lifetime", "3", "--pairs", "40"],
@@ -102,6 +106,8 @@ import Testing
       (["--estimator", "nres", "--checkpointing", "sqrt"], ["--checkpointing", "nres"]),
       (["--estimator", "jvp", "--clip-norm", "1"], ["--clip-norm", "jvp"]),
       (["--estimator", "jvp", "--streams", "17"], ["--streams", "--pairs"]),
+      (["--rank", "0"], ["--rank"]), (["--rank", "65"], ["--rank", "64"]),
+      (["--rank", "2", "--perturbation", "rademacher"], ["--rank", "rademacher"]),
     ]
     for (options, mentions) in refused { try runs.fail(64, options + [data], mentions: mentions) }
   }

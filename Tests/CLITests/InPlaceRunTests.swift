@@ -79,7 +79,8 @@ import Testing
     for (more, mention) in [
       (["--optimizer", "adam"], "moments"), (["--momentum", "0.9"], "momentum"),
       (["--beta2", "0.9"], "beta2"),
-      (["--perturbation", "rademacher"], "rank1"), (["--readout", "exact"], "--readout zo"),
+      (["--perturbation", "rademacher"], "rank1"), (["--rank", "2"], "--rank"),
+      (["--readout", "exact"], "--readout zo"),
     ] {
       try runs.fail(64, ["--regime", "inplace"] + more + [data], mentions: [mention])
     }

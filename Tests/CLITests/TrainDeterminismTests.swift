@@ -39,7 +39,8 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["--readout", "zo"], ["--perturbation", "rademacher", "--lifetime", "1"], ["--layers", "2"],
+    [], ["--readout", "zo"], ["--perturbation", "rademacher", "--lifetime", "1"], ["--rank", "3"],
+    ["--layers", "2"],
     ["--window", "context", "--context", "37"], ["--optimizer", "sgd", "--window", "13", "--context", "100"],
   ])
   func oneStreamFromAnyForm(options: [String]) throws {

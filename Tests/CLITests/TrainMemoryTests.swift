@@ -21,6 +21,8 @@ import Testing
   @Test(arguments: [
     [], ["--readout", "zo"], ["--perturbation", "rademacher"],
     ["--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--rank", "5"], ["--rank", "2", "--readout", "zo", "--layers", "2"],
+    ["--rank", "3", "--estimator", "hybrid"],
     ["--layers", "2", "--hidden-size", "16"], ["--streams", "16"],
     ["--streams", "3", "--layers", "2", "--pairs", "17"],
     ["--threads", "2", "--pairs", "40"], ["--optimizer", "sgd", "--momentum", "0"],

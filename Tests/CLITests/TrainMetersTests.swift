@@ -82,7 +82,7 @@ import Testing
     (window.lostPairs, window.returnedPairs, window.divergence) = (40, 20, 3.5)
     m.add(window, rate: nil)
     #expect(m.trouble == " losses lost 20.0 % pairs returned 10.0 % states apart 2.00")
-    #expect(m.readings(updateNorm: nil).returnedPairs == 20)
+    #expect(m.readings(.rank1, updateNorm: nil).returnedPairs == 20)
     #expect(m.lastRate == nil)
   }
 

@@ -47,7 +47,8 @@ import Testing
     for options in [
       ["--hidden-size", "9"], ["--layers", "2"], ["--pairs", "8"], ["--streams", "2"],
       ["--vocab-size", "65"],
-      ["--readout", "zo"], ["--perturbation", "rademacher"], ["--lifetime", "77"], ["--seed", "1"],
+      ["--readout", "zo"], ["--perturbation", "rademacher"], ["--rank", "2"], ["--lifetime", "77"],
+      ["--seed", "1"],
       ["--window", "9"],
       ["--optimizer", "sgd"], ["--dtype", "u16"], ["--val-fraction", "0.2"], ["--skip-tokens", "1"],
     ] {

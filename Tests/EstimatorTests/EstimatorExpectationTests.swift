@@ -63,7 +63,7 @@ struct EstimatorExpectationTests {
     // All tokens are read, so that all directions act: d is the number of perturbed parameters. The mean of a ratio
     // differs from the ratio of means by terms of 1/n.
     let (n, d) = (Double(Self.pairs), Double(expected.count))
-    let theory = (n / (n + d - 1)).squareRoot()
+    let theory = mode.kind.predictedCosine(pairs: n, parameters: d)
     let tolerance = 5 * cosines.standardErrors[0] + 1 / n
     #expect(abs(cosines.mean[0] - theory) < tolerance, "\(mode): cosine \(cosines.mean[0]), theory \(theory)")
   }

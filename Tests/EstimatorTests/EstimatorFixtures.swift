@@ -18,10 +18,15 @@ extension Buffer {
   var array: [Element] { Array(elements) }
 }
 
+extension DirectionKind {
+  /// Every kind, and sums of products that fill no register evenly.
+  static let allCases: [DirectionKind] = [.rank1, .products(3), .rademacher]
+}
+
 extension Layout {
   var signMap: ModelSignMap {
     ModelSignMap(
-      model: shape.reference, isDense: kind == .rademacher, exactReadout: exactReadout,
+      model: shape.reference, isDense: kind == .rademacher, rank: kind.rank, exactReadout: exactReadout,
       gateStride: gateStride,
       table: signs(.table), kernels: (0..<shape.layers).map { signs(.kernel($0)) },
       biases: (0..<shape.layers).map { signs(.bias($0)).rows }, readout: signs(.readout),

@@ -21,12 +21,17 @@ static const size sizes[] = {
 
 static char text[128];
 
-static lz_layout layout_of(const size *s, int dense, int exact) {
+// Directions: products, signs for every weight, sums of three products.
+enum { PRODUCT, SIGNS, PRODUCTS, KINDS };
+static const char *const kind_names[] = {"rank-one", "full-rank", "rank-three"};
+
+static lz_layout layout_of(const size *s, int kind, int exact) {
   snprintf(text, sizeof text, "V%d H%d/%d L%d K%lld %d pairs %s %s", s->vocabulary, s->hidden, s->heads, s->layers,
-           (long long)s->count, s->valid, dense ? "full-rank" : "rank-one", exact ? "exact" : "zo");
+           (long long)s->count, s->valid, kind_names[kind], exact ? "exact" : "zo");
   current_case = text;
   return lz_layout_make((lz_shape){.vocabulary = s->vocabulary, .hidden = s->hidden, .heads = s->heads,
-                                   .layers = s->layers, .dense = dense, .exact_readout = exact});
+                                   .layers = s->layers, .dense = kind == SIGNS, .exact_readout = exact,
+                                   .rank = kind == PRODUCTS ? 3 : 1});
 }
 
 static float *random_weights(const lz_layout *l) {
@@ -39,8 +44,9 @@ static float *random_weights(const lz_layout *l) {
 // A rounding for each sum on the longest way to a loss, as the tests in Swift have it.
 static double tolerance_of(const lz_layout *l, int64_t count) {
   ptrdiff_t sums = 0;
-  for (int i = 0; i < l->shape.layers; i++) sums += 2 * l->inputs[i] + 4;
-  return (double)(count * sums + 2 * l->shape.hidden + l->shape.vocabulary + 8) * 0x1p-24;
+  const ptrdiff_t products = l->shape.rank > 1 ? 2 * l->shape.rank + 2 : 0;
+  for (int i = 0; i < l->shape.layers; i++) sums += 2 * l->inputs[i] + 4 + 2 * products;
+  return (double)(count * sums + 2 * l->shape.hidden + products + l->shape.vocabulary + 8) * 0x1p-24;
 }
 
 typedef struct {
@@ -103,8 +109,8 @@ static run random_run(const lz_layout *l, const size *s, int same) {
   return from;
 }
 
-static void check_chunk(const size *s, int dense, int exact_readout, int same) {
-  const lz_layout l = layout_of(s, dense, exact_readout);
+static void check_chunk(const size *s, int kind, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, kind, exact_readout);
   const run from = random_run(&l, s, same);
   const float *state = random_floats(l.state, 1);
   run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state);
@@ -116,8 +122,8 @@ static void check_chunk(const size *s, int dense, int exact_readout, int same) {
 }
 
 // Forward mode: values in the + columns, derivatives along the directions in the − columns.
-static void check_tangent(const size *s, int dense, int exact_readout, int same) {
-  const lz_layout l = layout_of(s, dense, exact_readout);
+static void check_tangent(const size *s, int kind, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, kind, exact_readout);
   const run from = random_run(&l, s, same);
   const float *state = random_floats(l.state, 1);
   run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state), silent = run_like(&l, &from, state);
@@ -142,8 +148,8 @@ static float *turned(const float *state, ptrdiff_t count) {
 }
 
 // Two sets of directions: of the same signs with −ε it is the step of a pair; of others each half is the + half of its own.
-static void check_forward(const size *s, int dense, int exact_readout, int same) {
-  const lz_layout l = layout_of(s, dense, exact_readout);
+static void check_forward(const size *s, int kind, int exact_readout, int same) {
+  const lz_layout l = layout_of(s, kind, exact_readout);
   const run from = random_run(&l, s, same);
   const float *state = random_floats(l.state, 1);
   run pair = run_like(&l, &from, state), exact = run_like(&l, &from, state), two = run_like(&l, &from, state);
@@ -239,10 +245,10 @@ static void check_gradient(const size *s) {
 void check_population(void) {
   for (int i = 0; i < COUNT(sizes); i++) check_gradient(&sizes[i]);
   for (int i = 0; i < COUNT(sizes); i++)
-    for (int variant = 0; variant < 8; variant++) {
-      check_chunk(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
-      check_tangent(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
-      check_forward(&sizes[i], variant & 1, variant >> 1 & 1, variant >> 2);
+    for (int variant = 0; variant < 4 * KINDS; variant++) {
+      check_chunk(&sizes[i], variant / 4, variant >> 1 & 1, variant & 1);
+      check_tangent(&sizes[i], variant / 4, variant >> 1 & 1, variant & 1);
+      check_forward(&sizes[i], variant / 4, variant >> 1 & 1, variant & 1);
     }
   for (int i = 0; i < COUNT(sizes); i++)
     for (int carried = 0; carried < 2 && sizes[i].layers == 1; carried++) check_heads(&sizes[i], carried);

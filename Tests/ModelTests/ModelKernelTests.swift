@@ -19,14 +19,18 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   }
 
   /// Sums on the longest way to a loss: the shared product and the direction's of every layer and token, each with the
-  /// token's row, the bias and both their signs, then a logit's and the log-sum-exp's.
+  /// token's row, the bias and both their signs, then a logit's and the log-sum-exp's. Of a sum of products every one is a
+  /// rounding more, for a row and for a token.
   var sums: Int {
-    let layers = (0..<shape.layers).reduce(0) { $0 + 2 * shape.inputs(ofLayer: $1) + 4 }
-    return tokens * layers + 2 * shape.hiddenSize + shape.vocabularySize + 8
+    let products = kind.rank > 1 ? 2 * kind.rank + 2 : 0
+    let layers = (0..<shape.layers).reduce(0) { $0 + 2 * shape.inputs(ofLayer: $1) + 4 + 2 * products }
+    return tokens * layers + 2 * shape.hiddenSize + products + shape.vocabularySize + 8
   }
 
   /// Each sum rounds once, to half an ulp of a value whose size is about 1.
   var tolerance: Double { Double(sums) * 0x1p-24 }
+
+  static let kinds: [DirectionKind] = [.rank1, .rademacher, .products(2), .products(7)]
 
   static func random(
     _ seed: UInt64, vocabulary: ClosedRange<Int>, hidden: ClosedRange<Int>, layers: ClosedRange<Int>
@@ -38,7 +42,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
       shape: ModelShape(
         vocabularySize: random.within(vocabulary), hiddenSize: random.within(hidden),
         layers: random.within(layers)),
-      kind: seed % 2 == 0 ? .rank1 : .rademacher, exact: seed % 4 < 2, pairs: random.within(1...16),
+      kind: kinds[Int(seed / 2) % kinds.count], exact: seed % 2 == 0, pairs: random.within(1...16),
       tokens: random.within(1...9), seed: seed)
   }
 
@@ -46,12 +50,12 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   static let corners: [KernelCase] = [
     (1, 1), (1, 3), (1, 16), (2, 1), (11, 2), (12, 3), (13, 4), (16, 12), (17, 13), (24, 16), (25, 17),
   ].enumerated().flatMap { index, size in
-    (0..<4).map { variant in
+    (0..<2 * kinds.count).map { variant in
       KernelCase(
         shape: ModelShape(vocabularySize: size.0, hiddenSize: size.1, layers: 1 + index % 3),
-        kind: variant % 2 == 0 ? .rank1 : .rademacher, exact: variant < 2, pairs: 16 - index,
+        kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
         tokens: 1 + (index + variant) % 9,
-        seed: UInt64(1000 + 4 * index + variant))
+        seed: UInt64(1000 + 10 * index + variant))
     }
   }
 
@@ -59,12 +63,12 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   static let heads: [KernelCase] = [
     (7, 2, 2), (13, 6, 2), (5, 8, 2), (20, 12, 3), (31, 20, 4), (9, 35, 5), (14, 21, 21), (40, 64, 4),
   ].enumerated().flatMap { index, size in
-    (0..<4).map { variant in
+    (0..<2 * kinds.count).map { variant in
       KernelCase(
         shape: ModelShape(
           vocabularySize: size.0, hiddenSize: size.1, layers: 1 + (index + variant) % 3, heads: size.2),
-        kind: variant % 2 == 0 ? .rank1 : .rademacher, exact: variant < 2, pairs: 16 - index,
-        tokens: 1 + (index + variant) % 9, seed: UInt64(2000 + 4 * index + variant))
+        kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
+        tokens: 1 + (index + variant) % 9, seed: UInt64(2000 + 10 * index + variant))
     }
   }
 

@@ -1,11 +1,14 @@
 /// Reads the direction of one pair out of a tile's sign words, by the kernels' documented layout: bit p of a word is
 /// set where the direction of pair p is −1.
 public struct ModelSignMap: Sendable {
-  /// First words of a matrix: rank-one has one word a row and one a column; full-rank has only `columns`, a word a weight.
+  /// First words of a matrix: a product has one word a row and one a column; full-rank has only `columns`, a word a weight.
   public typealias Matrix = (rows: Int, columns: Int)
 
   public var model: ReferenceLSTM
   public var isDense: Bool
+  /// Products in a direction that is not dense. The words of each follow those of the one before: gate rows, readout rows and the
+  /// table's columns with their padding.
+  public var rank: Int
   public var exactReadout: Bool
   /// Words between two tokens of a full-rank table.
   public var gateStride: Int
@@ -16,12 +19,13 @@ public struct ModelSignMap: Sendable {
   public var readoutBias: Int
 
   public init(
-    model: ReferenceLSTM, isDense: Bool, exactReadout: Bool, gateStride: Int, table: Matrix,
+    model: ReferenceLSTM, isDense: Bool, rank: Int, exactReadout: Bool, gateStride: Int, table: Matrix,
     kernels: [Matrix],
     biases: [Int], readout: Matrix, readoutBias: Int
   ) {
     self.model = model
     self.isDense = isDense
+    self.rank = rank
     self.exactReadout = exactReadout
     self.gateStride = gateStride
     self.table = table
@@ -37,17 +41,23 @@ public struct ModelSignMap: Sendable {
     return row / gates * ((gates + 11) / 12 * 12) + row % gates
   }
 
-  /// ±1 for each parameter, 0 for those that are not perturbed.
+  /// The direction's entry for each parameter (±1 where it is a sign), 0 for those that are not perturbed.
   public func direction(bit: Int, of words: UnsafePointer<UInt16>) -> [Double] {
     func sign(_ word: Int) -> Double { words[word] >> UInt16(bit) & 1 == 1 ? -1 : 1 }
     let gates = 4 * model.hidden
+    let paddedGates = packed(gates - 1) / 12 * 12 + 12
+    func products(_ row: Int, every rowStep: Int, _ column: Int, every columnStep: Int) -> Double {
+      (0..<rank).reduce(0.0) { $0 + sign(row + $1 * rowStep) * sign(column + $1 * columnStep) }
+        / Double(rank).squareRoot()
+    }
     var z = Array(repeating: 0.0, count: model.parameterCount)
     for token in 0..<model.vocabulary {
       for row in 0..<gates {
         z[token * gates + row] =
           isDense
           ? sign(table.columns + token * gateStride + packed(row))
-          : sign(table.rows + token) * sign(table.columns + packed(row))
+          : products(
+            table.rows + token, every: model.vocabulary, table.columns + packed(row), every: gateStride)
       }
     }
     func fill(_ first: Int, _ rows: Int, _ columns: Int, _ matrix: Matrix) {
@@ -56,7 +66,8 @@ public struct ModelSignMap: Sendable {
           z[first + row * columns + k] =
             isDense
             ? sign(matrix.columns + (row / 12 * columns + k) * 12 + row % 12)
-            : sign(matrix.rows + row) * sign(matrix.columns + k)
+            : products(
+              matrix.rows + row, every: (rows + 11) / 12 * 12, matrix.columns + k, every: columns)
         }
       }
     }
@@ -68,7 +79,9 @@ public struct ModelSignMap: Sendable {
           z[model.kernel(layer) + row * width + k] =
             isDense
             ? sign(words.columns + (at / 12 * width + k) * 12 + at % 12)
-            : sign(words.rows + at) * sign(words.columns + head * width + k)
+            : products(
+              words.rows + at, every: paddedGates, words.columns + head * width + k,
+              every: model.heads * width)
         }
       }
     }

@@ -22,6 +22,7 @@
 #define LZ_UNITS 3
 #define LZ_PANEL 32 // units that lie together where the exact readout's gradient is summed
 #define LZ_MAX_LAYERS 16
+#define LZ_MAX_RANK 64
 
 // A token is an id and a mark. A marked token is read like any other, but nobody has to predict it: as a target it has no
 // loss and no gradient.
@@ -30,8 +31,9 @@
 
 typedef struct {
   int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
-  int32_t dense;          // 0: rank-one directions a·bᵀ; 1: a full-rank sign for every weight
+  int32_t dense;          // 0: directions a·bᵀ, or sums of them; 1: a full-rank sign for every weight
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
+  int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
 } lz_shape;
 
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
@@ -54,7 +56,7 @@ typedef struct {
   ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: −1e30)
   ptrdiff_t weights;                     // floats in all
 
-  // signs of one tile (uint16_t)
+  // signs of one tile (uint16_t); where directions are sums of products, the words of one product behind those of another
   ptrdiff_t s_table_row, s_table_column;               // rank-one: [V], [gate_stride]; dense: –, [V][gate_stride]
   ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
   ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]

@@ -21,7 +21,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Pairs; columns are twice as many.") var pairs = 256
   @Option(help: "Layers.") var layers = 1
   @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
-  var perturbation: DirectionKind?
+  var perturbation: Perturbation?
+  @Option(help: "Products in a direction of rank1.", transform: TokenCount.number) var rank = 1
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
   @Option(help: "Tokens between updates.", transform: TokenCount.number) var window = RunConfiguration
     .defaultWindow
@@ -82,11 +83,11 @@ struct BenchCommand: ParsableCommand {
     return sizes
   }
 
-  private func kinds(_ size: Int) -> [DirectionKind] {
-    perturbation.map { [$0] } ?? (size <= 256 ? [.rank1, .rademacher] : [.rank1])
+  private func kinds(_ size: Int) -> [Perturbation] {
+    perturbation.map { [$0] } ?? (size <= 256 && rank == 1 ? [.rank1, .rademacher] : [.rank1])
   }
 
-  private func configuration(_ size: Int, _ kind: DirectionKind, _ threads: Int) throws -> RunConfiguration {
+  private func configuration(_ size: Int, _ kind: Perturbation, _ threads: Int) throws -> RunConfiguration {
     var c = RunConfiguration()
     c.hiddenSize = size
     c.vocabularySize = vocabSize
@@ -94,6 +95,7 @@ struct BenchCommand: ParsableCommand {
     c.pairs = pairs
     c.streams = pairs
     c.perturbation = kind
+    c.rank = rank
     c.readout = readout
     c.window = .tokens(window)
     c.threads = threads
@@ -105,7 +107,7 @@ struct BenchCommand: ParsableCommand {
   private func jsonText(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     let results = cases.map { one in
       """
-      {"cell":"lstm","perturbation":"\(one.configuration.perturbation.rawValue)","readout":"\(readout.rawValue)",\
+      {"cell":"lstm","perturbation":"\(one.configuration.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
       "hidden_size":\(one.configuration.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
       "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
       "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
@@ -129,7 +131,7 @@ struct BenchCommand: ParsableCommand {
     ]
     for one in cases {
       lines.append(
-        "| \(one.configuration.perturbation.rawValue) | \(one.configuration.hiddenSize) | \(Text.number(one.step.gflops, 1)) | "
+        "| \(one.configuration.directions) | \(one.configuration.hiddenSize) | \(Text.number(one.step.gflops, 1)) | "
           + "\(Text.number(one.step.fraction, 3)) | \(ProgressLine.scaled(one.step.rate)) | "
           + "\(Text.number(one.update.fraction, 3)) | \(ProgressLine.scaled(one.update.rate)) |")
     }

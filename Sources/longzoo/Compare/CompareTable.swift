@@ -61,7 +61,7 @@ enum CompareTable {
   static func cells(_ row: EstimateCheck.Row) -> [String] {
     let off = (row.cosine - row.theory) / row.standardError
     return [
-      row.directions.rawValue, ByteSize.grouped(row.parameters), "\(row.pairs)", Text.number(row.cosine, 4),
+      "\(row.directions)", ByteSize.grouped(row.parameters), "\(row.pairs)", Text.number(row.cosine, 4),
       Text.number(row.standardError, 4), Text.number(row.theory, 4),
       (off < 0 ? "−" : "+") + Text.number(abs(off), 1) + " s.e.",
     ]

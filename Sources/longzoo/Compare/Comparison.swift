@@ -54,8 +54,8 @@ final class Comparison {
   func checkEstimate() throws -> [EstimateCheck.Row] {
     guard settings.cosineSeconds > 0, settings.methods.contains(.cdRGE) else { return [] }
     let check = try EstimateCheck(settings)
-    return try [DirectionKind.rank1, .rademacher].flatMap { kind in
-      try EstimateCheck.pairs.map { try check.run(kind, pairs: $0) }
+    return try EstimateCheck.directions.flatMap { choice, rank in
+      try EstimateCheck.pairs.map { try check.run(choice, rank: rank, pairs: $0) }
     }
   }
 

@@ -5,7 +5,7 @@ import Model
 import Stream
 
 /// CD-RGE held against theory: the cosine of an estimate from n directions with the exact gradient of d parameters is
-/// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I.
+/// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I and ‖z‖² = d.
 ///
 /// One window of the data from a zero state, a small model at its start, everything perturbed, ε so small that the loss is
 /// linear. Parameters that the window cannot move, the rows of tokens that are not in it, count neither here nor there.
@@ -13,6 +13,7 @@ struct EstimateCheck {
   static let hiddenSize = 16
   static let tokens = 32
   static let pairs = [64, 256, 1024]
+  static let directions: [(choice: Perturbation, rank: Int)] = [(.rank1, 1), (.rank1, 4), (.rademacher, 1)]
   /// Draws of as many directions in all; at most 256 draws.
   static func repetitions(_ pairs: Int) -> Int { min(256, (1 << 15) / pairs) }
   static let epsilon: Float = 0x1p-10
@@ -23,10 +24,12 @@ struct EstimateCheck {
     var pairs: Int
     var cosine: Double
     var standardError: Double
-    var theory: Double { (Double(pairs) / Double(pairs + parameters - 1)).squareRoot() }
+    var theory: Double {
+      directions.predictedCosine(pairs: Double(pairs), parameters: Double(parameters))
+    }
 
     var json: String {
-      "{\"directions\":\"\(directions.rawValue)\",\"parameters\":\(parameters),\"pairs\":\(pairs),"
+      "{\"directions\":\"\(directions)\",\"parameters\":\(parameters),\"pairs\":\(pairs),"
         + "\"cosine\":\(JSONText.number(cosine)),\"standard_error\":\(JSONText.number(standardError)),"
         + "\"theory\":\(JSONText.number(theory)),\"repetitions\":\(EstimateCheck.repetitions(pairs))}"
     }
@@ -64,12 +67,12 @@ struct EstimateCheck {
 
   /// One line of the table.
   /// - Throws: a signal.
-  func run(_ kind: DirectionKind, pairs: Int) throws -> Row {
+  func run(_ choice: Perturbation, rank: Int, pairs: Int) throws -> Row {
     var c = configuration
-    (c.estimator, c.perturbation, c.pairs) = (.cdRGE, kind, pairs)
+    (c.estimator, c.perturbation, c.rank, c.pairs) = (.cdRGE, choice, rank, pairs)
     var options = c.cdrge
     // Lines of the table with directions in common would be off in common.
-    options.seed = c.seed &+ UInt64(pairs + (kind == .rank1 ? 0 : 1))
+    options.seed = c.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : 1 << 20))
     options.chunk = Self.tokens
     let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)
@@ -83,7 +86,7 @@ struct EstimateCheck {
     let n = Double(Self.repetitions(pairs))
     let variance = (squares - sum * sum / n) / (n - 1)
     return Row(
-      directions: kind, parameters: movedParameters, pairs: pairs, cosine: sum / n,
+      directions: c.directions, parameters: movedParameters, pairs: pairs, cosine: sum / n,
       standardError: (max(variance, 0) / n).squareRoot())
   }
 

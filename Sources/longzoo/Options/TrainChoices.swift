@@ -6,11 +6,22 @@ import Stream
 extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
-extension DirectionKind: ExpressibleByArgument {}
 extension Instructions: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
+
+/// `--perturbation`; `--rank` says the rest.
+enum Perturbation: String, CaseIterable, Codable, ExpressibleByArgument {
+  case rank1, rademacher
+
+  func directions(rank: Int) -> DirectionKind {
+    switch self {
+    case .rank1: .products(rank)
+    case .rademacher: .rademacher
+    }
+  }
+}
 
 enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
 /// `--checkpointing none|sqrt|binomial|N`

@@ -114,7 +114,12 @@ struct EstimatorOptions: ParsableArguments {
   )
   var step: StepRule?
   @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
-  var perturbation: DirectionKind?
+  var perturbation: Perturbation?
+  @Option(
+    help:
+      "Products in a direction of rank1: the sum of N of them over √N, 1 to \(DirectionKind.mostProducts). (default: 1)",
+    transform: TokenCount.number)
+  var rank: Int?
   @Option(
     help:
       "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",

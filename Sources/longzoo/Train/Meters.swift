@@ -1,4 +1,5 @@
 import Estimator
+import Model
 
 /// What a run keeps of its windows' meters: running means over about the last fifty windows, and over the last five hundred
 /// that were measured of the estimate's squares, whose signal is a small difference of large numbers.
@@ -59,8 +60,10 @@ struct RunMeters: Codable, Equatable {
     clippedShare.add(share(m.clippedPairs))
   }
 
-  /// - Parameter updateNorm: ‖Δθ‖ of the last update.
-  func readings(updateNorm: Double?) -> MeterReadings {
+  /// - Parameters:
+  ///   - directions: along which the estimates are made.
+  ///   - updateNorm: ‖Δθ‖ of the last update.
+  func readings(_ directions: DirectionKind, updateNorm: Double?) -> MeterReadings {
     var r = MeterReadings()
     if let square = estimateSquare.value, let signal = signalSquare.value, square > max(0, signal) {
       r.signalToNoise = signal / (square - signal)
@@ -71,7 +74,7 @@ struct RunMeters: Codable, Equatable {
       r.cosine = min(1, max(0, signal / square)).squareRoot()
     }
     if let pairs, let d = searched.value {
-      r.predictedCosine = (Double(pairs) / max(Double(pairs), Double(pairs) + d - 1)).squareRoot()
+      r.predictedCosine = directions.predictedCosine(pairs: Double(pairs), parameters: d)
     }
     r.divergence = divergence.value
     r.returnedPairs = returnedPairs

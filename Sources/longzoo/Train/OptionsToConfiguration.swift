@@ -33,6 +33,7 @@ extension TrainCommand {
     set(\.pairs, estimator.pairs)
     set(\.epsilon, estimator.eps)
     set(\.perturbation, estimator.perturbation)
+    set(\.rank, estimator.rank)
     set(\.step, estimator.step)
     set(\.lifetime, estimator.lifetime)
     set(\.maxDivergence, estimator.maxDivergence)
@@ -70,6 +71,7 @@ extension TrainCommand {
     let options: [(name: String, isGiven: Bool, hasMeaning: Bool)] = [
       ("--pairs", estimator.pairs != nil, hasPairs), ("--eps", estimator.eps != nil, hasPairs),
       ("--perturbation", estimator.perturbation != nil, hasPairs),
+      ("--rank", estimator.rank != nil, hasPairs),
       ("--lifetime", estimator.lifetime != nil, hasPairs), ("--step", estimator.step != nil, !isExact),
       ("--max-divergence", estimator.maxDivergence != nil, !isExact),
       ("--readout", estimator.readout != nil, !isExact),

@@ -65,7 +65,9 @@ struct RunConfiguration: Codable, Equatable {
   var checkpointingBudget: Int?
   var pairs = defaultPairs
   var epsilon = defaultEpsilon
-  var perturbation = DirectionKind.rank1
+  var perturbation = Perturbation.rank1
+  /// Products in a direction.
+  var rank = 1
   var step = StepRule.gradient
   var lifetime = defaultLifetime
   var maxDivergence = defaultMaxDivergence
@@ -120,6 +122,8 @@ struct RunConfiguration: Codable, Equatable {
     guard optimizer == .adam else { return Self.defaultSGDRate }
     return !estimator.isExact ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
   }
+
+  var directions: DirectionKind { perturbation.directions(rank: rank) }
 
   /// Columns that process a token of every stream: both of every pair, or one a stream.
   var columns: Int {
@@ -196,13 +200,13 @@ struct RunConfiguration: Codable, Equatable {
 
   var hybrid: Hybrid.Configuration {
     Hybrid.Configuration(
-      exact: bptt, pairs: pairs, epsilon: Float(epsilon), kind: perturbation, lifetime: lifetime,
+      exact: bptt, pairs: pairs, epsilon: Float(epsilon), kind: directions, lifetime: lifetime,
       momentum: Float(beyondMomentum), chunk: chunk, seed: seed)
   }
 
   var cdrge: CDRGE.Configuration {
     var c = CDRGE.Configuration(
-      pairs: pairs, epsilon: Float(epsilon), kind: perturbation, exactReadout: readout == .exact,
+      pairs: pairs, epsilon: Float(epsilon), kind: directions, exactReadout: readout == .exact,
       lifetime: lifetime, streams: streams, chunk: chunk, seed: seed)
     c.inPlace = regime == .inPlace
     c.step = step
@@ -254,7 +258,7 @@ struct RunConfiguration: Codable, Equatable {
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
       ("--heads", "\(heads)"),
       ("--window", "\(window)"), ("--streams", "\(streams)"), ("--pairs", "\(pairs)"),
-      ("--perturbation", perturbation.rawValue), ("--lifetime", "\(lifetime)"),
+      ("--perturbation", perturbation.rawValue), ("--rank", "\(rank)"), ("--lifetime", "\(lifetime)"),
       ("--readout", readout.rawValue),
       ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--regime", regime.rawValue),
       ("--init", initialWeights ?? "none"), ("--token-scale", tokenScale.map { "\($0)" } ?? "none"),

@@ -55,6 +55,12 @@ extension RunConfiguration {
     try require(
       beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
+    try require(
+      (1...DirectionKind.mostProducts).contains(rank),
+      "--rank \(rank) is not from 1 to \(DirectionKind.mostProducts)")
+    try require(
+      rank == 1 || perturbation == .rank1,
+      "--rank is for sums of --perturbation rank1; --perturbation \(perturbation.rawValue) has full rank")
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     try require(
       maxDivergence >= 0 && maxDivergence.isFinite,

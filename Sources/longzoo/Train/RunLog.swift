@@ -36,7 +36,7 @@ final class RunLog {
         step: p.step, tokens: tokens, trainLoss: p.smoothedLoss, valLoss: nil, learningRate: rate,
         tokensPerSecond: elapsed > 0 ? Double(tokens - lastTokens) / elapsed : nil,
         residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds,
-        meters: p.meters.readings(updateNorm: updateNorm())))
+        meters: p.meters.readings(configuration.directions, updateNorm: updateNorm())))
     (lastTime, lastTokens) = (now, tokens)
   }
 

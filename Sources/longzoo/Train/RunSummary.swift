@@ -45,7 +45,8 @@ struct RunSummary {
       ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
     learningRate = trainer.baseRate
-    meters = trainer.progress.meters.readings(updateNorm: trainer.lastUpdateNorm)
+    meters = trainer.progress.meters.readings(
+      trainer.configuration.directions, updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
     self.session = session
