@@ -1,5 +1,6 @@
 """What the learning benchmarks share: task files, training runs that may fail, medians with ranges."""
 import argparse
+import itertools
 import json
 import os
 import re
@@ -33,11 +34,10 @@ class Runs:
     def __init__(self, folder, threads):
         self.folder, self.threads = Path(folder), threads
         self.environment = machine.environment(threads)
-        self.count = 0
+        self.numbers = itertools.count(1)  # next() is safe where runs go beside each other
 
     def name(self):
-        self.count += 1
-        return str(self.folder / f"run{self.count}")
+        return str(self.folder / f"run{next(self.numbers)}")
 
     def task(self, name, *options):
         """The path of a file with a task's tokens, which is written if it is not there."""
