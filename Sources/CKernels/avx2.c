@@ -5,11 +5,12 @@
 #define NAME(f) lz_##f##_avx2
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "population.h"
+#include "draw.h"
+#include "normal.h"
 #include "columns.h"
 #include "heads.h"
 #include "readout_gradient.h"
 #include "sequence.h"
-#include "draw.h"
 #include "update.h"
 #include "lstm_sweep.h"
 #include "rows.h"

@@ -5,11 +5,12 @@
 #define NAME(f) lz_##f##_avx512
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))), apply_to = function)
 #include "population.h"
+#include "draw.h"
+#include "normal.h"
 #include "columns.h"
 #include "heads.h"
 #include "readout_gradient.h"
 #include "sequence.h"
-#include "draw.h"
 #include "update.h"
 #include "lstm_sweep.h"
 #include "rows.h"

@@ -13,6 +13,7 @@
 #define ONE_PRODUCT 0 // a·bᵀ
 #define SIGNS 1       // a sign for every weight
 #define PRODUCTS 2    // Σ a·bᵀ/√rank
+#define NORMAL 3      // standard normal entries
 
 #define CB (VL == 16 ? LZ_BLOCK : 4) // rows held in registers at once
 
@@ -29,9 +30,11 @@ typedef struct {
   uint16_t marked;          // bit p: nobody has to predict the target of lane p
   float *tokens;            // [head_gates][16] the first layer's input for one head
   uint16_t *token_signs[2]; // [head_gates]
-  float *token_moves;       // products: [head_gates][32] the entries of the tokens' rows, those of the second signs 16 further
+  float *token_moves;       // products: [head_gates][32], normal: [gate_stride][32] the entries of the tokens' rows, those of the second signs 16 further
   float *starts;            // products: [rank][32] ±bᵀh/√rank, times ε where there is one
   float share;              // 1/√rank
+  float *entries;           // normal: [entries][16] all but the table's
+  float *token_entries;     // normal: [16][gate_stride] the tokens' rows, one for each lane
   float *next;              // [head_gates / 4][32] the next h of one head
   float *logits;            // exact: [rows][32]
 } columns;
@@ -120,6 +123,24 @@ INLINE void column_dense(const column_direction *d, const columns *t, int row, c
   }
 }
 
+// Σ εzh with entries [inputs][12][16] of a block.
+INLINE void column_normal(const float *z, const columns *t, int row, const int tangent, const column_part *in, int parts,
+                          int lane, vf acc[CB][2]) {
+  z += row * LZ_LANES + lane;
+  for (int i = 0; i < parts; i++) {
+    const float *h = in[i].rows + lane;
+    for (ptrdiff_t k = in[i].count; k > 0; k--, h += LZ_COLUMNS, z += LZ_BLOCK * LZ_LANES) {
+      const vf plus = tangent ? load(h) : splat(t->epsilon[0]) * load(h), minus = splat(t->epsilon[1]) * load(h + LZ_LANES);
+      #pragma clang loop unroll(full)
+      for (int r = 0; r < CB; r++) {
+        const vf entry = load(z + r * LZ_LANES);
+        if (tangent) acc[r][1] += entry * plus;
+        else acc[r][0] += entry * plus, acc[r][1] += entry * minus;
+      }
+    }
+  }
+}
+
 // The start of a row: its value, which all columns share, and what bias and matrix directions add. `flat`: the signs' sum of
 // the additive parts, times ε where there is one.
 INLINE void column_start(const column_direction *d, const columns *t, const int tangent, const int kind, vf value, const vf flat[2],
@@ -127,6 +148,10 @@ INLINE void column_start(const column_direction *d, const columns *t, const int 
   for (int s = 0; s < 2; s++) {
     if (tangent && s == 0) {
       out[0] = value;
+      continue;
+    }
+    if (kind == NORMAL) {
+      out[s] = tangent ? flat[s] : value + flat[s];
       continue;
     }
     const uint16_t *row_signs = d->row_signs[tangent ? 0 : s];
@@ -174,7 +199,7 @@ INLINE void column_head(const columns *t, const int tangent, const int kind, int
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
     column_direction d = {.row_step = l->gates};
     for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_kernel_row[layer];
-    column_prepare(&d, t, words, l->shape.heads * inputs, tangent, kind, in, parts, lane);
+    if (kind != NORMAL) column_prepare(&d, t, words, l->shape.heads * inputs, tangent, kind, in, parts, lane);
     for (ptrdiff_t block = 0; block < l->head_blocks; block++) {
       const ptrdiff_t packed = (first_block + block) * inputs * LZ_BLOCK;
       const float *w = ch->weights + l->w_kernel[layer] + packed;
@@ -189,6 +214,12 @@ INLINE void column_head(const columns *t, const int tangent, const int kind, int
           for (int s = 0; s < 2; s++) {
             const int from = tangent ? 0 : s;
             const vf size = splat(tangent ? 1 : t->epsilon[s]);
+            if (kind == NORMAL) {
+              vf entry = load(t->entries + (l->z_bias[layer] + gate) * LZ_LANES + lane);
+              if (layer == 0) entry += load(t->token_moves + gate * LZ_COLUMNS + lane);
+              flat[s] = size * entry;
+              continue;
+            }
             flat[s] = negated(size, t->signs[from][l->s_bias[layer] + gate], lane);
             if (layer > 0) continue;
             if (kind == PRODUCTS) flat[s] += size * load(t->token_moves + local * LZ_COLUMNS + from * LZ_LANES + lane);
@@ -199,6 +230,8 @@ INLINE void column_head(const columns *t, const int tangent, const int kind, int
         }
         column_product(w, row, in, parts, lane, acc);
         if (kind == SIGNS) column_dense(&d, t, row, tangent, in, parts, lane, acc);
+        if (kind == NORMAL)
+          column_normal(t->entries + (l->z_kernel[layer] + packed) * LZ_LANES, t, row, tangent, in, parts, lane, acc);
         #pragma clang loop unroll(full)
         for (int u = 0; u < CB / 4; u++) {
           const ptrdiff_t unit = block * LZ_UNITS + row / 4 + u;
@@ -252,6 +285,39 @@ static void column_table_products(const columns *t, ptrdiff_t first, int s) {
   }
 }
 
+// The entries of the tokens' rows for all gate rows. They are the same for both columns.
+static void column_table_normal(const columns *t) {
+  const lz_layout *l = t->layout;
+  const lz_philox philox = lz_named(t->signs[0] + l->s_name, 0);
+  const ptrdiff_t groups = l->gate_stride / LZ_LANES;
+  const float *rows[LZ_LANES];
+  for (int p = 0; p < LZ_LANES; p++) {
+    float *own = t->token_entries + p * l->gate_stride;
+    NAME(draw_entries)(&philox, ((ptrdiff_t)t->inputs[p] * LZ_LANES + p) * groups, groups, own);
+    rows[p] = own;
+  }
+  transpose_rows(rows, LZ_LANES, l->gate_stride, t->token_moves, LZ_COLUMNS);
+}
+
+// All entries that a chunk holds.
+static void column_entries(const columns *t) {
+  const lz_layout *l = t->layout;
+  const uint16_t *name = t->signs[0] + l->s_name;
+  #define DRAW(tensor, at, count)                                                                                    \
+    do {                                                                                                             \
+      const lz_philox philox = lz_named(name, tensor);                                                               \
+      NAME(draw_entries)(&philox, 0, count, t->entries + (at) * LZ_LANES);                                           \
+    } while (0)
+  for (int layer = 0; layer < l->shape.layers; layer++) {
+    DRAW(lz_kernel_number(layer), l->z_kernel[layer], l->gates * l->inputs[layer]);
+    DRAW(lz_bias_number(layer), l->z_bias[layer], l->gates);
+  }
+  if (l->shape.exact_readout) return;
+  DRAW(lz_readout_number(l), l->z_readout, l->readout_blocks * LZ_BLOCK * l->shape.hidden);
+  DRAW(lz_readout_bias_number(l), l->z_readout_bias, l->readout_blocks * LZ_BLOCK);
+  #undef DRAW
+}
+
 // A head's part of the tokens' rows of the table, lanes contiguous, and the signs of their directions.
 INLINE void column_table(const columns *t, const int kind, ptrdiff_t head, int sets) {
   const lz_layout *l = t->layout;
@@ -259,7 +325,8 @@ INLINE void column_table(const columns *t, const int kind, ptrdiff_t head, int s
   const float *rows[LZ_LANES];
   for (int p = 0; p < LZ_LANES; p++) rows[p] = t->rows[p] + first;
   transpose_rows(rows, LZ_LANES, count, t->tokens, LZ_LANES);
-  for (int s = 0; s < sets; s++) {
+  if (kind == NORMAL && head == 0) column_table_normal(t);
+  for (int s = 0; s < sets && kind != NORMAL; s++) {
     const uint16_t *words = t->signs[s] + l->s_table_column + first;
     uint16_t *out = t->token_signs[s];
     if (kind == PRODUCTS) {
@@ -289,8 +356,15 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
   t->token_signs[1] = t->token_signs[0] + head_rows;
   t->next = scratch + head_rows * LZ_COLUMNS;
   t->logits = t->next + l->head_blocks * LZ_UNITS * LZ_COLUMNS;
+  float *rest = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
+  if (kind == NORMAL) {
+    t->token_moves = rest;
+    t->token_entries = t->token_moves + l->gate_stride * LZ_COLUMNS;
+    t->entries = t->token_entries + l->gate_stride * LZ_LANES;
+    column_entries(t);
+  }
   if (kind == PRODUCTS) {
-    t->token_moves = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
+    t->token_moves = rest;
     t->starts = t->token_moves + head_rows * LZ_COLUMNS;
     t->share = 1 / __builtin_sqrtf((float)l->shape.rank);
   }
@@ -310,16 +384,18 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
   }
 }
 
-// θ ± εz of every pair, for sums of products.
+// θ ± εz of every pair, for sums of products and for normal entries.
 void NAME(run_pairs)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   columns t = {.layout = l, .chunk = ch, .signs = {ch->signs, ch->signs}, .epsilon = {ch->epsilon, -ch->epsilon},
                .seen = {ch->seen, 0}};
-  column_chunk(&t, 0, PRODUCTS, ch->loss != 0, scratch);
+  if (l->shape.normal) column_chunk(&t, 0, NORMAL, ch->loss != 0, scratch);
+  else column_chunk(&t, 0, PRODUCTS, ch->loss != 0, scratch);
 }
 
 void NAME(run_tangent)(const lz_layout *l, const lz_chunk *ch, int with_readout, float *scratch) {
   columns t = {.layout = l, .chunk = ch, .signs = {ch->signs, ch->signs}, .seen = {ch->seen, 0}};
   if (l->shape.dense) column_chunk(&t, 1, SIGNS, with_readout, scratch);
+  else if (l->shape.normal) column_chunk(&t, 1, NORMAL, with_readout, scratch);
   else if (l->shape.rank > 1) column_chunk(&t, 1, PRODUCTS, with_readout, scratch);
   else column_chunk(&t, 1, ONE_PRODUCT, with_readout, scratch);
 }

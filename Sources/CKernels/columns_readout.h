@@ -82,7 +82,7 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
   for (int lane = 0; lane < LZ_LANES && t->marked != 0xffff; lane += VL) {
     column_direction d = {.row_step = l->readout_blocks * LZ_BLOCK};
     for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_readout_row;
-    if (perturbed) column_prepare(&d, t, l->s_readout_column, inputs, tangent, kind, &in, 1, lane);
+    if (perturbed && kind != NORMAL) column_prepare(&d, t, l->s_readout_column, inputs, tangent, kind, &in, 1, lane);
     vi targets;
     for (int i = 0; i < VL; i++) targets[i] = (int32_t)t->targets[lane + i];
     column_sum sums = {{splat(-1e30f), splat(-1e30f)}, {splat(0), splat(0)}, {splat(0), splat(0)}, splat(0)};
@@ -101,11 +101,15 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
           if (!perturbed) continue;
           vf flat[2];
           for (int s = 0; s < 2; s++)
-            flat[s] = negated(splat(tangent ? 1 : t->epsilon[s]), t->signs[tangent ? 0 : s][l->s_readout_bias + v], lane);
+            flat[s] = kind == NORMAL
+                        ? splat(tangent ? 1 : t->epsilon[s]) * load(t->entries + (l->z_readout_bias + v) * LZ_LANES + lane)
+                        : negated(splat(tangent ? 1 : t->epsilon[s]), t->signs[tangent ? 0 : s][l->s_readout_bias + v], lane);
           column_start(&d, t, tangent, kind, acc[r][0], flat, v, lane, acc[r]);
         }
         column_product(w, row, &in, 1, lane, acc);
         if (perturbed && kind == SIGNS) column_dense(&d, t, row, tangent, &in, 1, lane, acc);
+        if (perturbed && kind == NORMAL)
+          column_normal(t->entries + (l->z_readout + block * inputs * LZ_BLOCK) * LZ_LANES, t, row, tangent, &in, 1, lane, acc);
         column_fold(t, &sums, tangent, acc, block * LZ_BLOCK + row, lane, targets);
       }
     }

@@ -16,6 +16,10 @@
                                     float *, float *);                                                               \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
+  void lz_sum_normals_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, int32_t, ptrdiff_t, ptrdiff_t, const float *,   \
+                               float *);                                                                            \
+  void lz_sum_normal_row_##suffix(const lz_layout *, const uint16_t *, ptrdiff_t, ptrdiff_t, uint32_t, const float *,  \
+                                  float *);                                                                         \
   void lz_draw_signs_##suffix(const lz_philox *, ptrdiff_t, uint16_t *);                                              \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
@@ -49,7 +53,7 @@ int lz_supported(lz_instructions instructions) {
 
 void lz_run_chunk(lz_instructions which, const lz_layout *layout, const lz_chunk *chunk, float *scratch) {
   if (which == LZ_REFERENCE) return lz_run_chunk_reference(layout, chunk);
-  if (layout->shape.rank > 1) {
+  if (layout->shape.rank > 1 || layout->shape.normal) {
     #define CALL(suffix) lz_run_pairs_##suffix(layout, chunk, scratch)
     SELECT(which, CALL)
     #undef CALL
@@ -102,6 +106,20 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
 void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const float *delta, const float *input,
                          ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias) {
   #define CALL(suffix) lz_readout_gradient_##suffix(layout, delta, input, tiles, block, blocks, sum, bias)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_sum_normals(lz_instructions which, const uint16_t *names, ptrdiff_t tile_stride, ptrdiff_t tiles, int32_t tensor,
+                    ptrdiff_t first, ptrdiff_t count, const float *coefficients, float *out) {
+  #define CALL(suffix) lz_sum_normals_##suffix(names, tile_stride, tiles, tensor, first, count, coefficients, out)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_sum_normal_row(lz_instructions which, const lz_layout *layout, const uint16_t *names, ptrdiff_t tile_stride,
+                       ptrdiff_t tiles, uint32_t token, const float *coefficients, float *out) {
+  #define CALL(suffix) lz_sum_normal_row_##suffix(layout, names, tile_stride, tiles, token, coefficients, out)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -5,7 +5,8 @@ static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to 
 lz_layout lz_layout_make(lz_shape s) {
   if (s.rank < 1) s.rank = 1;
   lz_layout l = {.shape = s};
-  const ptrdiff_t rank = s.rank;
+  // Words of products, of signs, and of either.
+  const ptrdiff_t rank = s.dense || s.normal ? 0 : s.rank, dense = s.dense, any = !s.normal;
   l.units = round_up(s.hidden, LZ_UNITS);
   l.head = s.hidden / s.heads;
   l.head_blocks = (l.head + LZ_UNITS - 1) / LZ_UNITS;
@@ -22,24 +23,33 @@ lz_layout lz_layout_make(lz_shape s) {
   ptrdiff_t w = 0, n = 0;
   #define TAKE(total, field, count) do { l.field = total; total += round_up((count), 16); } while (0)
   TAKE(w, w_table, s.vocabulary * l.gate_stride);
-  TAKE(n, s_table_row, s.dense ? 0 : rank * s.vocabulary);
-  TAKE(n, s_table_column, s.dense ? s.vocabulary * l.gate_stride : rank * l.gate_stride);
+  TAKE(n, s_table_row, rank * s.vocabulary);
+  TAKE(n, s_table_column, (dense * s.vocabulary + rank) * l.gate_stride);
   for (int i = 0; i < s.layers; i++) {
     l.inputs[i] = (i == 0 ? 0 : (ptrdiff_t)s.hidden) + l.head;
     TAKE(w, w_kernel[i], l.gates * l.inputs[i]);
     TAKE(w, w_bias[i], i == 0 ? 0 : l.gates);
-    TAKE(n, s_kernel_row[i], s.dense ? 0 : rank * l.gates);
-    TAKE(n, s_kernel_column[i], s.dense ? l.gates * l.inputs[i] : rank * s.heads * l.inputs[i]);
-    TAKE(n, s_bias[i], l.gates);
+    TAKE(n, s_kernel_row[i], rank * l.gates);
+    TAKE(n, s_kernel_column[i], (dense * l.gates + rank * s.heads) * l.inputs[i]);
+    TAKE(n, s_bias[i], any * l.gates);
   }
   TAKE(w, w_readout, rows * s.hidden);
   TAKE(w, w_readout_bias, rows);
-  TAKE(n, s_readout_row, s.dense || s.exact_readout ? 0 : rank * rows);
-  TAKE(n, s_readout_column, s.exact_readout ? 0 : s.dense ? rows * s.hidden : rank * s.hidden);
-  TAKE(n, s_readout_bias, s.exact_readout ? 0 : rows);
+  TAKE(n, s_readout_row, s.exact_readout ? 0 : rank * rows);
+  TAKE(n, s_readout_column, s.exact_readout ? 0 : (dense * rows + rank) * s.hidden);
+  TAKE(n, s_readout_bias, s.exact_readout ? 0 : any * rows);
+  TAKE(n, s_name, s.normal ? LZ_NAME_WORDS : 0);
   #undef TAKE
   l.weights = w + 16; // the vector loads of the last block may read past its end
   l.signs = round_up(n, 32);
+  for (int i = 0; s.normal && i < s.layers; i++) {
+    l.z_kernel[i] = l.entries;
+    l.z_bias[i] = l.z_kernel[i] + l.gates * l.inputs[i];
+    l.entries = l.z_bias[i] + l.gates;
+  }
+  l.z_readout = l.entries;
+  l.z_readout_bias = l.z_readout + rows * s.hidden;
+  if (s.normal && !s.exact_readout) l.entries = l.z_readout_bias + rows;
   l.state = s.layers * 2 * l.units * LZ_COLUMNS;
   const ptrdiff_t head_rows = round_up(l.head_gates, 32);
   l.scratch = head_rows * LZ_COLUMNS                      // a head's part of the tokens' rows, columns contiguous
@@ -48,6 +58,7 @@ lz_layout lz_layout_make(lz_shape s) {
               + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs
               + (s.exact_readout ? (rows + l.readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
               + (rank > 1 ? (head_rows + rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
+  if (s.normal) l.scratch += l.entries * LZ_LANES + l.gate_stride * (LZ_LANES + LZ_COLUMNS); // all but the table, tokens' rows
   return l;
 }
 

@@ -2,11 +2,12 @@
 #define VL 4
 #define NAME(f) lz_##f##_portable
 #include "population.h"
+#include "draw.h"
+#include "normal.h"
 #include "columns.h"
 #include "heads.h"
 #include "readout_gradient.h"
 #include "sequence.h"
-#include "draw.h"
 #include "update.h"
 #include "lstm_sweep.h"
 #include "rows.h"

@@ -27,18 +27,48 @@ static inline double entry_factored(const lz_entries *z, ptrdiff_t row, ptrdiff_
   return sum / sqrt(z->l->shape.rank);
 }
 
+// Philox 4×32-10 for one counter.
+static inline void entry_words(const lz_philox *p, uint32_t index, uint32_t out[4]) {
+  uint32_t c0 = index, c1 = p->counter[0], c2 = p->counter[1], c3 = p->counter[2], k0 = p->key[0], k1 = p->key[1];
+  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    const uint64_t a = (uint64_t)c0 * 0xD2511F53u, b = (uint64_t)c2 * 0xCD9E8D57u;
+    c0 = (uint32_t)(b >> 32) ^ c1 ^ k0, c1 = (uint32_t)b;
+    c2 = (uint32_t)(a >> 32) ^ c3 ^ k1, c3 = (uint32_t)a;
+  }
+  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+// Lane `lane` of a normal entry; see normal.h.
+static inline double entry_normal(const lz_entries *z, int32_t tensor, ptrdiff_t entry, int lane) {
+  const lz_philox philox = lz_named(z->signs + z->l->s_name, tensor);
+  uint32_t words[16];
+  for (uint32_t i = 0; i < 4; i++) entry_words(&philox, 4 * (uint32_t)entry + i, words + 4 * i);
+  const double pi = 3.14159265358979323846;
+  const double u = (double)(words[lane % 8] >> 9) * 0x1p-23 + 0x1p-24, radius = sqrt(-2 * log(u));
+  const uint32_t word = words[8 + lane % 8];
+  const double part = (double)(word >> 7 & 0x7fffff) * 0x1p-23 + 0x1p-24 - 0.5, angle = pi / 2 * (part + (double)(word >> 30));
+  return radius * (lane < 8 ? cos(angle) : sin(angle));
+}
+
 static inline double kernel_entry(const lz_entries *z, int layer, ptrdiff_t row, ptrdiff_t k) {
   const lz_layout *l = z->l;
   const ptrdiff_t inputs = l->inputs[layer], columns = l->s_kernel_column[layer];
+  if (l->shape.normal) return entry_normal(z, lz_kernel_number(layer), entry_packed(row, k, inputs), z->pair);
   if (l->shape.dense) return entry_sign(z, columns + entry_packed(row, k, inputs));
   return entry_factored(z, l->s_kernel_row[layer] + row, l->gates, columns + row / l->head_gates * inputs + k,
                         l->shape.heads * inputs);
 }
 
-static inline double bias_entry(const lz_entries *z, int layer, ptrdiff_t row) { return entry_sign(z, z->l->s_bias[layer] + row); }
+static inline double bias_entry(const lz_entries *z, int layer, ptrdiff_t row) {
+  if (z->l->shape.normal) return entry_normal(z, lz_bias_number(layer), row, z->pair);
+  return entry_sign(z, z->l->s_bias[layer] + row);
+}
 
 static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t row) {
   const lz_layout *l = z->l;
+  if (l->shape.normal) // an entry has one pair and 16 rows
+    return entry_normal(z, 0, ((ptrdiff_t)token * LZ_LANES + z->pair) * (l->gate_stride / LZ_LANES) + row / LZ_LANES,
+                        (int)(row % LZ_LANES));
   if (l->shape.dense) return entry_sign(z, l->s_table_column + token * l->gate_stride + row);
   return entry_factored(z, l->s_table_row + token, l->shape.vocabulary, l->s_table_column + row, l->gate_stride);
 }
@@ -46,12 +76,15 @@ static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t 
 static inline double readout_entry(const lz_entries *z, ptrdiff_t row, ptrdiff_t k) {
   const lz_layout *l = z->l;
   if (l->shape.exact_readout) return 0;
+  if (l->shape.normal) return entry_normal(z, lz_readout_number(l), entry_packed(row, k, l->shape.hidden), z->pair);
   if (l->shape.dense) return entry_sign(z, l->s_readout_column + entry_packed(row, k, l->shape.hidden));
   return entry_factored(z, l->s_readout_row + row, l->readout_blocks * LZ_BLOCK, l->s_readout_column + k, l->shape.hidden);
 }
 
 static inline double readout_bias_entry(const lz_entries *z, ptrdiff_t row) {
-  return z->l->shape.exact_readout ? 0 : entry_sign(z, z->l->s_readout_bias + row);
+  if (z->l->shape.exact_readout) return 0;
+  if (z->l->shape.normal) return entry_normal(z, lz_readout_bias_number(z->l), row, z->pair);
+  return entry_sign(z, z->l->s_readout_bias + row);
 }
 
 #endif

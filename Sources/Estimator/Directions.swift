@@ -113,6 +113,10 @@ final class Directions {
     for (words, tensor) in drawn {
       fill(signs + words.lowerBound, words.count, tensor: tensor, tile: tile, lifetime: lifetime)
     }
+    if layout.kind == .gaussian {
+      Philox(seed: seed, domain: .normals, tensor: 0, tile: tile).writeName(
+        UInt32(truncatingIfNeeded: lifetime), to: signs + layout.nameWords)
+    }
     if !keepsSeen {
       let vocabulary = layout.shape.vocabularySize
       population.seen.elements[tile * vocabulary..<(tile + 1) * vocabulary].update(repeating: 0)
@@ -142,7 +146,7 @@ extension Layout {
   }
 
   /// Whether directions of matrices are products of factors, or sums of such.
-  var isFactored: Bool { kind != .rademacher }
+  var isFactored: Bool { if case .products = kind { true } else { false } }
 
   /// Products in the direction of a matrix.
   var products: Int { kind.rank }
@@ -174,6 +178,7 @@ extension Layout {
       ]
     }
     switch (slice.tensor, kind) {
+    case (_, .gaussian): return []
     case (.bias, _): return [range(rows, paddedGates)]
     case (.readoutBias, _): return [range(rows, slice.columns)]
     case (.table, .products): return ranges(slice.rows, paddedGates)

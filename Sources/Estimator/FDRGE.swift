@@ -58,6 +58,7 @@ public final class FDRGE: GradientEstimator {
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
   ) throws(MemoryError) {
+    precondition(configuration.kind != .gaussian, "a tile's scratch has room for one set of normal entries")
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0 && !configuration.inPlace)
     self.configuration = configuration
     self.pool = pool

@@ -4,6 +4,7 @@ import Model
 /// Σ_p c_p·Z_p over all pairs, for every perturbed tensor.
 ///
 /// Products: A·diag(c)·Bᵀ, one GEMM a panel of rows, over all pairs and products of each. Full-rank: sums of ±c straight from the sign words.
+/// Normal: sums of c·z with entries that are drawn again.
 ///
 /// A row of the token table that a pair has not read since its direction began cannot have moved its loss: the pair is
 /// left out of that row. The expectation is the same, and the noise of rows that are seldom read is gone.
@@ -37,6 +38,7 @@ final class ZerothOrderGradient {
     switch layout.kind {
     case .products(let rank): return panel * rank * padded + (panel * widest + 15) / 16 * 16
     case .rademacher: return padded + (Tile.blockRows * widest + 15) / 16 * 16
+    case .gaussian: return padded + max((Tile.blockRows * widest + 15) / 16 * 16, layout.gateStride)
     }
   }
 
@@ -87,9 +89,10 @@ final class ZerothOrderGradient {
       let out = gradient + job.slice.offset
       switch (job.slice.tensor, population.layout.kind) {
       case (.bias, _), (.readoutBias, _): addVector(job, coefficients, out)
+      case (.table, .gaussian): addNormalTableRows(job, coefficients, out, room)
       case (.table, _): addDenseTableRows(job, coefficients, out, room)
       case (_, .products): addRows(job, coefficients, out, room)
-      case (_, .rademacher): addDenseRows(job, coefficients, out, room)
+      case (_, .rademacher), (_, .gaussian): addDenseRows(job, coefficients, out, room)
       }
     }
   }
@@ -163,11 +166,30 @@ final class ZerothOrderGradient {
 
   private func addVector(_ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>)
   {
-    let first = population.layout.signs(job.slice.tensor).rows
     guard case .bias = job.slice.tensor else {
-      return sum(from: first, count: job.slice.columns, coefficients, into: out)
+      return sumEntries(job.slice.tensor, from: 0, count: job.slice.columns, coefficients, into: out)
     }
-    sumGates(from: first, coefficients, into: out)
+    for head in 0..<population.layout.shape.heads {
+      let gates = population.layout.gates(ofHead: head)
+      sumEntries(
+        job.slice.tensor, from: gates.packed, count: gates.rows.count, coefficients,
+        into: out + gates.rows.lowerBound)
+    }
+  }
+
+  /// Σ c·z for entries of a full-rank direction, or of a vector's, in the kernels' order.
+  private func sumEntries(
+    _ tensor: Tensor, from first: Int, count: Int, _ coefficients: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    let layout = population.layout
+    if layout.kind == .gaussian {
+      instructions.sumNormals(
+        layout, names: population.signs.pointer, tiles: population.tiles, tensor, from: first, count: count,
+        coefficients: coefficients, into: out)
+    } else {
+      sum(from: layout.signs(tensor).columns + first, count: count, coefficients, into: out)
+    }
   }
 
   /// Gate rows, without what pads the heads.
@@ -194,34 +216,61 @@ final class ZerothOrderGradient {
     _ room: UnsafeMutablePointer<Float>
   ) {
     let layout = population.layout
-    let vocabulary = layout.shape.vocabularySize
     for row in job.rows {
       let to = out + row * job.slice.columns
       guard directions.isRead(row) else {
         to.update(repeating: 0, count: job.slice.columns)
         continue
       }
-      for pair in 0..<pairs {
-        let word = population.seen[pair / Tile.pairs * vocabulary + row]
-        room[pair] = word >> UInt16(pair % Tile.pairs) & 1 == 1 ? coefficients[pair] : 0
-      }
+      maskCoefficients(coefficients, row: row, into: room)
       sumGates(from: layout.signs(.table).columns + row * layout.gateStride, room, into: to)
     }
   }
 
-  /// The words of a block of 12 rows lie [columns][12].
-  private func addDenseRows(
+  /// Those of the pairs that have read a row's token; 0 for the others.
+  private func maskCoefficients(
+    _ coefficients: UnsafePointer<Float>, row: Int, into room: UnsafeMutablePointer<Float>
+  ) {
+    let vocabulary = population.layout.shape.vocabularySize
+    for pair in 0..<pairs {
+      let word = population.seen[pair / Tile.pairs * vocabulary + row]
+      room[pair] = word >> UInt16(pair % Tile.pairs) & 1 == 1 ? coefficients[pair] : 0
+    }
+  }
+
+  private func addNormalTableRows(
     _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
     _ room: UnsafeMutablePointer<Float>
   ) {
     let layout = population.layout
+    for row in job.rows {
+      let to = out + row * job.slice.columns
+      guard directions.isRead(row) else {
+        to.update(repeating: 0, count: job.slice.columns)
+        continue
+      }
+      maskCoefficients(coefficients, row: row, into: room)
+      instructions.sumNormalRow(
+        layout, names: population.signs.pointer, tiles: population.tiles, token: row, coefficients: room,
+        into: room + pairs)
+      for head in 0..<layout.shape.heads {
+        let gates = layout.gates(ofHead: head)
+        (to + gates.rows.lowerBound).update(from: room + pairs + gates.packed, count: gates.rows.count)
+      }
+    }
+  }
+
+  /// The words, or entries, of a block of 12 rows lie [columns][12].
+  private func addDenseRows(
+    _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+    _ room: UnsafeMutablePointer<Float>
+  ) {
     let columns = job.slice.columns
     let sums = room + pairs
     for first in stride(from: job.rows.lowerBound, to: job.rows.upperBound, by: Tile.blockRows) {
       let packed = job.packed + first - job.rows.lowerBound
-      sum(
-        from: layout.signs(job.slice.tensor).columns + packed * columns, count: Tile.blockRows * columns,
-        coefficients, into: sums)
+      sumEntries(
+        job.slice.tensor, from: packed * columns, count: Tile.blockRows * columns, coefficients, into: sums)
       for j in 0..<min(Tile.blockRows, job.rows.upperBound - first) {
         for k in 0..<columns { out[(first + j) * columns + k] = sums[k * Tile.blockRows + j] }
       }

@@ -7,6 +7,8 @@ public enum DirectionKind: Hashable, Sendable {
   case products(Int)
   /// An independent sign for every weight: one bit a weight and pair.
   case rademacher
+  /// An independent standard normal entry for every parameter, drawn where it is used and never kept.
+  case gaussian
 
   public static let rank1 = DirectionKind.products(1)
   /// The most products of a sum.
@@ -21,8 +23,9 @@ public enum DirectionKind: Hashable, Sendable {
   /// What E[(gᵀz)²·‖z‖²] is above ‖g‖²·d, in parts of ‖g‖²: 0 where the length is fixed.
   ///
   /// The entries of a sum of r products are products of signs whose cross terms meet those of ‖Z‖² in r(r − 1)/2 places,
-  /// each of which adds 4/r². (A gradient's part in vectors, whose entries are signs, is left out: a few in a thousand of at most 2 in d.)
-  public var lengthExcess: Double { 2 - 2 / Double(rank) }
+  /// each of which adds 4/r². (A gradient's part in vectors, whose entries are signs, is left out: a few in a thousand of at most 2 in d.) Of normal
+  /// entries it is E[x⁴] − 1 = 2.
+  public var lengthExcess: Double { self == .gaussian ? 2 : 2 - 2 / Double(rank) }
 
   /// The cosine with the gradient of d parameters that an estimate from n directions has where the loss is linear:
   /// √(n/(n + d − 1 + excess)).
@@ -38,6 +41,7 @@ extension DirectionKind: CustomStringConvertible {
     case .products(1): "rank1"
     case .products(let rank): "rank\(rank)"
     case .rademacher: "rademacher"
+    case .gaussian: "gaussian"
     }
   }
 }

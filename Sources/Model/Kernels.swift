@@ -74,6 +74,38 @@ extension Instructions {
     lz_sum_signs(code, words, tileStride, tiles, count, coefficients, out)
   }
 
+  /// out[i] = Σ over all pairs of coefficient · entry, for normal entries of a tensor that is not the table, in the order of its packed
+  /// weights.
+  package func sumNormals(
+    _ layout: Layout, names: UnsafePointer<UInt16>, tiles: Int, _ tensor: Tensor, from first: Int, count: Int,
+    coefficients: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: layout.c) { c in
+      let number =
+        switch tensor {
+        case .table: preconditionFailure("the table's entries belong to one pair each")
+        case .kernel(let layer): lz_kernel_number(Int32(layer))
+        case .bias(let layer): lz_bias_number(Int32(layer))
+        case .readout: lz_readout_number(c)
+        case .readoutBias: lz_readout_bias_number(c)
+        }
+      lz_sum_normals(
+        code, names + layout.nameWords, layout.signsPerTile, tiles, number, first, count, coefficients, out)
+    }
+  }
+
+  /// The same of a token's row of the table, [gateStride]; pairs whose coefficient is 0 cost nothing.
+  package func sumNormalRow(
+    _ layout: Layout, names: UnsafePointer<UInt16>, tiles: Int, token: Int,
+    coefficients: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: layout.c) {
+      lz_sum_normal_row(
+        code, $0, names + layout.nameWords, layout.signsPerTile, tiles, UInt32(token), coefficients, out)
+    }
+  }
+
   /// A block of 12 rows of `columns` weights into the kernels' order [columns][12].
   package func packRows(_ from: UnsafePointer<Float>, columns: Int, into to: UnsafeMutablePointer<Float>) {
     lz_pack_rows(code, from, columns, to)

@@ -16,7 +16,7 @@ public struct Layout: Sendable {
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
         layers: Int32(shape.layers),
         dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0,
-        rank: Int32(kind.rank)))
+        normal: kind == .gaussian ? 1 : 0, rank: Int32(kind.rank)))
   }
 
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
@@ -32,6 +32,8 @@ public struct Layout: Sendable {
   package var paddedVocabulary: Int { c.readout_blocks * Tile.blockRows }
   package var paddedInputs: Int { c.input_panels * Int(LZ_PANEL) }
   package var signsPerTile: Int { c.signs }
+  /// Of normal entries: where a tile's name lies among its words.
+  package var nameWords: Int { c.s_name }
   package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
   package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
 

@@ -10,6 +10,7 @@ public struct Philox: Sendable {
     case initialization = 1
     case directions = 2
     case tasks = 3
+    case normals = 4
   }
 
   private let key: (UInt32, UInt32)
@@ -32,6 +33,14 @@ public struct Philox: Sendable {
 
   /// What the kernels that draw many blocks at once are told: of block(0, high), block(1, high) …
   func counters(_ high: UInt32) -> lz_philox { lz_philox(key: key, counter: (high, tile, stream)) }
+
+  /// What the kernels draw the normal entries of a tile's direction from: tensor 0's block(0, high), block(1, high) …
+  package func writeName(_ high: UInt32, to words: UnsafeMutablePointer<UInt16>) {
+    let name = (key.0, key.1, high, tile, stream)
+    withUnsafeBytes(of: name) {
+      UnsafeMutableRawPointer(words).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+    }
+  }
 
   @inline(__always)
   static func rounds(counter: SIMD4<UInt32>, key: (UInt32, UInt32)) -> SIMD4<UInt32> {

@@ -8,6 +8,7 @@ import Testing
   @Test(arguments: [
     ["--readout", "zo"], ["--layers", "2"], ["--perturbation", "rademacher", "--layers", "2"],
     ["--rank", "2", "--layers", "2", "--readout", "zo"],
+    ["--perturbation", "gaussian", "--layers", "2", "--readout", "zo"],
     ["--estimator", "tbptt", "--layers", "2", "--window", "7"],
   ])
   func aRunInPiecesIsTheRunAtOnce(options: [String]) throws {

@@ -80,6 +80,7 @@ import Testing
       (["--optimizer", "adam"], "moments"), (["--momentum", "0.9"], "momentum"),
       (["--beta2", "0.9"], "beta2"),
       (["--perturbation", "rademacher"], "rank1"), (["--rank", "2"], "--rank"),
+      (["--perturbation", "gaussian"], "rank1"),
       (["--readout", "exact"], "--readout zo"),
     ] {
       try runs.fail(64, ["--regime", "inplace"] + more + [data], mentions: [mention])

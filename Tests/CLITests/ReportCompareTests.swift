@@ -59,8 +59,10 @@ import Testing
   private func expectTheory(_ check: Any?) throws {
     let rows = try #require(check as? [[String: Any]])
     #expect(
-      rows.count == 9
-        && Set(rows.compactMap { $0["directions"] as? String }) == ["rank1", "rank4", "rademacher"])
+      rows.count == 12
+        && Set(rows.compactMap { $0["directions"] as? String }) == [
+          "rank1", "rank4", "rademacher", "gaussian",
+        ])
     for row in rows {
       let value = { (key: String) in row[key] as? Double ?? .nan }
       let off = abs(value("cosine") - value("theory"))

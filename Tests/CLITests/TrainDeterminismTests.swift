@@ -40,6 +40,7 @@ import Testing
 
   @Test(arguments: [
     [], ["--readout", "zo"], ["--perturbation", "rademacher", "--lifetime", "1"], ["--rank", "3"],
+    ["--perturbation", "gaussian"],
     ["--layers", "2"],
     ["--window", "context", "--context", "37"], ["--optimizer", "sgd", "--window", "13", "--context", "100"],
   ])

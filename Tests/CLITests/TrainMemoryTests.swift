@@ -21,6 +21,8 @@ import Testing
   @Test(arguments: [
     [], ["--readout", "zo"], ["--perturbation", "rademacher"],
     ["--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
+    ["--perturbation", "gaussian"], ["--perturbation", "gaussian", "--readout", "zo", "--layers", "2"],
+    ["--perturbation", "gaussian", "--estimator", "hybrid", "--threads", "2"],
     ["--rank", "5"], ["--rank", "2", "--readout", "zo", "--layers", "2"],
     ["--rank", "3", "--estimator", "hybrid"],
     ["--layers", "2", "--hidden-size", "16"], ["--streams", "16"],

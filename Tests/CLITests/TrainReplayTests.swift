@@ -20,6 +20,7 @@ import Testing
     ["--weight-decay", "0.1", "--step", "clipped"],
     ["--lifetime", "3", "--streams", "16", "--pairs", "40"],
     ["--perturbation", "rademacher", "--layers", "2"], ["--rank", "3", "--layers", "2"],
+    ["--perturbation", "gaussian", "--layers", "2"],
     ["--regime", "inplace", "--momentum", "0", "--optimizer", "sgd"], ["--window", "100"],
     ["--window", "context"],
     ["--lr-schedule", "cosine", "--warmup", "5"], ["--estimator", "jvp"],

@@ -36,7 +36,7 @@ import Testing
     ["--lifetime", "1"], ["--lifetime", "8"], ["--context", "72", "--lifetime", "5"],
     ["--window", "context", "--context", "24"],
     ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--lifetime", "3"],
-    ["--rank", "3", "--lifetime", "3"],
+    ["--rank", "3", "--lifetime", "3"], ["--perturbation", "gaussian", "--lifetime", "3"],
     ["--optimizer", "sgd", "--warmup", "60"], ["--skip-tokens", "11", "--context", "0"],
   ])
   func oneStream(options: [String]) throws {

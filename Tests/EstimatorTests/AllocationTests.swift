@@ -34,6 +34,7 @@ struct AllocationTests {
         $0.exactReadout = true
       },
       cdrge("cd-rge rank 3, zo readout") { $0.kind = .products(3) },
+      cdrge("cd-rge gaussian, zo readout") { $0.kind = .gaussian },
       inPlace("cd-rge in place, polyak"),
       cdrge("jvp, zo readout") { $0.method = .tangent },
       cdrge("jvp, exact readout, lifetime 3") {

@@ -20,7 +20,7 @@ extension Buffer {
 
 extension DirectionKind {
   /// Every kind, and sums of products that fill no register evenly.
-  static let allCases: [DirectionKind] = [.rank1, .products(3), .rademacher]
+  static let allCases: [DirectionKind] = [.rank1, .products(3), .rademacher, .gaussian]
 }
 
 extension Layout {
@@ -30,7 +30,7 @@ extension Layout {
       gateStride: gateStride,
       table: signs(.table), kernels: (0..<shape.layers).map { signs(.kernel($0)) },
       biases: (0..<shape.layers).map { signs(.bias($0)).rows }, readout: signs(.readout),
-      readoutBias: signs(.readoutBias).rows)
+      readoutBias: signs(.readoutBias).rows, name: kind == .gaussian ? nameWords : nil)
   }
 }
 
@@ -50,5 +50,7 @@ struct EstimatorMode: Sendable, CustomTestStringConvertible {
   static let all = DirectionKind.allCases.flatMap { kind in
     [false, true].map { EstimatorMode(kind: kind, exact: $0) }
   }
+  /// Those of which a tile can hold two sets of directions.
+  static let sideBySide = all.filter { $0.kind != .gaussian }
   var testDescription: String { "\(kind), \(exact ? "exact" : "zo") readout" }
 }

@@ -31,7 +31,7 @@ extension Buffer {
 
 extension DirectionKind {
   /// Every kind, and sums of products that fill no register evenly.
-  static let allCases: [DirectionKind] = [.rank1, .products(3), .rademacher]
+  static let allCases: [DirectionKind] = [.rank1, .products(3), .rademacher, .gaussian]
 }
 
 extension Layout {
@@ -41,7 +41,7 @@ extension Layout {
       gateStride: gateStride,
       table: signs(.table), kernels: (0..<shape.layers).map { signs(.kernel($0)) },
       biases: (0..<shape.layers).map { signs(.bias($0)).rows }, readout: signs(.readout),
-      readoutBias: signs(.readoutBias).rows)
+      readoutBias: signs(.readoutBias).rows, name: kind == .gaussian ? nameWords : nil)
   }
 }
 

@@ -114,7 +114,7 @@ struct ModelForwardTests {
 
   @Test(
     "Each half of a tile is what a tile of pairs has as its + half; both halves make the readout's rows",
-    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small)
+    arguments: KernelCase.sideBySide)
   func halves(_ test: KernelCase) throws {
     let model = try RandomModel(test.layout, seed: test.seed)
     let plain = try reference(test, model) { _ in }

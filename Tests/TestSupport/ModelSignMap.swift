@@ -17,12 +17,15 @@ public struct ModelSignMap: Sendable {
   public var biases: [Int]
   public var readout: Matrix
   public var readoutBias: Int
+  /// Where entries are normal: the first of the tile's ten words. Nothing else is read then.
+  public var name: Int?
 
   public init(
     model: ReferenceLSTM, isDense: Bool, rank: Int, exactReadout: Bool, gateStride: Int, table: Matrix,
     kernels: [Matrix],
-    biases: [Int], readout: Matrix, readoutBias: Int
+    biases: [Int], readout: Matrix, readoutBias: Int, name: Int? = nil
   ) {
+    self.name = name
     self.model = model
     self.isDense = isDense
     self.rank = rank
@@ -43,6 +46,7 @@ public struct ModelSignMap: Sendable {
 
   /// The direction's entry for each parameter (±1 where it is a sign), 0 for those that are not perturbed.
   public func direction(bit: Int, of words: UnsafePointer<UInt16>) -> [Double] {
+    if let name { return normalDirection(ModelNormals(name: words + name), lane: bit) }
     func sign(_ word: Int) -> Double { words[word] >> UInt16(bit) & 1 == 1 ? -1 : 1 }
     let gates = 4 * model.hidden
     let paddedGates = packed(gates - 1) / 12 * 12 + 12
@@ -92,6 +96,41 @@ public struct ModelSignMap: Sendable {
     if !exactReadout {
       fill(model.readout, model.vocabulary, model.hidden, readout)
       for v in 0..<model.vocabulary { z[model.readoutBias + v] = sign(readoutBias + v) }
+    }
+    return z
+  }
+
+  /// The table's entries have one pair and 16 gate rows each, all others 16 pairs.
+  private func normalDirection(_ normals: ModelNormals, lane: Int) -> [Double] {
+    let gates = 4 * model.hidden
+    var z = Array(repeating: 0.0, count: model.parameterCount)
+    for token in 0..<model.vocabulary {
+      for row in 0..<gates {
+        let at = packed(row)
+        z[token * gates + row] = normals.entry(
+          (token * 16 + lane) * gateStride / 16 + at / 16, lane: at % 16, tensor: 0)
+      }
+    }
+    func fill(_ first: Int, _ rows: Int, _ columns: Int, tensor: Int, _ place: (Int) -> Int) {
+      for row in 0..<rows {
+        let at = place(row)
+        for k in 0..<columns {
+          z[first + row * columns + k] = normals.entry(
+            (at / 12 * columns + k) * 12 + at % 12, lane: lane, tensor: tensor)
+        }
+      }
+    }
+    for layer in 0..<model.layers {
+      fill(model.kernel(layer), gates, model.inputs(layer), tensor: 1 + 2 * layer, packed)
+      for row in 0..<gates {
+        z[model.bias(layer) + row] = normals.entry(packed(row), lane: lane, tensor: 2 + 2 * layer)
+      }
+    }
+    if !exactReadout {
+      fill(model.readout, model.vocabulary, model.hidden, tensor: 1 + 2 * model.layers) { $0 }
+      for v in 0..<model.vocabulary {
+        z[model.readoutBias + v] = normals.entry(v, lane: lane, tensor: 2 + 2 * model.layers)
+      }
     }
     return z
   }

@@ -33,6 +33,7 @@ typedef struct {
   int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
   int32_t dense;          // 0: directions a·bᵀ, or sums of them; 1: a full-rank sign for every weight
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
+  int32_t normal;         // 1: entries are standard normal, and drawn where they are used
   int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
 } lz_shape;
 
@@ -62,7 +63,11 @@ typedef struct {
   ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]
   ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
   ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows]
+  ptrdiff_t s_name;                                    // normal: the tile's draws, as lz_named reads it; there are no signs
   ptrdiff_t signs;                                     // words in all, a multiple of 32
+
+  // Normal entries of one tile that a chunk holds, in entries of 16 pairs: in the order of the packed weights, without the table.
+  ptrdiff_t z_kernel[LZ_MAX_LAYERS], z_bias[LZ_MAX_LAYERS], z_readout, z_readout_bias, entries;
 
   ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then c [units][32]
   ptrdiff_t scratch;      // floats of one thread's scratch
@@ -145,6 +150,30 @@ void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, 
 typedef struct {
   uint32_t key[2], counter[3];
 } lz_philox;
+
+// What the normal entries of a tile's direction are drawn from: its name is ten words, key and counter of Philox, low halves first. A
+// tensor's number is added to the last word: 0 for the table, and for the layer-th kernel, its bias, the readout and its bias
+// lz_kernel_number …
+#define LZ_NAME_WORDS 10
+static inline lz_philox lz_named(const uint16_t *name, int32_t tensor) {
+  uint32_t words[5];
+  for (int i = 0; i < 5; i++) words[i] = (uint32_t)name[2 * i] | (uint32_t)name[2 * i + 1] << 16;
+  return (lz_philox){.key = {words[0], words[1]}, .counter = {words[2], words[3], words[4] + (uint32_t)tensor}};
+}
+static inline int32_t lz_kernel_number(int32_t layer) { return 1 + 2 * layer; }
+static inline int32_t lz_bias_number(int32_t layer) { return 2 + 2 * layer; }
+static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_number(l->shape.layers); }
+static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.layers); }
+
+// out[i] = Σ over the pairs of all tiles of coefficient · entry, for entries first ..< first + count of a tensor in the order of
+// its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned.
+void lz_sum_normals(lz_instructions instructions, const uint16_t *names, ptrdiff_t tile_stride, ptrdiff_t tiles,
+                    int32_t tensor, ptrdiff_t first, ptrdiff_t count, const float *coefficients, float *out);
+// The same of a token's row of the table, [gate_stride], aligned. Its entries belong to one pair and 16 gate rows each: entry
+// (token · 16 + pair) · gate_stride/16 + row/16.
+void lz_sum_normal_row(lz_instructions instructions, const lz_layout *layout, const uint16_t *names, ptrdiff_t tile_stride,
+                       ptrdiff_t tiles, uint32_t token, const float *coefficients, float *out);
+
 void lz_draw_signs(lz_instructions instructions, const lz_philox *philox, ptrdiff_t count, uint16_t *words);
 
 // Signs of one tile as floats: out[row · out_stride + p] = ±coefficients[p] for each of `rows` words, 0 where the bit of

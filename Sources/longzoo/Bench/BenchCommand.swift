@@ -20,7 +20,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Vocabulary.") var vocabSize = 256
   @Option(help: "Pairs; columns are twice as many.") var pairs = 256
   @Option(help: "Layers.") var layers = 1
-  @Option(help: "Directions: rank1 or rademacher. (default: rank1, and rademacher at the sizes up to 256)")
+  @Option(
+    help: "Directions: rank1, rademacher or gaussian. (default: rank1, and rademacher at the sizes up to 256)"
+  )
   var perturbation: Perturbation?
   @Option(help: "Products in a direction of rank1.", transform: TokenCount.number) var rank = 1
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact

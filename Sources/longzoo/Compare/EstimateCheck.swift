@@ -13,7 +13,9 @@ struct EstimateCheck {
   static let hiddenSize = 16
   static let tokens = 32
   static let pairs = [64, 256, 1024]
-  static let directions: [(choice: Perturbation, rank: Int)] = [(.rank1, 1), (.rank1, 4), (.rademacher, 1)]
+  static let directions: [(choice: Perturbation, rank: Int)] = [
+    (.rank1, 1), (.rank1, 4), (.rademacher, 1), (.gaussian, 1),
+  ]
   /// Draws of as many directions in all; at most 256 draws.
   static func repetitions(_ pairs: Int) -> Int { min(256, (1 << 15) / pairs) }
   static let epsilon: Float = 0x1p-10
@@ -72,7 +74,8 @@ struct EstimateCheck {
     (c.estimator, c.perturbation, c.rank, c.pairs) = (.cdRGE, choice, rank, pairs)
     var options = c.cdrge
     // Lines of the table with directions in common would be off in common.
-    options.seed = c.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : 1 << 20))
+    options.seed =
+      c.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : choice == .rademacher ? 1 << 20 : 1 << 21))
     options.chunk = Self.tokens
     let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)

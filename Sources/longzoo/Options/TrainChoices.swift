@@ -13,12 +13,13 @@ extension ScheduleKind: ExpressibleByArgument {}
 
 /// `--perturbation`; `--rank` says the rest.
 enum Perturbation: String, CaseIterable, Codable, ExpressibleByArgument {
-  case rank1, rademacher
+  case rank1, rademacher, gaussian
 
   func directions(rank: Int) -> DirectionKind {
     switch self {
     case .rank1: .products(rank)
     case .rademacher: .rademacher
+    case .gaussian: .gaussian
     }
   }
 }

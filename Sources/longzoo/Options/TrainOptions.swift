@@ -113,7 +113,10 @@ struct EstimatorOptions: ParsableArguments {
       "The length of a step: gradient (--lr times the estimate); normalized (that over the spread of the pairs' slopes), clipped (the same with outliers among them cut to ±2 spreads); or polyak (--lr times the step that would bring the loss to 0, were it straight; for samples that a model can learn by heart). (default: gradient)"
   )
   var step: StepRule?
-  @Option(help: "Directions: rank1 (signs a·bᵀ) or rademacher (a sign for every weight). (default: rank1)")
+  @Option(
+    help:
+      "Directions: rank1 (signs a·bᵀ), rademacher (a sign for every weight) or gaussian (a standard normal number for every parameter; several times slower, and not for fd-rge). (default: rank1)"
+  )
   var perturbation: Perturbation?
   @Option(
     help:

@@ -89,6 +89,9 @@ extension TrainCommand {
     if c.perturbation == .rademacher {
       return "has no room for a sign of every weight; take --perturbation rank1"
     }
+    if c.perturbation == .gaussian {
+      return "has no room for a normal number for every weight; take --perturbation rank1"
+    }
     if c.rank > 1 { return "has directions of a single product; leave --rank out" }
     if estimator.readout == .exact { return "has no room for the readout's gradient; take --readout zo" }
     return nil

@@ -3,6 +3,9 @@ import Model
 import Stream
 
 extension RunConfiguration {
+  /// Of the largest matrix, padding left out.
+  private var mostEntries: Int { shape.tensors.map { $0.rows * $0.columns }.max() ?? 0 }
+
   /// Refuses what no run can do.
   /// - Throws: exit code 64, naming the option.
   func validate() throws(RunFailure) {
@@ -61,6 +64,14 @@ extension RunConfiguration {
     try require(
       rank == 1 || perturbation == .rank1,
       "--rank is for sums of --perturbation rank1; --perturbation \(perturbation.rawValue) has full rank")
+    try require(
+      perturbation != .gaussian || estimator != .fdRGE,
+      "--estimator fd-rge runs two tiles of directions side by side, which --perturbation gaussian has no room for; take rank1, rademacher or another estimator"
+    )
+    try require(
+      perturbation != .gaussian || mostEntries <= 1 << 28,
+      "--perturbation gaussian numbers the entries of a matrix up to 2^28, and here there are more; take rank1 or rademacher"
+    )
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     try require(
       maxDivergence >= 0 && maxDivergence.isFinite,
