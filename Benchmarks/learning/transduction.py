@@ -162,21 +162,23 @@ def at(curve, loss, key):
     return None
 
 
+def percent(values):
+    return spread([v if v is None else round(v, 2) for v in values], "{:.0%}".format)
+
+
 def setting(run):
     return f"{run['rate']:g}, {GRIDS[run['method']][1][2:]} {run['second']:g}"
 
 
 def rows(results):
-    percent = "{:.0%}".format
     for task in dict.fromkeys(r["task"] for r in results):
         for method in METHODS:
             runs = [r for r in results if r["task"] == task and r["method"] == method]
             if not runs:
                 continue
-            beyond = lambda extra: spread([r["by_length"][max(r["length"], 2) + extra] if r["length"] else None for r in runs], percent)
-            yield [task, method, spread([r["length"] for r in runs], "{:.0f}".format), spread([r["up_to_it"] for r in runs], percent),
-                   spread([r["by_length"][3] for r in runs], percent), beyond(1), beyond(2), beyond(4),
-                   spread([r["by_length"][2 * r["length"]] if r["length"] else None for r in runs], percent),
+            beyond = lambda length: percent([r["by_length"][length(r["length"])] if r["length"] else None for r in runs])
+            yield [task, method, spread([r["length"] for r in runs], "{:.0f}".format), percent([r["up_to_it"] for r in runs]),
+                   percent([r["by_length"][3] for r in runs]), beyond(lambda n: n + 1), beyond(lambda n: n + 2), beyond(lambda n: n + 4), beyond(lambda n: 2 * n),
                    f"{median([r['updates'] for r in runs]):,.0f}", short(median([r["token_columns"] for r in runs])),
                    f"{max(r['activation_bytes'] for r in runs) / 2**20:.2f} MiB", f"{max(r['peak_rss_bytes'] for r in runs) / 2**20:.0f} MiB"]
 
@@ -190,7 +192,7 @@ def gap_rows(results):
     for method, second in dict.fromkeys((r["method"], r["second"]) for r in results):
         runs = [r for r in results if (r["method"], r["second"]) == (method, second)]
         yield [method, setting(runs[0]), *(spread([at(r["curve"], loss, "held_out_nats") for r in runs], nats) for loss in GAP_LOSSES),
-               spread([r["curve"][-1]["held_out_right"] if r["curve"] else None for r in runs], "{:.0%}".format),
+               percent([r["curve"][-1]["held_out_right"] if r["curve"] else None for r in runs]),
                spread([r["curve"][-1]["updates"] if r["curve"] else None for r in runs], "{:,.0f}".format), spread([r["seconds"] for r in runs])]
 
 
