@@ -12,8 +12,11 @@ Tuning is the same for every row but those that are untuned on purpose: five rat
 --eps) at the best rate, on seed 1 and its batch. A rate that is best at the edge of its grid is followed by the next one, twice at
 most. A trial ends where it is behind the best one's updates. The best setting then runs on other seeds, with other batches, one after
 another on all threads: those are the figures.
+
+The whole takes an hour or two. Every row is written to the file of --out when it is ready, and a row that the file has is not measured again.
 """
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -190,6 +193,16 @@ def ratios(results):
         yield [row["method"], *(f"{steps[o['method']] / ours:.2g} ×" if steps[o["method"]] else f"> {o['most_steps'] / ours:.2g} ×" for o in opponents)]
 
 
+def known(path, seeds):
+    """The rows that a file has, by the method's name."""
+    if not path or not os.path.exists(path):
+        return {}
+    document = json.loads(Path(path).read_text())
+    if document["seeds"] != list(seeds):
+        sys.exit(f"{path} has results of seeds {document['seeds']}, not of {list(seeds)}: name another file")
+    return {row["method"]: row for row in document["results"]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="96 pairs only, and one seed: about three minutes")
@@ -197,22 +210,26 @@ def main():
     parser.add_argument("--methods", help="only rows whose names contain this")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--out", help="a file for the results as JSON")
+    parser.add_argument("--out", help="a file for the results as JSON; what it has is kept")
     options = parser.parse_args()
     sizes = [int(n) for n in options.pairs.split(",")] if options.pairs else [96] if options.quick else PAIRS
     seeds = range(2, 2 + (options.seeds or (1 if options.quick else 3)))
     started = time.time()
+    results = known(options.out, seeds)
     with tempfile.TemporaryDirectory(prefix="longzoo-overfit-") as folder:
         bench = Bench(Runs(folder, options.threads), options.threads)
-        wanted = [m for m in methods(sizes) if options.methods is None or options.methods in m.name]
-        results = [bench.row(method, seeds) for method in wanted]
+        for method in methods(sizes):
+            if method.name not in results and (options.methods is None or options.methods in method.name):
+                results[method.name] = bench.row(method, seeds)
+                if options.out:
+                    write(options.out, options.threads, started, seeds=list(seeds), target_nats=TARGET, results=list(results.values()))
+    # In the order of the methods, whenever they were measured.
+    results = [results[m.name] for m in methods(sorted({*PAIRS, *sizes})) if m.name in results]
     print(table(HEAD, rows(results)))
     opponents = [r["method"] for r in results if r["pairs"] is None]
     print("\nUpdates of back-propagation over those of CD-RGE (above 1: CD-RGE needs fewer):\n")
     print(table(["", *opponents], ratios(results)))
     print(f"\n{len(seeds)} seed{'s' * (len(seeds) > 1)}, {options.threads} threads, {time.time() - started:.0f} s in all.")
-    if options.out:
-        write(options.out, options.threads, started, seeds=list(seeds), target_nats=TARGET, results=results)
 
 
 if __name__ == "__main__":
