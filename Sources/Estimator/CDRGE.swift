@@ -160,10 +160,11 @@ public final class CDRGE: GradientEstimator {
 
   private func runTiles(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     let rows = readout?.rows
-    pool.run(population.tiles) { tile, thread in
+    population.runTiles(count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
-        stride: stride, count: count, readout: rows, mode: configuration.method.mode)
+        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count,
+        readout: rows?.from(token: piece.lowerBound, of: population), mode: configuration.method.mode)
     }
   }
 

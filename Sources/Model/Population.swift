@@ -25,6 +25,7 @@ public final class Population {
   let scratch: Buffer<Float>
   let instructions: Instructions
   let streamOfPair: [Int]
+  let turns: TileTurns
 
   public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
@@ -41,6 +42,7 @@ public final class Population {
       + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
       + Buffer<Float>.byteCount(
         for: cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns)
+      + TileTurns.byteCount(tiles: tiles)
     table[.perturbations] =
       Buffer<UInt16>.byteCount(for: tiles * layout.c.signs)
       + Buffer<UInt16>.byteCount(for: tiles * layout.shape.vocabularySize)
@@ -87,6 +89,7 @@ public final class Population {
     seen = try Buffer(
       count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read",
       ledger: ledger)
+    turns = try TileTurns(tiles: tiles, ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
   }
@@ -258,6 +261,12 @@ public final class Population {
 public struct ReadoutRows {
   public var delta: UnsafeMutablePointer<Float>
   public var input: UnsafeMutablePointer<Float>
+
+  /// Those from a later token of the chunk on.
+  package func from(token: Int, of population: Population) -> ReadoutRows {
+    let (layout, before) = (population.layout.c, token * population.tiles)
+    return ReadoutRows(delta: delta + before * layout.delta_tile, input: input + before * layout.input_tile)
+  }
 
   public init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
     self.delta = delta

@@ -27,7 +27,7 @@ struct EstimatorDeterminismTests {
       parameters: Self.shape.parameterCount, configuration, ledger: MemoryLedger())
     var bits: [[UInt32]] = []
     for number in 0..<5 {
-      under.window(number, from: 6 * number, chunks: [4, 2])
+      under.window(number, from: 11 * number, chunks: [8, 3])
       optimizer.update(under.parameters, gradient: under.estimator.gradient, rate: 0.01, on: under.pool)
       under.estimator.take(under.parameters)
       bits.append(under.gradientBits)

@@ -122,15 +122,17 @@ final class PopulationUnderTest {
             input: inputRows.pointer + before * layout.inputTile)
           : nil
         let from = tokens.baseAddress! + first
-        let tile = { (tile: Int, thread: Int) in
+        let tile = { (tile: Int, thread: Int, piece: Range<Int>) in
           self.population.run(
-            tile: tile, thread: thread, weights: weights, epsilon: self.epsilon, tokens: from,
-            stride: Self.tokenStride, count: count, readout: rows, mode: mode, withReadout: withReadout)
+            tile: tile, thread: thread, weights: weights, epsilon: self.epsilon,
+            tokens: from + piece.lowerBound, stride: Self.tokenStride, count: piece.count,
+            readout: rows?.from(token: piece.lowerBound, of: self.population), mode: mode,
+            withReadout: withReadout)
         }
         if let pool {
-          pool.run(population.tiles, tile)
+          population.runTiles(count, on: pool, tile)
         } else {
-          for number in 0..<population.tiles { tile(number, 0) }
+          for number in 0..<population.tiles { tile(number, 0, 0..<count) }
         }
       }
       first += count

@@ -1,4 +1,5 @@
 import Memory
+import Synchronization
 import TestSupport
 import Testing
 
@@ -130,13 +131,35 @@ struct ModelPopulationTests {
       ModelShape(vocabularySize: 20, hiddenSize: 10, layers: 2), kind: .rank1, exactReadout: true)
     let model = try RandomModel(layout, seed: 37)
     let single = try PopulationUnderTest(layout, pairs: 100, instructions: .best, seed: 41)
-    single.run(model.weights, chunks: [5, 4])
+    single.run(model.weights, chunks: [23, 4])
     for threads in [2, 3, 5] {
       let several = try PopulationUnderTest(
         layout, pairs: 100, threads: threads, instructions: .best, seed: 41)
-      several.run(model.weights, chunks: [5, 4], on: ThreadPool(threads: threads))
+      several.run(model.weights, chunks: [23, 4], on: ThreadPool(threads: threads))
       expectSame(several.allBits, single.allBits, "\(threads) threads")
       expectSame(several.delta.map(\.bitPattern), single.delta.map(\.bitPattern))
+      expectSame(several.input.map(\.bitPattern), single.input.map(\.bitPattern))
+    }
+  }
+
+  @Test("Every tile reads all tokens once and in their order, one thread at a time")
+  func turns() throws {
+    let layout = Layout(ModelShape(vocabularySize: 2, hiddenSize: 1), kind: .rank1, exactReadout: false)
+    for (pairs, threads, tokens) in [(16, 1, 9), (48, 2, 30), (80, 4, 64), (33, 2, 3), (16, 3, 40)] {
+      let pool = ThreadPool(threads: threads)
+      let population = try Population(
+        layout, pairs: pairs, streams: pairs, threads: threads, ledger: MemoryLedger())
+      for _ in 0..<20 {
+        let next = Mutex(Array(repeating: 0, count: population.tiles))
+        let busy = Mutex(Set<Int>())
+        population.runTiles(tokens, on: pool) { tile, _, piece in
+          #expect(busy.withLock { $0.insert(tile).inserted })
+          #expect(next.withLock { $0[tile] } == piece.lowerBound && !piece.isEmpty)
+          next.withLock { $0[tile] = piece.upperBound }
+          busy.withLock { _ = $0.remove(tile) }
+        }
+        #expect(next.withLock { $0.allSatisfy { $0 == tokens } })
+      }
     }
   }
 

@@ -142,10 +142,11 @@ public final class Hybrid: GradientEstimator {
 
   public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
     exact.consume(tokens, stride: stride, count: count)
-    pool.run(population.tiles) { tile, thread in
+    population.runTiles(count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon, tokens: tokens,
-        stride: stride, count: count, readout: nil, withReadout: false)
+        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count, readout: nil,
+        withReadout: false)
     }
   }
 
