@@ -215,7 +215,7 @@ def finite_settings(tried):
 
 def main():
     parser = parser_of(__doc__, seconds=15)
-    parser.add_argument("--quick", action="store_true", help="one seed, chains of 5 seconds: about five minutes")
+    parser.add_argument("--quick", action="store_true", help="one seed, chains of 5 seconds")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--tasks", default=",".join(TASKS), help="separated by commas (default: all)")
     arguments = parser.parse_args()
