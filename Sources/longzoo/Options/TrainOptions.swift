@@ -157,7 +157,7 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
+      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid and \(RunConfiguration.defaultExactRate) of bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
     transform: RateChoice.parse)
   var lr: RateChoice?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")

@@ -21,6 +21,7 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultSGDRate = 0.1
   static let defaultNormalizedRate = 0.16
   static let defaultExactRate = 0.005
+  static let defaultTruncatedRate = 0.02
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
   static let defaultMaxDivergence = 1.8
@@ -120,7 +121,11 @@ struct RunConfiguration: Codable, Equatable {
       return Self.defaultNormalizedRate * (1 - momentum) * Double(pairs) / 256
     }
     guard optimizer == .adam else { return Self.defaultSGDRate }
-    return !estimator.isExact ? 0.01 * (Double(pairs) / 256).squareRoot() : Self.defaultExactRate
+    switch estimator {
+    case .bptt: return Self.defaultExactRate
+    case .tbptt, .hybrid: return Self.defaultTruncatedRate
+    default: return 0.01 * (Double(pairs) / 256).squareRoot()
+    }
   }
 
   var directions: DirectionKind { perturbation.directions(rank: rank) }
