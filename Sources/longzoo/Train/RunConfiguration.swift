@@ -67,8 +67,8 @@ struct RunConfiguration: Codable, Equatable {
   var pairs = defaultPairs
   var epsilon = defaultEpsilon
   var perturbation = Perturbation.rank1
-  /// Products in a direction.
-  var rank = 1
+  /// Products in a direction, if there is more than one: nil reads checkpoints that are older than `--rank`.
+  private var products: Int?
   var step = StepRule.gradient
   var lifetime = defaultLifetime
   var maxDivergence = defaultMaxDivergence
@@ -128,6 +128,11 @@ struct RunConfiguration: Codable, Equatable {
     }
   }
 
+  /// Products in a direction.
+  var rank: Int {
+    get { products ?? 1 }
+    set { products = newValue == 1 ? nil : newValue }
+  }
   var directions: DirectionKind { perturbation.directions(rank: rank) }
 
   /// Columns that process a token of every stream: both of every pair, or one a stream.
