@@ -9,6 +9,8 @@ public enum OptimizerKind: String, CaseIterable, Codable, Sendable { case sgd, a
 /// - `adam` (Kingma and Ba, 2015; decay decoupled as in AdamW, Loshchilov and Hutter, 2019):
 ///   m ← β₁·m + (1 − β₁)·g; s ← β₂·s + (1 − β₂)·g²; θ ← (1 − ηλ)·θ − η·m̂/(√ŝ + 10⁻⁸), with the bias of the zero start
 ///   taken out of m̂ and ŝ.
+///
+/// η is the rate times `Configuration.tableRate` for the token table, and the rate for everything else.
 public final class Optimizer {
   public struct Configuration: Codable, Equatable, Sendable {
     public var kind: OptimizerKind
@@ -18,12 +20,18 @@ public final class Optimizer {
     public var beta2: Float
     /// λ
     public var weightDecay: Float
+    /// The token table's rate in parts of that of the others. A row learns only where its token is read.
+    public var tableRate: Float
 
-    public init(kind: OptimizerKind, momentum: Float = 0.9, beta2: Float = 0.999, weightDecay: Float = 0) {
+    public init(
+      kind: OptimizerKind, momentum: Float = 0.9, beta2: Float = 0.999, weightDecay: Float = 0,
+      tableRate: Float = 1
+    ) {
       self.kind = kind
       self.momentum = momentum
       self.beta2 = beta2
       self.weightDecay = weightDecay
+      self.tableRate = tableRate
     }
   }
 
@@ -36,6 +44,10 @@ public final class Optimizer {
   public var updates = 0
   private let instructions: Instructions
 
+  /// Parameters of the token table, which come first; where it does not end with a vector, the end of the last row goes with
+  /// what follows.
+  let tableCount: Int
+
   /// Parameters that one task updates; whole vectors, so that only the last piece ends in padding.
   private static let piece = 16384
 
@@ -44,9 +56,12 @@ public final class Optimizer {
   }
 
   public init(
-    parameters: Int, _ configuration: Configuration, instructions: Instructions = .best, ledger: MemoryLedger
+    _ shape: ModelShape, _ configuration: Configuration, instructions: Instructions = .best,
+    ledger: MemoryLedger
   ) throws(MemoryError) {
     self.configuration = configuration
+    let parameters = shape.parameterCount
+    tableCount = shape.slice(.table).count / Tile.pairs * Tile.pairs
     self.instructions = instructions
     first = try Buffer(count: parameters, .optimizer, for: "the optimizer's first moment", ledger: ledger)
     second = try Buffer(
@@ -63,9 +78,13 @@ public final class Optimizer {
     let (correction1, correction2) = corrections
     let total = gradient.count
     let gradient = gradient.pointer
-    pool.run((total + Self.piece - 1) / Self.piece) { task, _ in
-      let start = task * Self.piece
-      let count = min(Self.piece, total - start)
+    let tablePieces = (tableCount + Self.piece - 1) / Self.piece
+    let pieces = tablePieces + (total - tableCount + Self.piece - 1) / Self.piece
+    pool.run(pieces) { task, _ in
+      let isTable = task < tablePieces
+      let start = isTable ? task * Self.piece : tableCount + (task - tablePieces) * Self.piece
+      let count = min(Self.piece, (isTable ? tableCount : total) - start)
+      let rate = isTable ? rate * c.tableRate : rate
       switch c.kind {
       case .sgd:
         instructions.sgd(

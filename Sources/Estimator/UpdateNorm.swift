@@ -22,10 +22,11 @@ extension Optimizer {
   private static var mostPieces: Int { 64 }
 
   private func squareOfUpdate(_ range: Range<Int>, _ parameters: Parameters, rate: Float) -> Double {
-    let decay = rate * configuration.weightDecay
     let (correction1, correction2) = corrections
     var sum = 0.0
     for i in range {
+      let rate = i < tableCount ? rate * configuration.tableRate : rate
+      let decay = rate * configuration.weightDecay
       var step = first[i]
       if configuration.kind == .adam {
         step = first[i] * correction1 / ((second[i] * correction2).squareRoot() + 1e-8)

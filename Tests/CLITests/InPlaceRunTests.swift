@@ -78,7 +78,7 @@ import Testing
     let data = runs.folder.put("data", Self.tokens)
     for (more, mention) in [
       (["--optimizer", "adam"], "moments"), (["--momentum", "0.9"], "momentum"),
-      (["--beta2", "0.9"], "beta2"),
+      (["--beta2", "0.9"], "beta2"), (["--table-rate", "5"], "one rate"),
       (["--perturbation", "rademacher"], "rank1"), (["--rank", "2"], "--rank"),
       (["--perturbation", "gaussian"], "rank1"),
       (["--readout", "exact"], "--readout zo"),

@@ -71,7 +71,8 @@ import Testing
       ["--context", "80"], ["--readout", "zo"], ["--perturbation", "rademacher"], ["--optimizer", "sgd"],
       ["--skip-tokens", "1"], ["--max-steps", "41"], ["--layers", "2"], ["--pairs", "17"],
       ["--momentum", "0.8"],
-      ["--beta2", "0.9"], ["--weight-decay", "0.1"], ["--lr-schedule", "cosine"], ["--warmup", "10"],
+      ["--beta2", "0.9"], ["--weight-decay", "0.1"], ["--table-rate", "3"], ["--lr-schedule", "cosine"],
+      ["--warmup", "10"],
     ] {
       let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "x"), in: runs.folder)
       try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")

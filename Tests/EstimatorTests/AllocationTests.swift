@@ -146,7 +146,7 @@ extension AllocationTests {
     let ledger = MemoryLedger()
     let parameters = try Parameters(shape, ledger: ledger)
     parameters.initialize(seed: 5)
-    let optimizer = try Optimizer(parameters: shape.parameterCount, .init(kind: kind), ledger: ledger)
+    let optimizer = try Optimizer(shape, .init(kind: kind), ledger: ledger)
     let average = try WeightAverage(shape, ledger: ledger)
     let (stride, window) = (chunks.max()! + 1, chunks.reduce(0, +))
     let tokens = tokens(streams, stride)

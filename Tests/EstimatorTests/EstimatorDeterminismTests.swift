@@ -24,7 +24,7 @@ struct EstimatorDeterminismTests {
   private func train(_ under: EstimatorUnderTest) throws -> [[UInt32]] {
     let configuration = Optimizer.Configuration(kind: .adam)
     let optimizer = try Optimizer(
-      parameters: Self.shape.parameterCount, configuration, ledger: MemoryLedger())
+      Self.shape, configuration, ledger: MemoryLedger())
     var bits: [[UInt32]] = []
     for number in 0..<5 {
       under.window(number, from: 11 * number, chunks: [8, 3])

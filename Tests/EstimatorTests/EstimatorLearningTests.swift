@@ -23,7 +23,7 @@ struct EstimatorLearningTests {
     // The streams are at different places of the period.
     under.streams = (0..<3).map { stream in (0..<64).map { ($0 + stream) % 3 == 2 ? 1 : 0 } }
     let optimizer = try Optimizer(
-      parameters: shape.parameterCount, .init(kind: .adam), ledger: MemoryLedger())
+      shape, .init(kind: .adam), ledger: MemoryLedger())
     var first = 0.0
     var last = 0.0
     for number in 0..<300 {

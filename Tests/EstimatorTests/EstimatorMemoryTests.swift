@@ -49,7 +49,7 @@ struct EstimatorMemoryTests {
       let configuration = Optimizer.Configuration(kind: kind)
       let ledger = MemoryLedger()
       do {
-        let optimizer = try Optimizer(parameters: shape.parameterCount, configuration, ledger: ledger)
+        let optimizer = try Optimizer(shape, configuration, ledger: ledger)
         let expected = Optimizer.byteCount(for: shape.parameterCount, configuration)
         #expect(ledger.snapshot().current[.optimizer] == expected)
         #expect(ledger.snapshot().current.total == expected)
@@ -76,7 +76,7 @@ struct EstimatorMemoryTests {
     configuration.method = method
     let under = try EstimatorUnderTest(shape, configuration, threads: 2, seed: 1, ledger: ledger)
     let optimizer = try Optimizer(
-      parameters: shape.parameterCount, .init(kind: .adam), ledger: ledger)
+      shape, .init(kind: .adam), ledger: ledger)
     let before = ledger.snapshot()
     for number in 0..<8 {
       if number == 5 { under.estimator.beginContext() }

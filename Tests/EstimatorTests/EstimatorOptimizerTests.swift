@@ -13,7 +13,7 @@ struct EstimatorOptimizerTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var configuration: Optimizer.Configuration
     var testDescription: String {
-      "\(configuration.kind) \(configuration.momentum) \(configuration.beta2) \(configuration.weightDecay)"
+      "\(configuration.kind) \(configuration.momentum) \(configuration.beta2) \(configuration.weightDecay) \(configuration.tableRate)"
     }
   }
 
@@ -24,6 +24,8 @@ struct EstimatorOptimizerTests {
     Case(configuration: .init(kind: .adam)),
     Case(configuration: .init(kind: .adam, momentum: 0.5, beta2: 0.9)),
     Case(configuration: .init(kind: .adam, momentum: 0.9, beta2: 0.99, weightDecay: 0.2)),
+    Case(configuration: .init(kind: .sgd, weightDecay: 0.1, tableRate: 3)),
+    Case(configuration: .init(kind: .adam, weightDecay: 0.2, tableRate: 5)),
   ]
 
   /// The formulas of the documentation, for one parameter.
@@ -52,6 +54,9 @@ struct EstimatorOptimizerTests {
     private func power(_ base: Double) -> Double { (0..<t).reduce(1) { product, _ in product * base } }
   }
 
+  /// The table's last row ends four parameters into a vector, which the rate of the others has as a whole.
+  static let tableEnd = 131 * 4 * 31 / 16 * 16
+
   @Test("Updates follow the documented formulas, whatever the instructions and threads", arguments: cases)
   func formulas(_ test: Case) throws {
     let count = Self.large.parameterCount
@@ -62,7 +67,7 @@ struct EstimatorOptimizerTests {
       let parameters = try Parameters(Self.large, ledger: ledger)
       let gradient = try Buffer<Float>(count: count, .perturbations, for: "a test", ledger: ledger)
       let optimizer = try Optimizer(
-        parameters: count, test.configuration, instructions: instructions, ledger: ledger)
+        Self.large, test.configuration, instructions: instructions, ledger: ledger)
       var random = ModelRandom(2)
       for i in 0..<count { parameters.values[i] = Float(random.unit()) }
       var plain = parameters.values.array.map { Plain(theta: Double($0)) }
@@ -73,14 +78,19 @@ struct EstimatorOptimizerTests {
           gradient[i] = i % 7 == 3 ? 0 : Float(random.unit()) * [1e-3, 1, 1e3][i % 3]
         }
         optimizer.update(parameters, gradient: gradient, rate: rate, on: pool)
-        for i in 0..<count { plain[i].update(Double(gradient[i]), test.configuration, rate: Double(rate)) }
+        for i in 0..<count {
+          let factor = i < Self.tableEnd ? Double(test.configuration.tableRate) : 1
+          plain[i].update(Double(gradient[i]), test.configuration, rate: Double(rate) * factor)
+        }
       }
       #expect(optimizer.updates == updates)
       var worst = 0.0
       for i in 0..<count {
         // Each update rounds θ, and the step: some ten times by half an ulp of the largest it may be.
         let step = test.configuration.kind == .adam ? 1 : Double(updates) * [1e-3, 1, 1e3][i % 3]
-        let tolerance = Double(updates) * (abs(plain[i].theta) + 1 + 10 * Double(rate) * step) * 0x1p-23
+        let tolerance =
+          Double(updates)
+          * (abs(plain[i].theta) + 1 + 10 * Double(rate * test.configuration.tableRate) * step) * 0x1p-23
         worst = max(worst, abs(Double(parameters.values[i]) - plain[i].theta) / tolerance)
       }
       #expect(worst <= 1, "\(instructions)")
@@ -135,7 +145,7 @@ struct EstimatorOptimizerTests {
       let parameters = try Parameters(shape, ledger: ledger)
       let gradient = try Buffer<Float>(
         count: shape.parameterCount, .perturbations, for: "a test", ledger: ledger)
-      let optimizer = try Optimizer(parameters: shape.parameterCount, configuration, ledger: ledger)
+      let optimizer = try Optimizer(shape, configuration, ledger: ledger)
       for (i, value) in problem.start.enumerated() { parameters.values[i] = Float(value) }
       for update in 0..<updates {
         let x = (0..<problem.start.count).map { Double(parameters.values[$0]) }
@@ -160,7 +170,7 @@ struct EstimatorOptimizerTests {
     let gradient = try Buffer<Float>(
       count: shape.parameterCount, .perturbations, for: "a test", ledger: ledger)
     let optimizer = try Optimizer(
-      parameters: shape.parameterCount, .init(kind: .sgd, momentum: 0, weightDecay: 0.5), ledger: ledger)
+      shape, .init(kind: .sgd, momentum: 0, weightDecay: 0.5), ledger: ledger)
     let pool = ThreadPool(threads: 1)
     for _ in 0..<2000 {
       for i in 0..<3 { gradient[i] = Float(i + 1) * (parameters.values[i] - 2) }

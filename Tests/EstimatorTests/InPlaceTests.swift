@@ -50,7 +50,7 @@ struct InPlaceTests {
     } else {
       let parameters = try Parameters(shape, ledger: ledger)
       let sgd = Optimizer.Configuration(kind: .sgd, momentum: 0, weightDecay: decay)
-      let optimizer = try Optimizer(parameters: shape.parameterCount, sgd, ledger: ledger)
+      let optimizer = try Optimizer(shape, sgd, ledger: ledger)
       parameters.initialize(seed: 5, Initialization(tokenScale: 0.7))
       estimator.take(parameters)
       #expect(window(estimator, 0, tokens).hasGradient)

@@ -101,7 +101,7 @@ final class GradientComparison {
     parameters.initialize(seed: settings.seed)
     let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
     let optimizer = try Optimizer(
-      parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
+      c.shape, c.optimizerConfiguration, ledger: ledger)
     let windows = try WindowReader(c, ledger: ledger)
     for update in 0..<Self.warmUpUpdates {
       estimator.take(parameters)

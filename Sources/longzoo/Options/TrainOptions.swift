@@ -166,6 +166,11 @@ struct OptimizerOptions: ParsableArguments {
   var beta2: Double?
   @Option(help: "Decoupled weight decay. (default: 0)")
   var weightDecay: Double?
+  @Option(
+    help:
+      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid with adam)"
+  )
+  var tableRate: Double?
   @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")
   var lrSchedule: ScheduleKind?
   @Option(

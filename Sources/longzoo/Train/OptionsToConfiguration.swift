@@ -43,6 +43,7 @@ extension TrainCommand {
     set(\.momentum, optimizer.momentum)
     set(\.beta2, optimizer.beta2)
     set(\.weightDecay, optimizer.weightDecay)
+    setOptional(\.tableRate, optimizer.tableRate)
     set(\.schedule, optimizer.lrSchedule)
     set(\.warmup, optimizer.warmup?.value)
     setOptional(\.maxSteps, limits.maxSteps?.value)
@@ -144,6 +145,11 @@ extension TrainCommand {
       c.vocabularySize = c.dtype.range(c.targets)
     }
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
+    if isNew, optimizer.tableRate == nil, c.optimizer == .adam,
+      c.estimator == .tbptt || c.estimator == .hybrid
+    {
+      c.tableRate = RunConfiguration.defaultTruncatedTableRate
+    }
     if isNew, streaming.window == nil {
       switch c.estimator {
       case .cdRGE, .fdRGE, .jvp, .nres, .pes: break

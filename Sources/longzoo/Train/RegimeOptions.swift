@@ -86,6 +86,9 @@ extension TrainCommand {
       return "has no room for a momentum; take --momentum 0"
     }
     if optimizer.beta2 != nil { return "has no adam, and --beta2 means nothing to it; leave it out" }
+    if optimizer.tableRate != nil {
+      return "has one rate for all weights, and --table-rate means nothing to it; leave it out"
+    }
     if c.perturbation == .rademacher {
       return "has no room for a sign of every weight; take --perturbation rank1"
     }

@@ -22,6 +22,7 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultNormalizedRate = 0.16
   static let defaultExactRate = 0.005
   static let defaultTruncatedRate = 0.02
+  static let defaultTruncatedTableRate = 10.0
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
   static let defaultMaxDivergence = 1.8
@@ -83,6 +84,8 @@ struct RunConfiguration: Codable, Equatable {
   var momentum = 0.9
   var beta2 = 0.999
   var weightDecay = 0.0
+  /// In parts of `learningRate`; nil, as in checkpoints that are older than `--table-rate`: 1.
+  var tableRate: Double?
   var schedule = defaultSchedule
   var warmup = 0
   // run
@@ -232,7 +235,8 @@ struct RunConfiguration: Codable, Equatable {
 
   var optimizerConfiguration: Optimizer.Configuration {
     Optimizer.Configuration(
-      kind: optimizer, momentum: Float(momentum), beta2: Float(beta2), weightDecay: Float(weightDecay))
+      kind: optimizer, momentum: Float(momentum), beta2: Float(beta2), weightDecay: Float(weightDecay),
+      tableRate: Float(tableRate ?? 1))
   }
 
   var trainingData: StreamConfiguration {
@@ -280,6 +284,7 @@ struct RunConfiguration: Codable, Equatable {
   var replayed: [(option: String, value: String)] {
     [
       ("--momentum", "\(momentum)"), ("--beta2", "\(beta2)"), ("--weight-decay", "\(weightDecay)"),
+      ("--table-rate", "\(tableRate ?? 1)"),
     ]
   }
 

@@ -102,6 +102,8 @@ extension RunConfiguration {
     try require(beta2 >= 0 && beta2 < 1, "--beta2 \(beta2) is not in [0, 1)")
     try require(
       weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
+    try require(
+      tableRate.map { $0 >= 0 && $0.isFinite } ?? true, "--table-rate must be a number of at least 0")
     try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
     try require(

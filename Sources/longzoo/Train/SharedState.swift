@@ -24,7 +24,7 @@ final class SharedState: TrainingState {
       case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
       case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
       }
-    optimizer = try Optimizer(parameters: c.shape.parameterCount, c.optimizerConfiguration, ledger: ledger)
+    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
 
