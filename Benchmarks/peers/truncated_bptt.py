@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install torch numpy
     .venv/bin/python Benchmarks/peers/truncated_bptt.py TEXT --hidden-size 64 --max-seconds 60
 
-nn.LSTM on embedded bytes, Adam, `--streams` positions read in parallel, the state carried from window to window. Held out is
+nn.LSTM on embedded bytes, Adam (with --weight-decay AdamW), `--streams` positions read in parallel, the state carried from window to window. Held out is
 the last tenth; its loss carries the state through all of it from a zero state. Prints one JSON object.
 """
 import argparse
@@ -31,11 +31,11 @@ class Model(nn.Module):
 
 
 class TruncatedBPTT:
-    def __init__(self, tokens, vocabulary=256, hidden=64, streams=64, window=64, rate=5e-3, seed=1337):
+    def __init__(self, tokens, vocabulary=256, hidden=64, streams=64, window=64, rate=5e-3, seed=1337, decay=0.0):
         torch.manual_seed(seed)
         self.tokens, self.window, self.streams = tokens, window, streams
         self.model = Model(vocabulary, hidden)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=decay)
         self.starts = torch.arange(streams) * (len(tokens) // streams)
         self.offsets = torch.arange(window + 1)[:, None]
         self.state, self.position = None, 0
@@ -76,6 +76,7 @@ def arguments():
     parser.add_argument("--streams", type=int, default=64)
     parser.add_argument("--window", type=int, default=64)
     parser.add_argument("--lr", type=float, default=5e-3)
+    parser.add_argument("--weight-decay", type=float, default=0)
     parser.add_argument("--max-seconds", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1337)
@@ -87,7 +88,7 @@ def main():
     torch.set_num_threads(a.threads)
     data = read(a.text)
     split = len(data) - len(data) // 10
-    run = TruncatedBPTT(data[:split], 256, a.hidden_size, a.streams, a.window, a.lr, a.seed)
+    run = TruncatedBPTT(data[:split], 256, a.hidden_size, a.streams, a.window, a.lr, a.seed, a.weight_decay)
     steps, begin = 0, time.monotonic()
     while (elapsed := time.monotonic() - begin) < a.max_seconds:
         for group in run.optimizer.param_groups:

@@ -21,6 +21,7 @@
   void lz_sum_normal_row_##suffix(const lz_layout *, const uint16_t *, ptrdiff_t, ptrdiff_t, uint32_t, const float *,  \
                                   float *);                                                                         \
   void lz_draw_signs_##suffix(const lz_philox *, ptrdiff_t, uint16_t *);                                              \
+  void lz_expand_nodes_##suffix(const uint16_t *, ptrdiff_t, const float *, float *, ptrdiff_t);                       \
   void lz_pack_rows_##suffix(const float *, ptrdiff_t, float *);                                                       \
   void lz_sgd_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *);                            \
   void lz_adam_##suffix(const lz_optimizer *, ptrdiff_t, const float *, float *, float *, float *);                  \
@@ -140,6 +141,13 @@ void lz_expand_signs(lz_instructions which, const uint16_t *words, ptrdiff_t row
 void lz_sum_signs(lz_instructions which, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
                   ptrdiff_t count, const float *coefficients, float *out) {
   #define CALL(suffix) lz_sum_signs_##suffix(words, tile_stride, tiles, count, coefficients, out)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_expand_nodes(lz_instructions which, const uint16_t *words, ptrdiff_t count, const float *coefficients, float *out,
+                     ptrdiff_t stride) {
+  #define CALL(suffix) lz_expand_nodes_##suffix(words, count, coefficients, out, stride)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -6,7 +6,7 @@ lz_layout lz_layout_make(lz_shape s) {
   if (s.rank < 1) s.rank = 1;
   lz_layout l = {.shape = s};
   // Words of products, of signs, and of either.
-  const ptrdiff_t rank = s.dense || s.normal ? 0 : s.rank, dense = s.dense, any = !s.normal;
+  const ptrdiff_t rank = s.dense || s.normal || s.nodes ? 0 : s.rank, dense = s.dense, any = !s.normal;
   l.units = round_up(s.hidden, LZ_UNITS);
   l.head = s.hidden / s.heads;
   l.head_blocks = (l.head + LZ_UNITS - 1) / LZ_UNITS;

@@ -6,7 +6,8 @@
 // once per matrix, and sets the accumulators' start.
 //
 // `dense`, `first` (layer) and `rows` (of a block that are no padding: 4, 8 or 12) are constants wherever they are passed:
-// each combination has its own code.
+// each combination has its own code. `dense` is 0 for products of signs, 1 for a sign a weight, and UNMOVED where no weight is
+// moved but the gates' inputs are.
 
 #include <string.h>
 
@@ -30,6 +31,8 @@ INLINE vf narrow_state(vf x) { return x; }
 #endif
 
 typedef struct { const float *rows; ptrdiff_t count; } segment; // part of a layer's input: [count][32]
+
+#define UNMOVED 2
 
 #define SB 2 // column vectors beside each other: + and −
 
@@ -163,6 +166,7 @@ INLINE void prepare(direction *d, const uint16_t *column_signs, const int dense,
 
 // The direction's part of a row's start.
 INLINE vf direction_start(const direction *d, const int dense, ptrdiff_t row, place at, int s) {
+  if (dense == UNMOVED) return splat(0);
   return dense ? d->start[s] : negated(d->start[s], d->row_signs[row], at.lane);
 }
 
@@ -204,7 +208,7 @@ static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
     t->rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
     if (ch->seen) ch->seen[tokens[p]] |= (uint16_t)(1u << p);
     t->same &= tokens[p] == tokens[0];
-    if (!l->shape.dense) t->row_signs |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);
+    if (!l->shape.dense && !l->shape.nodes) t->row_signs |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);
   }
 }
 
@@ -224,16 +228,16 @@ static void gather_signs(const tile *t, ptrdiff_t first) {
   }
 }
 
-// A head's part of the tokens' rows, transposed so that pairs are contiguous, ±ε of bias and table added; or, for tangents,
-// the rows alone and beside them the signs' sum.
-INLINE void gather_rows(const tile *t, ptrdiff_t head, const int tangent) {
+// A head's part of the tokens' rows, transposed so that pairs are contiguous, ±ε of bias and table added, or of the gates' own
+// signs alone (nodes); or, for tangents, the rows alone and beside them the signs' sum.
+INLINE void gather_rows(const tile *t, ptrdiff_t head, const int tangent, const int nodes) {
   const lz_layout *l = t->layout;
   const ptrdiff_t first = head * l->head_gates;
   const uint16_t *bias_signs = t->chunk->signs + l->s_bias[0] + first;
   const vf epsilon = splat(tangent ? 1 : t->chunk->epsilon);
   const float *rows[LZ_LANES];
   for (int p = 0; p < LZ_LANES; p++) rows[p] = t->rows[p] + first;
-  gather_signs(t, first);
+  if (!nodes) gather_signs(t, first);
   for (int lane = 0; lane < LZ_LANES; lane += VL)
     for (ptrdiff_t r = 0; r < l->head_gates; r += 4) {
       vf value[4];
@@ -244,14 +248,16 @@ INLINE void gather_rows(const tile *t, ptrdiff_t head, const int tangent) {
       float *to = t->tokens + r * LZ_COLUMNS + lane;
       #pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++) {
-        const vf move = negated(epsilon, bias_signs[r + i], lane) + negated(epsilon, t->token_signs[r + i], lane);
+        vf move = negated(epsilon, bias_signs[r + i], lane);
+        if (!nodes) move += negated(epsilon, t->token_signs[r + i], lane);
         store(to + i * LZ_COLUMNS, tangent ? value[i] : value[i] + move);
         store(to + i * LZ_COLUMNS + LZ_LANES, tangent ? move : value[i] - move);
       }
     }
 }
 
-static void gather(const tile *t, ptrdiff_t head) { gather_rows(t, head, 0); }
+static void gather(const tile *t, ptrdiff_t head) { gather_rows(t, head, 0, 0); }
+static void gather_nodes(const tile *t, ptrdiff_t head) { gather_rows(t, head, 0, 1); }
 
 // What a head of a layer reads and writes at one token.
 typedef struct {
@@ -284,7 +290,7 @@ INLINE void step_block(const head_step *now, const direction *d, const int dense
       acc[r][s] = value + direction_start(d, dense, gate, at, s);
     }
   }
-  if (dense)
+  if (dense == 1)
     dense_product(w, rows, ch->signs + l->s_kernel_column[now->layer] + packed * inputs * LZ_BLOCK, now->segments,
                   now->parts, t->twice, at, acc);
   else
@@ -310,7 +316,7 @@ INLINE void step_blocks(const head_step *now, const int dense, const int first) 
   const ptrdiff_t columns = l->s_kernel_column[now->layer] + (dense ? 0 : now->head * l->inputs[now->layer]);
   EACH_PLACE(at) {
     direction d = {.row_signs = ch->signs + l->s_kernel_row[now->layer], .twice = t->twice};
-    prepare(&d, ch->signs + columns, dense, ch->epsilon, now->segments, now->parts, at, t->twice);
+    if (dense != UNMOVED) prepare(&d, ch->signs + columns, dense, ch->epsilon, now->segments, now->parts, at, t->twice);
     for (ptrdiff_t block = 0; block < last; block++) step_block(now, &d, dense, first, 12, block, at);
     switch (l->head - last * LZ_UNITS) {
     case 1: step_block(now, &d, dense, first, 4, last, at); break;
@@ -324,6 +330,8 @@ static void NAME(step_rank_one_first)(const head_step *now) { step_blocks(now, 0
 static void NAME(step_rank_one)(const head_step *now) { step_blocks(now, 0, 0); }
 static void NAME(step_dense_first)(const head_step *now) { step_blocks(now, 1, 1); }
 static void NAME(step_dense)(const head_step *now) { step_blocks(now, 1, 0); }
+static void NAME(step_unmoved_first)(const head_step *now) { step_blocks(now, UNMOVED, 1); }
+static void NAME(step_unmoved)(const head_step *now) { step_blocks(now, UNMOVED, 0); }
 
 // One head of one layer, one token: advances its h [D][32] and c. `below`: the layer below's h, null for the first.
 static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, float *c) {
@@ -331,17 +339,35 @@ static void step_head(const tile *t, int layer, ptrdiff_t head, const float *bel
   const segment own = {h, l->head};
   const head_step now = {.t = t, .layer = layer, .parts = below ? 2 : 1, .head = head, .c = c,
                          .segments = {below ? (segment){below, l->shape.hidden} : own, own}};
-  if (l->shape.dense) (below ? NAME(step_dense) : NAME(step_dense_first))(&now);
+  if (l->shape.nodes) (below ? NAME(step_unmoved) : NAME(step_unmoved_first))(&now);
+  else if (l->shape.dense) (below ? NAME(step_dense) : NAME(step_dense_first))(&now);
   else (below ? NAME(step_rank_one) : NAME(step_rank_one_first))(&now);
   memcpy(h, t->next, sizeof(float) * (size_t)(l->head * LZ_COLUMNS));
 }
 
 #include "readout.h"
 
+// The mean h of every pair in every layer, as it is before token `token` of the chunk.
+static void emit_means(const tile *t, int64_t token) {
+  const lz_layout *l = t->layout;
+  const lz_means *m = &t->chunk->means;
+  for (int layer = 0; layer < l->shape.layers; layer++) {
+    const float *h = t->chunk->state + layer * 2 * l->units * LZ_COLUMNS;
+    float *to = m->at + layer * m->layer + token * m->token;
+    for (ptrdiff_t u = 0; u < m->row; u += 4)
+      for (int p = 0; p < LZ_LANES; p += 4) {
+        v4 out[4];
+        four_states(h, u, l->shape.hidden, p, 1, out);
+        for (int i = 0; i < 4; i++) store4(to + (p + i) * m->row + u, out[i]);
+      }
+  }
+}
+
 void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   const ptrdiff_t half = l->units * LZ_COLUMNS, rows = l->readout_blocks * LZ_BLOCK;
   const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
-  tile t = {.layout = l, .chunk = ch, .tokens = scratch};
+  lz_chunk now = *ch;
+  tile t = {.layout = l, .chunk = &now, .tokens = scratch};
   scratch += head_rows * LZ_COLUMNS;
   t.token_signs = (uint16_t *)scratch;
   scratch += head_rows / 2;
@@ -356,7 +382,8 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
     t.references = scratch + rows * LZ_COLUMNS;
   }
 
-  for (int64_t token = 0; token < ch->count; token++) {
+  if (l->shape.nodes) emit_means(&t, 0);
+  for (int64_t token = 0; token < ch->count; token++, now.signs += ch->sign_step, now.loss += ch->loss_step) {
     uint32_t inputs[LZ_LANES], targets[LZ_LANES];
     t.marked = 0;
     for (int p = 0; p < LZ_LANES; p++) {
@@ -370,11 +397,12 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
       float *h = ch->state + layer * 2 * half, *c = h + half;
       for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
         const ptrdiff_t first = head * l->head * LZ_COLUMNS;
-        if (layer == 0) gather(&t, head);
+        if (layer == 0) (l->shape.nodes ? gather_nodes : gather)(&t, head);
         step_head(&t, layer, head, below, h + first, c + first);
       }
       below = h;
     }
     if (ch->loss) read_out(&t, below, targets, token);
+    if (l->shape.nodes) emit_means(&t, token + 1);
   }
 }

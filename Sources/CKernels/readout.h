@@ -125,6 +125,16 @@ static void emit_delta(const tile *t, const shares *shares, const uint32_t targe
     if (kept >> p & 1) delta[targets[p] * LZ_LANES + p] -= 1.0f;
 }
 
+// Units u … u + 3 of pairs p … p + 3, each pair's together: the mean of its two columns, or the + column; 0 beyond `hidden`.
+INLINE void four_states(const float *h, ptrdiff_t u, ptrdiff_t hidden, int p, const int mean, v4 out[4]) {
+  for (int i = 0; i < 4; i++) {
+    const float *from = h + (u + i) * LZ_COLUMNS + p;
+    if (u + i >= hidden) out[i] = (v4)(0.0f);
+    else out[i] = mean ? (v4)(0.5f) * (load4(from) + load4(from + LZ_LANES)) : load4(from);
+  }
+  transpose4(out);
+}
+
 // The mean state of every pair, or that of its + column, units contiguous: 4 × 4 transposes from [unit][16 of 32].
 INLINE void emit_input(const tile *t, const float *h, float *input, const int mean) {
   const lz_layout *l = t->layout;
@@ -134,12 +144,7 @@ INLINE void emit_input(const tile *t, const float *h, float *input, const int me
     float *to = input + u / LZ_PANEL * panel + u % LZ_PANEL;
     for (int p = 0; p < LZ_LANES; p += 4) {
       v4 out[4];
-      for (int i = 0; i < 4; i++) {
-        const float *from = h + (u + i) * LZ_COLUMNS + p;
-        if (u + i >= hidden) out[i] = (v4)(0.0f);
-        else out[i] = mean ? (v4)(0.5f) * (load4(from) + load4(from + LZ_LANES)) : load4(from);
-      }
-      transpose4(out);
+      four_states(h, u, hidden, p, mean, out);
       for (int i = 0; i < 4; i++) store4(to + (p + i) * LZ_PANEL, kept >> (p + i) & 1 ? out[i] : (v4)(0.0f));
     }
   }

@@ -86,6 +86,19 @@ static double softmax(double *logits, ptrdiff_t count, uint32_t target) {
   return loss;
 }
 
+// Half of a column's h behind `token` tokens: two columns make their pair's mean.
+static void add_to_means(const lz_layout *l, const lz_means *m, int64_t token, int pair, const double *h) {
+  for (int layer = 0; layer < l->shape.layers; layer++)
+    for (ptrdiff_t u = 0; u < l->shape.hidden; u++)
+      m->at[layer * m->layer + token * m->token + pair * m->row + u] += (float)(0.5 * h[layer * l->units + u]);
+}
+
+static void clear_means(const lz_layout *l, const lz_chunk *ch) {
+  for (int layer = 0; layer < l->shape.layers; layer++)
+    for (int64_t t = 0; t <= ch->count; t++)
+      memset(ch->means.at + layer * ch->means.layer + t * ch->means.token, 0, sizeof(float) * (size_t)(LZ_LANES * ch->means.row));
+}
+
 void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   const ptrdiff_t n = l->shape.layers * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
   double *h = malloc(sizeof(double) * (size_t)(2 * n + V)), *cell = h + n, *logits = cell + n;
@@ -94,20 +107,24 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       memset(ch->delta + t * ch->tile_step * l->delta_tile, 0, sizeof(float) * (size_t)l->delta_tile);
       memset(ch->input + t * ch->tile_step * l->input_tile, 0, sizeof(float) * (size_t)l->input_tile);
     }
+  if (l->shape.nodes) clear_means(l, ch);
   for (int col = 0; col < LZ_COLUMNS; col++) {
     const int pair = col % LZ_LANES;
-    const column c = {l, ch, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon};
+    lz_chunk now = *ch;
+    const column c = {l, &now, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon};
     for (int layer = 0; layer < l->shape.layers; layer++)
       for (ptrdiff_t u = 0; u < l->units; u++) {
         h[layer * l->units + u] = ch->state[(layer * 2 * l->units + u) * LZ_COLUMNS + col];
         cell[layer * l->units + u] = ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col];
       }
-    for (int64_t t = 0; t < ch->count; t++) {
+    if (l->shape.nodes) add_to_means(l, &ch->means, 0, pair, h);
+    for (int64_t t = 0; t < ch->count; t++, now.signs += ch->sign_step, now.loss += ch->loss_step) {
       const uint32_t token = ch->tokens[pair][t] & LZ_ID, target = ch->tokens[pair][t + 1];
-      ch->seen[token] |= (uint16_t)(1u << pair);
+      if (ch->seen) ch->seen[token] |= (uint16_t)(1u << pair);
       advance(&c, ch->weights, h, cell, token, logits);
+      if (l->shape.nodes) add_to_means(l, &ch->means, t + 1, pair, h);
       if (!ch->loss || target & LZ_MARK) continue;
-      ch->loss[col] += softmax(logits, V, target);
+      now.loss[col] += softmax(logits, V, target);
       if (!l->shape.exact_readout || pair >= ch->valid) continue;
       float *delta = ch->delta + t * ch->tile_step * l->delta_tile + pair;
       float *input = ch->input + t * ch->tile_step * l->input_tile + pair * LZ_PANEL;

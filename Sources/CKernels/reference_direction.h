@@ -52,6 +52,7 @@ static inline double entry_normal(const lz_entries *z, int32_t tensor, ptrdiff_t
 
 static inline double kernel_entry(const lz_entries *z, int layer, ptrdiff_t row, ptrdiff_t k) {
   const lz_layout *l = z->l;
+  if (l->shape.nodes) return 0;
   const ptrdiff_t inputs = l->inputs[layer], columns = l->s_kernel_column[layer];
   if (l->shape.normal) return entry_normal(z, lz_kernel_number(layer), entry_packed(row, k, inputs), z->pair);
   if (l->shape.dense) return entry_sign(z, columns + entry_packed(row, k, inputs));
@@ -66,6 +67,7 @@ static inline double bias_entry(const lz_entries *z, int layer, ptrdiff_t row) {
 
 static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t row) {
   const lz_layout *l = z->l;
+  if (l->shape.nodes) return 0;
   if (l->shape.normal) // an entry has one pair and 16 rows
     return entry_normal(z, 0, ((ptrdiff_t)token * LZ_LANES + z->pair) * (l->gate_stride / LZ_LANES) + row / LZ_LANES,
                         (int)(row % LZ_LANES));

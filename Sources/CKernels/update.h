@@ -10,6 +10,23 @@ void NAME(expand_signs)(const uint16_t *words, ptrdiff_t rows, const float *coef
     }
 }
 
+void NAME(expand_nodes)(const uint16_t *words, ptrdiff_t count, const float *coefficients, float *out, ptrdiff_t stride) {
+  typedef uint16_t vw __attribute__((ext_vector_type(VL)));
+  const ptrdiff_t whole = count / VL * VL;
+  for (ptrdiff_t i = 0; i < whole; i += VL) {
+    vw narrow;
+    __builtin_memcpy(&narrow, words + i, sizeof narrow);
+    const vu wide = __builtin_convertvector(narrow, vu);
+    for (int p = 0; p < LZ_LANES; p++) {
+      const vu sign = wide << (31 - p) & 0x80000000u;
+      const vu value = __builtin_bit_cast(vu, splat(coefficients[p])) ^ sign;
+      __builtin_memcpy(out + p * stride + i, &value, sizeof value);
+    }
+  }
+  for (ptrdiff_t i = whole; i < count; i++)
+    for (int p = 0; p < LZ_LANES; p++) out[p * stride + i] = words[i] >> p & 1 ? -coefficients[p] : coefficients[p];
+}
+
 void NAME(sum_signs)(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t count,
                      const float *coefficients, float *out) {
   for (ptrdiff_t i = 0; i < count; i++) {

@@ -65,6 +65,14 @@ extension Instructions {
     lz_expand_signs(code, words, rows, coefficients, seen, out, stride)
   }
 
+  /// For gates that are moved: out[p · stride + i] = ±coefficients[p] for `count` sign words i and the pairs p of a tile.
+  package func expandNodes(
+    _ words: UnsafePointer<UInt16>, count: Int, coefficients: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    lz_expand_nodes(code, words, count, coefficients, out, stride)
+  }
+
   /// out[i] = Σ over all pairs of ±coefficient, for `count` words of each tile.
   package func sumSigns(
     _ words: UnsafePointer<UInt16>, tileStride: Int, tiles: Int, count: Int,

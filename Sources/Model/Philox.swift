@@ -11,6 +11,7 @@ public struct Philox: Sendable {
     case directions = 2
     case tasks = 3
     case normals = 4
+    case nodes = 5
   }
 
   private let key: (UInt32, UInt32)

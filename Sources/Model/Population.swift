@@ -14,11 +14,13 @@ public final class Population {
   public let carriesStates: Bool
   /// [T][layout.state] h and c of every column; where no state is carried, [threads][layout.state] of the tiles at work.
   public let states: Buffer<Float>
-  /// [T][layout.signs] the directions.
+  /// Tokens of a window that have signs and losses of their own: all where the gates are moved, otherwise one for all.
+  package let tokenSets: Int
+  /// [tokenSets][T][layout.signs] the directions.
   package let signs: Buffer<UInt16>
   /// [T][V] bit p: pair p has read the token since its direction began.
   public let seen: Buffer<UInt16>
-  /// [T][32] losses of the current window in nats, summed in the order of the tokens.
+  /// [tokenSets][T][32] losses of the current window in nats, summed in the order of the tokens.
   package let losses: Buffer<Double>
   /// [S][rows] clean states, valid while a restart lasts.
   private let clean: Buffer<Float>
@@ -31,20 +33,20 @@ public final class Population {
 
   public static func byteCount(
     for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
-    inHeadOrder: Bool = false
+    inHeadOrder: Bool = false, tokenSets: Int = 1
   ) -> MemoryTable {
     let tiles = tiles(pairs)
     var table = MemoryTable()
     table[.activations] =
       Buffer<Float>.byteCount(
         for: stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state)
-      + Buffer<Double>.byteCount(for: tiles * Tile.columns)
+      + Buffer<Double>.byteCount(for: tokenSets * tiles * Tile.columns)
       + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
       + Buffer<Float>.byteCount(
         for: cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns)
       + TileTurns.byteCount(tiles: tiles)
     table[.perturbations] =
-      Buffer<UInt16>.byteCount(for: tiles * layout.c.signs)
+      Buffer<UInt16>.byteCount(for: tokenSets * tiles * layout.c.signs)
       + Buffer<UInt16>.byteCount(for: tiles * layout.shape.vocabularySize)
     return table
   }
@@ -63,12 +65,15 @@ public final class Population {
   /// - Parameters:
   ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
   ///   - inHeadOrder: whether a `HeadOrder` runs it, which has states of its own.
+  ///   - tokenSets: the longest window, where the layout moves gates.
   public init(
     _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
-    inHeadOrder: Bool = false, instructions: Instructions = .best, ledger: MemoryLedger
+    inHeadOrder: Bool = false, tokenSets: Int = 1, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
     precondition(pairs >= 1 && streams >= 1 && streams <= pairs, "\(streams) streams for \(pairs) pairs")
+    precondition(layout.movesNodes || tokenSets == 1, "directions of weights are the same for all tokens")
     self.layout = layout
+    self.tokenSets = tokenSets
     self.pairs = pairs
     self.streams = streams
     self.carriesStates = carriesStates
@@ -78,14 +83,15 @@ public final class Population {
       count: Self.stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state,
       .activations, for: "the population's states",
       ledger: ledger)
-    losses = try Buffer(count: tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
+    losses = try Buffer(
+      count: tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
     scratch = try Buffer(
       count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
     clean = try Buffer(
       count: Self.cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns,
       .activations, for: "the streams' clean states", ledger: ledger)
     signs = try Buffer(
-      count: tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
+      count: tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
     seen = try Buffer(
       count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read",
       ledger: ledger)

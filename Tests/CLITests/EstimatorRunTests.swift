@@ -22,6 +22,8 @@ import Testing
     ["--estimator", "fd-rge", "--perturbation", "rademacher", "--readout", "zo", "--layers", "2"],
     ["--estimator", "fd-rge", "--step", "clipped", "--optimizer", "sgd", "--readout", "zo"],
     ["--estimator", "pes", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
+    ["--estimator", "node"],
+    ["--estimator", "node", "--credit-decay", "1", "--context", "37", "--layers", "2", "--heads", "2"],
   ]
 
   private func run(_ runs: Runs, _ arguments: [String], input: LongzooProcess.Input = .nothing) throws
@@ -48,7 +50,9 @@ import Testing
     let other = try run(
       runs,
       runs.arguments(
-        Array(options.dropFirst(2)).filter { $0 != "--lifetime" && $0 != "3" } + [data], out: "b"))
+        Array(options.dropFirst(2)).filter { !["--lifetime", "3", "--credit-decay", "1"].contains($0) } + [
+          data
+        ], out: "b"))
     #expect(other.digest != result.digest)
   }
 
@@ -112,6 +116,17 @@ import Testing
       (["--estimator", "fd-rge", "--perturbation", "gaussian"], ["fd-rge", "gaussian"]),
       (["--perturbation", "gaussian", "--hidden-size", "16384"], ["--perturbation gaussian"]),
       (["--rank", "2", "--perturbation", "gaussian"], ["--rank", "gaussian"]),
+      (["--estimator", "node", "--rank", "2"], ["--rank", "node"]),
+      (["--estimator", "node", "--perturbation", "rademacher"], ["--perturbation", "node"]),
+      (["--estimator", "node", "--lifetime", "2"], ["--lifetime", "node"]),
+      (["--estimator", "node", "--readout", "zo"], ["--readout", "node"]),
+      (["--estimator", "node", "--step", "clipped"], ["--step", "node"]),
+      (["--estimator", "node", "--max-divergence", "1"], ["--max-divergence", "node"]),
+      (["--estimator", "node", "--replay-log"], ["--replay-log", "node"]),
+      (["--estimator", "node", "--window", "context"], ["--window", "node"]),
+      (["--estimator", "node", "--window", "65536"], ["--window", "node"]),
+      (["--estimator", "node", "--credit-decay", "1.1"], ["--credit-decay"]),
+      (["--credit-decay", "0.5"], ["--credit-decay", "cd-rge"]),
       (["--rank", "0"], ["--rank"]), (["--rank", "65"], ["--rank", "64"]),
       (["--rank", "2", "--perturbation", "rademacher"], ["--rank", "rademacher"]),
     ]
@@ -123,7 +138,7 @@ import Testing
     let data = runs.folder.put("data", Self.tokens)
     let outcome = try LongzooProcess.run(
       [
-        "compare", data, "--contexts", "64", "--methods", "jvp,nres,pes,fd-rge", "--hidden-size", "4",
+        "compare", data, "--contexts", "64", "--methods", "jvp,nres,pes,fd-rge,node", "--hidden-size", "4",
         "--pairs",
         "16",
         "--seconds", "0.5", "--steps", "4", "--json",
@@ -132,7 +147,7 @@ import Testing
     let object = try #require(
       try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
     let rows = try #require(object["results"] as? [[String: Any]])
-    #expect(rows.compactMap { $0["method"] as? String } == ["jvp", "nres", "pes", "fd-rge"])
+    #expect(rows.compactMap { $0["method"] as? String } == ["jvp", "nres", "pes", "fd-rge", "node"])
     for row in rows {
       #expect((row["activation_bytes"] as? Int ?? 0) > 0 && row["cosine"] is Double, "\(row)")
     }

@@ -19,7 +19,7 @@ import Testing
     let length = Double(context)
     let activations: Double =
       switch method {
-      case .cdRGE, .fdRGE, .jvp, .nres, .pes: 4_445_504
+      case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: 4_445_504
       case .tbptt: 400_000
       case .bptt: length * 4096
       case .bpttSqrt: length.squareRoot() * 8192

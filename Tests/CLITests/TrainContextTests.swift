@@ -31,7 +31,7 @@ import Testing
 
   private static let kinds: [[String]] = [
     [], ["--lifetime", "3", "--readout", "zo"], ["--estimator", "jvp"], ["--estimator", "fd-rge"],
-    ["--estimator", "hybrid", "--window", "8"],
+    ["--estimator", "hybrid", "--window", "8"], ["--estimator", "node"],
   ]
 
   @Test(arguments: kinds)

@@ -19,7 +19,7 @@ import Testing
     ["--context", "203"],
     ["--perturbation", "rademacher"], ["--estimator", "nres", "--context", "64"],
     ["--estimator", "pes", "--context", "64"],
-    ["--estimator", "hybrid"], ["--estimator", "tbptt"],
+    ["--estimator", "hybrid"], ["--estimator", "tbptt"], ["--estimator", "node"],
     ["--step", "normalized", "--optimizer", "sgd", "--layers", "2"],
   ])
   func afterwardsItIsTheRunWithThatRate(options: [String]) throws {

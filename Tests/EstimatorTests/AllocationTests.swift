@@ -54,7 +54,7 @@ struct AllocationTests {
         "bptt, binomial", BPTT.Configuration(streams: 4, window: 64, checkpointing: .binomial(checkpoints: 1))
       ),
       bptt("tbptt", BPTT.Configuration(streams: 5, window: 8, clip: 0.001)),
-      hybrid("hybrid"),
+      hybrid("hybrid"), nodes("node"),
     ]
 
   init() { GEMM.useCallingThreadOnly() }
@@ -215,6 +215,15 @@ extension AllocationTests {
         exact: BPTT.Configuration(streams: 5, window: 8), pairs: 40, epsilon: 0.1, lifetime: 3, momentum: 0.9,
         chunk: 4, seed: 1)
       let estimator = try Hybrid(shape, c, pool: pool, ledger: MemoryLedger())
+      return try updates(estimator, chunks: [4, 4], streams: 5, optimizer: .adam, on: pool)
+    }
+  }
+
+  private static func nodes(_ name: String) -> Run {
+    Run(name: name) { pool in
+      let c = NodePerturbation.Configuration(
+        pairs: 40, epsilon: 0.1, creditDecay: 0.7, window: 8, streams: 5, chunk: 4, seed: 1)
+      let estimator = try NodePerturbation(shape, c, pool: pool, ledger: MemoryLedger())
       return try updates(estimator, chunks: [4, 4], streams: 5, optimizer: .adam, on: pool)
     }
   }

@@ -142,6 +142,34 @@ static void check_tangent(const size *s, int kind, int exact_readout, int same) 
   release_all();
 }
 
+// Gates moved by signs of their own at every token, and the mean states of every pair.
+static void check_nodes(const size *s, int same) {
+  const lz_layout rank_one = layout_of(s, PRODUCT, 1);
+  lz_shape shape = rank_one.shape;
+  shape.nodes = 1;
+  const lz_layout l = lz_layout_make(shape);
+  const run from = random_run(&l, s, same);
+  const float *state = random_floats(l.state, 1);
+  const ptrdiff_t row = (s->hidden + 15) / 16 * 16, layer = (s->count + 1) * LZ_LANES * row;
+  uint16_t *signs = words(s->count * l.signs);
+  fill_words(signs, s->count * l.signs);
+  run fast = run_like(&l, &from, state), exact = run_like(&l, &from, state), *both[] = {&fast, &exact};
+  for (int i = 0; i < 2; i++) {
+    lz_chunk *c = &both[i]->chunk;
+    c->tokens = both[i]->rows, c->signs = signs, c->sign_step = l.signs, c->loss_step = LZ_COLUMNS;
+    c->loss = doubles(s->count * LZ_COLUMNS);
+    for (int64_t j = 0; j < s->count * LZ_COLUMNS; j++) c->loss[j] = 0;
+    c->means = (lz_means){floats(s->layers * layer), layer, LZ_LANES * row, row};
+  }
+  lz_run_chunk(instructions, &l, &fast.chunk, floats(l.scratch));
+  lz_run_chunk(LZ_REFERENCE, &l, &exact.chunk, NULL);
+  compare(&l, &fast, &exact, s);
+  for (int64_t i = 0; i < s->count * LZ_COLUMNS; i++)
+    if (i % LZ_LANES < s->valid) expect_near("loss of a token", i, fast.chunk.loss[i], exact.chunk.loss[i], tolerance_of(&l, s->count));
+  expect_floats("mean states", fast.chunk.means.at, exact.chunk.means.at, s->layers * layer, tolerance_of(&l, s->count));
+  release_all();
+}
+
 // The − columns become the + columns.
 static float *turned(const float *state, ptrdiff_t count) {
   float *to = floats(count);
@@ -252,6 +280,8 @@ void check_population(void) {
       check_tangent(&sizes[i], variant / 4, variant >> 1 & 1, variant & 1);
       if (variant / 4 != NORMAL) check_forward(&sizes[i], variant / 4, variant >> 1 & 1, variant & 1);
     }
+  for (int i = 0; i < COUNT(sizes); i++)
+    for (int same = 0; same < 2; same++) check_nodes(&sizes[i], same);
   for (int i = 0; i < COUNT(sizes); i++)
     for (int carried = 0; carried < 2 && sizes[i].layers == 1; carried++) check_heads(&sizes[i], carried);
 }

@@ -26,6 +26,20 @@ static void check_expand(ptrdiff_t rows, ptrdiff_t stride, int weighted, int mas
   release_all();
 }
 
+static void check_nodes(ptrdiff_t count) {
+  CASE("expand_nodes, %td words", count);
+  uint16_t *signs = words(count);
+  fill_words(signs, count);
+  const float *coefficients = random_floats(LZ_LANES, 1);
+  const ptrdiff_t stride = count + 1;
+  float *out = floats_anywhere((LZ_LANES - 1) * stride + count, 1);
+  lz_expand_nodes(instructions, signs, count, coefficients, out, stride);
+  for (int p = 0; p < LZ_LANES; p++)
+    for (ptrdiff_t i = 0; i < count; i++)
+      expect_near("out", p * stride + i, (double)out[p * stride + i], signed_value(signs[i], p, (double)coefficients[p]), 0);
+  release_all();
+}
+
 static void check_sum(ptrdiff_t count, ptrdiff_t tiles) {
   CASE("sum_signs, %td words of %td tiles", count, tiles);
   const ptrdiff_t stride = count + 5;
@@ -72,6 +86,7 @@ void check_signs(void) {
     for (int variant = 0; variant < 4; variant++) check_expand(rows, rows == 4 ? 48 : LZ_LANES, variant & 1, variant >> 1);
   for (ptrdiff_t count = 1; count < 20; count += 6)
     for (ptrdiff_t tiles = 1; tiles < 4; tiles++) check_sum(count, tiles);
+  for (ptrdiff_t count = 1; count < 40; count += 3) check_nodes(count);
   for (ptrdiff_t count = 1; count < 150; count += 7) check_drawing(count);
   for (ptrdiff_t columns = 1; columns < 12; columns++) check_packing(columns);
 }

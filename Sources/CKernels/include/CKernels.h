@@ -35,6 +35,7 @@ typedef struct {
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
   int32_t normal;         // 1: entries are standard normal, and drawn where they are used
   int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
+  int32_t nodes;          // 1: no weight is moved; the input of every gate is, by a sign of its own at every token (s_bias). With an exact readout
 } lz_shape;
 
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
@@ -83,6 +84,14 @@ typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } l
 // 1 if this processor can run them.
 int lz_supported(lz_instructions instructions);
 
+// Where the mean states of a tile's pairs go, before the first token and behind every token, if the gates are what is moved:
+// h of pair p in layer l behind t tokens is at at + l·layer + t·token + p·row, units contiguous and padded with zeros to `row`,
+// a multiple of 16.
+typedef struct {
+  float *at;
+  ptrdiff_t layer, token, row;
+} lz_means;
+
 // One tile over one chunk of K tokens.
 typedef struct {
   const float *weights;      // packed
@@ -97,6 +106,8 @@ typedef struct {
   float *delta;              // exact readout: token t's is at t · tile_step · delta_tile,
   float *input;              // and at t · tile_step · input_tile
   ptrdiff_t tile_step;       // tiles of the whole population
+  ptrdiff_t sign_step, loss_step; // nodes: from the signs and losses of a token to those of the next; else 0
+  lz_means means;            // nodes only
 } lz_chunk;
 
 void lz_run_chunk(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, float *scratch);
@@ -185,6 +196,10 @@ void lz_expand_signs(lz_instructions instructions, const uint16_t *words, ptrdif
 // words + t·tile_stride. `coefficients`: [tiles·16], aligned.
 void lz_sum_signs(lz_instructions instructions, const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles,
                   ptrdiff_t count, const float *coefficients, float *out);
+
+// For gates that are moved: out[p · stride + i] = ±coefficients[p] for `count` sign words i and the 16 pairs of a tile.
+void lz_expand_nodes(lz_instructions instructions, const uint16_t *words, ptrdiff_t count, const float *coefficients, float *out,
+                     ptrdiff_t stride);
 
 // A block of 12 rows of `columns` weights, row by row, into the kernels' order [columns][12].
 void lz_pack_rows(lz_instructions instructions, const float *from, ptrdiff_t columns, float *to);

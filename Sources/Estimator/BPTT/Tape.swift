@@ -3,7 +3,7 @@ import Model
 
 /// What the way back needs of a stretch of consecutive tokens: h, c and gates of every layer and stream.
 ///
-/// Slot 0 of h and c is the state before the stretch.
+/// Slot 0 of h and c is the state before the stretch. Where nobody goes back through the cells, there is no c.
 final class Tape {
   let plan: BPTTPlan
   private let hidden: Buffer<Float>  // [L][S + 1][B][U]
@@ -13,18 +13,20 @@ final class Tape {
   /// Floats of one slot of h or c.
   private var slot: Int { plan.streams * plan.units }
 
-  static func byteCount(for plan: BPTTPlan) -> Int {
+  static func byteCount(for plan: BPTTPlan, keepsCells: Bool = true) -> Int {
     let slot = plan.shape.layers * plan.streams * plan.units
-    return 2 * Buffer<Float>.byteCount(for: (plan.step + 1) * slot)
+    return Buffer<Float>.byteCount(for: (plan.step + 1) * slot)
+      + Buffer<Float>.byteCount(for: keepsCells ? (plan.step + 1) * slot : 0)
       + Buffer<Float>.byteCount(for: plan.step * 4 * slot)
   }
 
-  init(_ plan: BPTTPlan, ledger: MemoryLedger) throws(MemoryError) {
+  init(_ plan: BPTTPlan, keepsCells: Bool = true, ledger: MemoryLedger) throws(MemoryError) {
     self.plan = plan
     let slot = plan.shape.layers * plan.streams * plan.units
     let purpose = "the activations of \(plan.step) tokens"
     hidden = try Buffer(count: (plan.step + 1) * slot, .activations, for: purpose, ledger: ledger)
-    cells = try Buffer(count: (plan.step + 1) * slot, .activations, for: purpose, ledger: ledger)
+    cells = try Buffer(
+      count: keepsCells ? (plan.step + 1) * slot : 0, .activations, for: purpose, ledger: ledger)
     gateValues = try Buffer(count: plan.step * 4 * slot, .activations, for: purpose, ledger: ledger)
   }
 

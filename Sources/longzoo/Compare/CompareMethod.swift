@@ -10,12 +10,13 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   case tbptt
   case jvp, nres, pes
   case fdRGE = "fd-rge"
+  case node
 
   /// One update sees all of its context: fewer updates, each the longer the longer the context.
   var updatesOnceAContext: Bool {
     switch self {
     case .bptt, .bpttSqrt, .bpttBinomial: return true
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .tbptt: return false
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node, .tbptt: return false
     }
   }
 
@@ -28,7 +29,8 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Tokens of a stream between updates.
   func window(_ settings: CompareSettings, context: Int) -> Int {
     switch self {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes: min(context, settings.window ?? RunConfiguration.defaultWindow)
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
+      min(context, settings.window ?? RunConfiguration.defaultWindow)
     case .tbptt: min(context, settings.window ?? RunConfiguration.defaultTruncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
@@ -37,7 +39,7 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Columns that a token of a stream goes through.
   func columnsPerToken(_ settings: CompareSettings) -> Int {
     switch self {
-    case .cdRGE, .jvp, .nres, .pes: 2 * settings.pairs / settings.streams
+    case .cdRGE, .jvp, .nres, .pes, .node: 2 * settings.pairs / settings.streams
     case .fdRGE: FDRGE.columns(pairs: settings.pairs, streams: settings.streams) / settings.streams
     case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: 1
     }
@@ -45,7 +47,7 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
 
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes:
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
       return ["--estimator", rawValue, "--pairs", "\(settings.pairs)"] + settings.windowOption
     case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
     case .bptt: return wholeContext(checkpointing: "none")

@@ -61,6 +61,10 @@ final class GradientComparison {
       let estimator = try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
+    if c.estimator == .node {
+      let estimator = try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
+      return try mean(of: estimator, weights, windows, context: context, name: name)
+    }
     if !c.estimator.isExact {
       let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)

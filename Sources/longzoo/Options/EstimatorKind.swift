@@ -6,6 +6,8 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   case cdRGE = "cd-rge"
   case fdRGE = "fd-rge"
   case jvp, nres, pes
+  /// Directions of the gates' inputs, and not of the weights.
+  case node
   /// Exact, over the window.
   case bptt
   /// The same with short windows; a name for it, and other defaults.
@@ -20,12 +22,14 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
     case .jvp: .tangent
     case .nres: .unroll
     case .pes: .persistent
-    case .fdRGE, .bptt, .tbptt, .hybrid: nil
+    case .fdRGE, .node, .bptt, .tbptt, .hybrid: nil
     }
   }
 
   /// Whether windows are propagated back through.
   var isExact: Bool { self == .bptt || self == .tbptt || self == .hybrid }
+  /// Whether pairs move along directions of the weights.
+  var movesWeights: Bool { hasPairs && self != .node }
   /// Whether pairs of perturbed models run.
   var hasPairs: Bool { self != .bptt && self != .tbptt }
 
@@ -34,8 +38,9 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
     unperturbed model: with --streams 1 it is shared, and a direction costs one column and not two; with more streams each has \
     its own, at the price of cd-rge), jvp \
     (forward mode: the exact derivative along each direction, without ε), nres (central differences, a direction for each \
-    context) or pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
-    update grows with the windows since then). Exact: bptt (over the whole context) or tbptt (truncated to windows of \
+    context), pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
+    update grows with the windows since then), or node (central differences in the gates' inputs, with new signs at every token, credit \
+    within the window). Exact: bptt (over the whole context) or tbptt (truncated to windows of \
     \(RunConfiguration.defaultTruncation)). Both: hybrid (exact in the window, and what lies beyond it from pairs that carry \
     their states for --lifetime windows). (default: cd-rge)
     """

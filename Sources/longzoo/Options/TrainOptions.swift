@@ -8,6 +8,9 @@ enum WindowChoice: Codable, Equatable {
   case tokens(Int)
   case context
 
+  /// nil for a whole context.
+  var tokens: Int? { if case .tokens(let count) = self { count } else { nil } }
+
   static func parse(_ text: String) throws -> WindowChoice {
     text == "context" ? .context : .tokens(try TokenCount.parse(text).value)
   }
@@ -139,6 +142,11 @@ struct EstimatorOptions: ParsableArguments {
   )
   var beyondMomentum: Double?
   @Option(
+    help:
+      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(RunConfiguration.defaultCreditDecay))"
+  )
+  var creditDecay: Double?
+  @Option(
     help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
   )
   var readout: ReadoutKind?
@@ -157,7 +165,7 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid and \(RunConfiguration.defaultExactRate) of bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
+      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid, 0.004·√(pairs/256) of node and \(RunConfiguration.defaultExactRate) of bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
     transform: RateChoice.parse)
   var lr: RateChoice?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
@@ -168,7 +176,7 @@ struct OptimizerOptions: ParsableArguments {
   var weightDecay: Double?
   @Option(
     help:
-      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid with adam)"
+      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid, \(RunConfiguration.defaultNodeTableRate) for node, with adam)"
   )
   var tableRate: Double?
   @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")

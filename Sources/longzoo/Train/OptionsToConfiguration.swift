@@ -38,6 +38,7 @@ extension TrainCommand {
     set(\.lifetime, estimator.lifetime)
     set(\.maxDivergence, estimator.maxDivergence)
     set(\.beyondMomentum, estimator.beyondMomentum)
+    setOptional(\.creditDecay, estimator.creditDecay)
     set(\.readout, estimator.readout)
     set(\.optimizer, optimizer.optimizer)
     set(\.momentum, optimizer.momentum)
@@ -68,14 +69,16 @@ extension TrainCommand {
   /// Options of one estimator mean nothing to another.
   private func refuseForeignOptions(_ c: RunConfiguration) throws(RunFailure) {
     let hasPairs = c.estimator.hasPairs
-    let isExact = c.estimator.isExact
+    let (isExact, movesWeights) = (c.estimator.isExact, c.estimator.movesWeights)
+    let isEstimate = movesWeights && !isExact
     let options: [(name: String, isGiven: Bool, hasMeaning: Bool)] = [
       ("--pairs", estimator.pairs != nil, hasPairs), ("--eps", estimator.eps != nil, hasPairs),
-      ("--perturbation", estimator.perturbation != nil, hasPairs),
-      ("--rank", estimator.rank != nil, hasPairs),
-      ("--lifetime", estimator.lifetime != nil, hasPairs), ("--step", estimator.step != nil, !isExact),
-      ("--max-divergence", estimator.maxDivergence != nil, !isExact),
-      ("--readout", estimator.readout != nil, !isExact),
+      ("--perturbation", estimator.perturbation != nil, movesWeights),
+      ("--rank", estimator.rank != nil, movesWeights),
+      ("--lifetime", estimator.lifetime != nil, movesWeights), ("--step", estimator.step != nil, isEstimate),
+      ("--max-divergence", estimator.maxDivergence != nil, isEstimate),
+      ("--readout", estimator.readout != nil, isEstimate),
+      ("--credit-decay", estimator.creditDecay != nil, c.estimator == .node),
       ("--beyond-momentum", estimator.beyondMomentum != nil, c.estimator == .hybrid),
       ("--checkpointing", estimator.checkpointing != nil, isExact),
       ("--clip-norm", estimator.clipNorm != nil, isExact),
@@ -112,7 +115,7 @@ extension TrainCommand {
   /// Many positions make a minute's learning; but exact gradients of whole contexts hold each of them in full.
   private func defaultStreams(_ c: RunConfiguration) -> Int {
     switch c.estimator {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes: c.pairs
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: c.pairs
     case .tbptt, .hybrid: RunConfiguration.defaultTruncation
     case .bptt: 1
     }
@@ -125,6 +128,14 @@ extension TrainCommand {
     if streaming.context == nil { c.context = RunConfiguration.defaultHybridContext }
     if estimator.pairs == nil {
       c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
+    }
+  }
+
+  private func defaultTableRate(_ c: RunConfiguration) -> Double? {
+    switch c.estimator {
+    case .tbptt, .hybrid: RunConfiguration.defaultTruncatedTableRate
+    case .node: RunConfiguration.defaultNodeTableRate
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .bptt: nil
     }
   }
 
@@ -145,14 +156,10 @@ extension TrainCommand {
       c.vocabularySize = c.dtype.range(c.targets)
     }
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
-    if isNew, optimizer.tableRate == nil, c.optimizer == .adam,
-      c.estimator == .tbptt || c.estimator == .hybrid
-    {
-      c.tableRate = RunConfiguration.defaultTruncatedTableRate
-    }
+    if isNew, optimizer.tableRate == nil, c.optimizer == .adam { c.tableRate = defaultTableRate(c) }
     if isNew, streaming.window == nil {
       switch c.estimator {
-      case .cdRGE, .fdRGE, .jvp, .nres, .pes: break
+      case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: break
       case .tbptt, .hybrid: c.window = .tokens(RunConfiguration.defaultTruncation)
       case .bptt: c.window = .context
       }

@@ -22,7 +22,9 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultNormalizedRate = 0.16
   static let defaultExactRate = 0.005
   static let defaultTruncatedRate = 0.02
-  static let defaultTruncatedTableRate = 10.0
+  static let defaultTruncatedTableRate = 3.0
+  static let defaultNodeTableRate = 5.0
+  static let defaultCreditDecay = 0.7
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
   static let defaultMaxDivergence = 1.8
@@ -75,6 +77,8 @@ struct RunConfiguration: Codable, Equatable {
   var maxDivergence = defaultMaxDivergence
   /// β of hybrid's running mean of what lies beyond the window.
   var beyondMomentum = defaultBeyondMomentum
+  /// γ of node; nil: the default.
+  var creditDecay: Double?
   var readout = ReadoutKind.exact
   // optimizer
   var optimizer = OptimizerKind.adam
@@ -127,6 +131,7 @@ struct RunConfiguration: Codable, Equatable {
     switch estimator {
     case .bptt: return Self.defaultExactRate
     case .tbptt, .hybrid: return Self.defaultTruncatedRate
+    case .node: return 0.004 * (Double(pairs) / 256).squareRoot()
     default: return 0.01 * (Double(pairs) / 256).squareRoot()
     }
   }
@@ -141,7 +146,7 @@ struct RunConfiguration: Codable, Equatable {
   /// Columns that process a token of every stream: both of every pair, or one a stream.
   var columns: Int {
     switch estimator {
-    case .cdRGE, .jvp, .nres, .pes: 2 * pairs
+    case .cdRGE, .jvp, .nres, .pes, .node: 2 * pairs
     case .fdRGE: FDRGE.columns(pairs: pairs, streams: streams)
     case .bptt, .tbptt, .hybrid: streams
     }
@@ -230,6 +235,16 @@ struct RunConfiguration: Codable, Equatable {
     c.carriesStates = !(c.inPlace && window == .context && reset != .never && context <= chunk)
     // Such a window is one chunk, and nothing longer ever comes.
     if !c.carriesStates { c.chunk = context }
+    return c
+  }
+
+  /// A window is a number of tokens.
+  var node: NodePerturbation.Configuration {
+    let tokens = if case .tokens(let count) = window { count } else { context }
+    var c = NodePerturbation.Configuration(
+      pairs: pairs, epsilon: Float(epsilon), creditDecay: Float(creditDecay ?? Self.defaultCreditDecay),
+      window: tokens, streams: streams, chunk: chunk, seed: seed)
+    c.measuredEvery = RunMeters.measuredEvery
     return c
   }
 

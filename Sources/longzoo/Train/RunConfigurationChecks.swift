@@ -57,6 +57,14 @@ extension RunConfiguration {
       "--token-scale is for random weights; it means nothing beside --init")
     try require(
       beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
+    try require(
+      creditDecay.map { (0...1).contains($0) } ?? true, "--credit-decay must be a number from 0 to 1")
+    if estimator == .node {
+      try require(
+        window.tokens.map { $0 < 1 << 16 } ?? false,
+        "--estimator node keeps a state of every pair for each token of its window: --window must be a number below 65536"
+      )
+    }
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require(
       (1...DirectionKind.mostProducts).contains(rank),

@@ -21,6 +21,7 @@ final class SharedState: TrainingState {
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+      case .node: try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
       case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
       case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
       }

@@ -59,6 +59,7 @@ enum MemoryPlan {
     switch c.estimator {
     case .cdRGE, .jvp, .nres, .pes: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
     case .fdRGE: table = table + FDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .node: table = table + NodePerturbation.byteCount(for: shape, c.node, threads: c.threads)
     case .hybrid: table = table + Hybrid.byteCount(for: shape, c.hybrid, threads: c.threads)
     case .bptt, .tbptt: table = table + BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
     }
@@ -73,6 +74,7 @@ enum MemoryPlan {
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
       case .fdRGE: 0  // refused beforehand
+      case .node: NodePerturbation.carriedBytes(for: c.shape, c.node)
       case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
       case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
       }

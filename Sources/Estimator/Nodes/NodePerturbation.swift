@@ -1,0 +1,274 @@
+import Memory
+import Model
+
+/// Node perturbation: central differences along random directions of the gates' inputs, not of the weights.
+///
+/// Every pair runs with a_t ± ε·z_t in place of the gates' inputs a_t (4·H of every layer), with new signs z_t at every token. With l_s the
+/// loss of token s, and γ what a token's credit is worth one token later, ∂L/∂a_t is estimated by what comes behind it,
+///
+///     d_t = [Σ_{s ≥ t} γ^(s − t) (l_s⁺ − l_s⁻)]/2ε · z_t,
+///
+/// and the weights' gradient is made of it as back-propagation does: Σ_t d_t·h_(t−1)ᵀ for a kernel, with the mean h of the pair, Σ_t d_t
+/// for a bias, and the sum over its tokens for a row of the table. With γ = 1 it is, in expectation, the gradient of the mean loss
+/// truncated to the window, smoothed by the noise; γ < 1 trades bias for variance. Directions are drawn in 4·H·K dimensions and not in as many as
+/// there are weights: less noise as long as windows of K tokens are short. (Williams, 1992; Werfel, Xie and Seung, "Learning curves for stochastic
+/// gradient descent in linear feedforward networks", 2005.) The readout's gradient is exact.
+///
+/// Memory grows with the window, and not with the context.
+public final class NodePerturbation: GradientEstimator {
+  public typealias WindowResult = CDRGE.WindowResult
+
+  public struct Configuration: Sendable {
+    public var pairs: Int
+    public var epsilon: Float
+    /// γ, in 0 ... 1.
+    public var creditDecay: Float
+    /// The most tokens of a window, K; less than 2¹⁶.
+    public var window: Int
+    /// Positions in the data; pair p reads stream ⌊p·S/P⌋.
+    public var streams: Int
+    /// The most tokens that `consume` is given at a time.
+    public var chunk: Int
+    public var seed: UInt64
+    /// Windows of which one has its estimate measured.
+    public var measuredEvery = 1
+
+    public init(
+      pairs: Int, epsilon: Float, creditDecay: Float = 1, window: Int, streams: Int = 1, chunk: Int,
+      seed: UInt64
+    ) {
+      self.pairs = pairs
+      self.epsilon = epsilon
+      self.creditDecay = creditDecay
+      self.window = window
+      self.streams = streams
+      self.chunk = chunk
+      self.seed = seed
+    }
+  }
+
+  public let configuration: Configuration
+  public let population: Population
+  public let gradient: Buffer<Float>
+  public let weights: PackedWeights
+  private let layout: Layout
+  private let instructions: Instructions
+  private let readout: ReadoutGradient
+  /// The pairs' mean h, and d_t in the place of ∂gates.
+  private let tape: Tape
+  private let weightGradient: WeightGradient
+  private let coefficients: Buffer<Float>  // [K][P padded]
+  private let inputs: Buffer<UInt32>  // [K][P padded] the tokens that were read
+  private let divergence: StateDivergence
+  private let pool: ThreadPool
+  private var targets = WindowTargets()
+  private var window = 0
+  private var consumed = 0
+
+  /// A tape for which every pair is a stream.
+  private static func plan(_ shape: ModelShape, _ c: Configuration) -> BPTTPlan {
+    BPTTPlan.resolve(
+      shape, BPTT.Configuration(streams: Population.tiles(c.pairs) * Tile.pairs, window: c.window))
+  }
+
+  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
+    let layout = Layout(nodesOf: shape)
+    let cells = c.window * Population.tiles(c.pairs) * Tile.pairs
+    var table = Population.byteCount(
+      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, tokenSets: c.window)
+    table[.parameters] = PackedWeights.byteCount(for: layout)
+    table[.activations] +=
+      ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
+      + Tape.byteCount(for: plan(shape, c), keepsCells: false)
+      + StateDivergence.byteCount(forPairs: c.pairs)
+    table[.perturbations] +=
+      Buffer<Float>.byteCount(for: cells) + Buffer<Float>.byteCount(for: shape.parameterCount)
+    table[.stream] += Buffer<UInt32>.byteCount(for: cells)
+    return table
+  }
+
+  /// The bytes of `carried`.
+  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
+    Population.tiles(c.pairs) * Layout(nodesOf: shape).stateFloats * MemoryLayout<Float>.stride
+  }
+
+  public init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
+    ledger: MemoryLedger
+  ) throws(MemoryError) {
+    precondition(configuration.epsilon > 0 && (1..<1 << 16).contains(configuration.window))
+    self.configuration = configuration
+    self.pool = pool
+    self.instructions = instructions
+    let c = configuration
+    layout = Layout(nodesOf: shape)
+    population = try Population(
+      layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, tokenSets: c.window,
+      instructions: instructions, ledger: ledger)
+    weights = try PackedWeights(layout, ledger: ledger)
+    readout = try ReadoutGradient(
+      layout, pairs: c.pairs, chunk: c.chunk, instructions: instructions, ledger: ledger)
+    let plan = Self.plan(shape, c)
+    tape = try Tape(plan, keepsCells: false, ledger: ledger)
+    weightGradient = WeightGradient(plan, instructions: instructions)
+    let cells = c.window * plan.streams
+    coefficients = try Buffer(
+      count: cells, .perturbations, for: "the coefficients of pairs and tokens", ledger: ledger)
+    inputs = try Buffer(count: cells, .stream, for: "the window's tokens", ledger: ledger)
+    divergence = try StateDivergence(population, ledger: ledger)
+    gradient = try Buffer(
+      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+  }
+
+  /// Pairs with their padding.
+  private var lanes: Int { population.tiles * Tile.pairs }
+
+  private var means: NodeMeans {
+    let token = lanes * tape.plan.units
+    return NodeMeans(
+      at: tape.h(0), layerStride: (configuration.window + 1) * token, tokenStride: token, row: tape.plan.units
+    )
+  }
+
+  // MARK: One window
+
+  public func take(_ parameters: Parameters) { weights.pack(parameters, on: pool) }
+
+  /// All pairs start again from the clean states of their streams, with new signs.
+  public func beginWindow(_ window: Int) {
+    self.window = window
+    population.restart(Tiles(below: population.tiles), on: pool)
+    population.clearLosses()
+    targets = WindowTargets()
+    consumed = 0
+  }
+
+  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+    precondition(count <= configuration.chunk && consumed + count <= configuration.window)
+    let (first, means, rows) = (consumed, means, readout.rows)
+    pool.run(population.tiles) { tile, _ in
+      for token in first..<first + count { draw(tile: tile, token: token) }
+      note(tokens, stride: stride, count: count, tile: tile)
+    }
+    population.runTiles(count, on: pool) { tile, thread, piece in
+      population.runNodes(
+        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tokens: tokens + piece.lowerBound, stride: stride, from: first + piece.lowerBound, count: piece.count,
+        readout: rows.from(token: piece.lowerBound, of: population), means: means)
+    }
+    consumed += count
+    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+      readout.accumulate(tokens: count, on: pool)
+    }
+  }
+
+  private func draw(tile: Int, token: Int) {
+    let bits = Philox(seed: configuration.seed, domain: .nodes, tensor: token, tile: tile)
+    instructions.drawSigns(
+      bits, high: UInt32(truncatingIfNeeded: window), count: layout.signsPerTile,
+      into: population.signs(tile: tile, token: token))
+  }
+
+  /// Keeps what a tile's pairs read, whose rows of the table their credit goes to.
+  private func note(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, tile: Int) {
+    for pair in tile * Tile.pairs..<(tile + 1) * Tile.pairs {
+      let from = tokens + population.stream(ofPair: pair) * stride
+      for token in 0..<count { inputs[(consumed + token) * lanes + pair] = from[token] & TokenMark.id }
+    }
+  }
+
+  public func finishWindow(tokens: Int) -> WindowResult {
+    guard targets.pairs > 0 else {
+      readout.discard()
+      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    }
+    var (total, broken) = (0.0, 0)
+    for pair in 0..<configuration.pairs {
+      let loss = credit(pair, tokens: tokens)
+      guard loss.isFinite else {
+        broken += 1
+        population.resetState(ofPair: pair)
+        continue
+      }
+      total += loss
+    }
+    let mean =
+      total / Double(max(1, configuration.pairs - broken)) / Double(targets.pairs)
+      * Double(configuration.pairs)
+    var meters = WindowMeters()
+    meters.pairs = configuration.pairs
+    meters.lostPairs = broken
+    guard broken == 0 else {
+      readout.discard()
+      return WindowResult(loss: mean, targets: targets.streams, brokenPairs: broken, meters: meters)
+    }
+    sumGradient(tokens: tokens)
+    readout.finish(scale: Float(1 / Double(targets.pairs)), into: gradient.pointer, on: pool)
+    if window % configuration.measuredEvery == 0 { measure(&meters) }
+    return WindowResult(loss: mean, targets: targets.streams, brokenPairs: 0, meters: meters)
+  }
+
+  /// Writes a pair's coefficients [Σ_{s ≥ t} γ^(s − t) (l_s⁺ − l_s⁻)]/2ε, in parts of the window's targets.
+  /// - Returns: the sum of its losses, both columns' mean.
+  private func credit(_ pair: Int, tokens: Int) -> Double {
+    let scale = 1 / (2 * Double(configuration.epsilon) * Double(targets.pairs))
+    let decay = Double(configuration.creditDecay)
+    var (loss, credit) = (0.0, 0.0)
+    for token in (0..<tokens).reversed() {
+      let (plus, minus) = population.loss(ofPair: pair, token: token)
+      loss += 0.5 * (plus + minus)
+      credit = decay * credit + (plus - minus)
+      coefficients[token * lanes + pair] = Float(credit * scale)
+    }
+    return loss
+  }
+
+  /// Σ d_t·h_(t−1)ᵀ and its like.
+  private func sumGradient(tokens: Int) {
+    let tiles = population.tiles
+    pool.run(tokens * tiles) { task, _ in expand(tile: task % tiles, token: task / tiles) }
+    let piece = 16384
+    let count = layout.shape.slice(.readout).offset
+    pool.run((count + piece - 1) / piece) { task, _ in
+      gradient.elements[task * piece..<min(count, (task + 1) * piece)].update(repeating: 0)
+    }
+    pool.run(weightGradient.jobCount) { job, _ in
+      weightGradient.run(
+        job, tape: tape, slots: 0..<tokens, tokens: UnsafePointer(inputs.pointer), into: gradient.pointer)
+    }
+  }
+
+  /// d_t of a tile's pairs, where the tape has ∂gates.
+  private func expand(tile: Int, token: Int) {
+    let (words, stride) = (population.signs(tile: tile, token: token), 4 * tape.plan.units)
+    for layer in 0..<layout.shape.layers {
+      let to = tape.gates(layer, slot: token) + tile * Tile.pairs * stride
+      for head in 0..<layout.shape.heads {
+        let gates = layout.gates(ofHead: head)
+        instructions.expandNodes(
+          words + layout.signs(.bias(layer)).rows + gates.packed, count: gates.rows.count,
+          coefficients: coefficients.pointer + token * lanes + tile * Tile.pairs,
+          into: to + gates.rows.lowerBound,
+          stride: stride)
+      }
+    }
+  }
+
+  private func measure(_ meters: inout WindowMeters) {
+    pool.run(population.tiles) { tile, _ in divergence.measure(tile: tile) }
+    meters.divergence = divergence.ratio
+    meters.estimateSquare = instructions.sumOfSquares(
+      gradient.pointer, count: layout.shape.slice(.readout).offset)
+  }
+
+  // MARK: Between windows
+
+  /// Signs are drawn as they are used.
+  public func restore(afterWindow window: Int) {}
+
+  public func beginContext() { population.resetStates() }
+
+  public func beginContext(ofStream stream: Int) { population.resetStates(ofStream: stream) }
+
+  public var carried: [CarriedState] { [CarriedState("population.states", floats: population.states)] }
+}

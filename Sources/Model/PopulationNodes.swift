@@ -1,0 +1,62 @@
+import CKernels
+
+/// Where the mean states of all pairs go while their gates are moved: [L][K + 1][P padded][row], before the first token and
+/// behind every token.
+package struct NodeMeans {
+  package var at: UnsafeMutablePointer<Float>
+  package var layerStride: Int
+  package var tokenStride: Int
+  /// Floats of a pair's units, padded with zeros.
+  package var row: Int
+
+  package init(at: UnsafeMutablePointer<Float>, layerStride: Int, tokenStride: Int, row: Int) {
+    self.at = at
+    self.layerStride = layerStride
+    self.tokenStride = tokenStride
+    self.row = row
+  }
+}
+
+extension Population {
+  /// Runs one tile over `count` tokens of a window, from its token `first` on, with the gates moved: every token has signs and
+  /// losses of its own, and the mean states of the pairs are handed out.
+  /// - Parameters:
+  ///   - tokens: [S][stride], beginning with token `first` of each stream, of which count + 1 are read.
+  ///   - readout: where (p − y) and h of every pair and token go.
+  package func runNodes(
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
+    stride: Int,
+    from first: Int, count: Int, readout: ReadoutRows, means: NodeMeans
+  ) {
+    precondition(layout.movesNodes && first + count <= tokenSets)
+    withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
+      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
+      var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
+      chunk.state = states.pointer + tile * layout.c.state
+      chunk.signs += first * tiles * layout.c.signs
+      chunk.sign_step = tiles * layout.c.signs
+      chunk.loss += first * tiles * Tile.columns
+      chunk.loss_step = tiles * Tile.columns
+      chunk.seen = nil
+      chunk.delta = readout.delta + tile * layout.c.delta_tile
+      chunk.input = readout.input + tile * layout.c.input_tile
+      chunk.means = lz_means(
+        at: means.at + first * means.tokenStride + tile * Tile.pairs * means.row, layer: means.layerStride,
+        token: means.tokenStride, row: means.row)
+      withUnsafePointer(to: layout.c) {
+        lz_run_chunk(instructions.code, $0, &chunk, scratch(ofThread: thread))
+      }
+    }
+  }
+
+  /// The losses of a pair at a token of the window, in nats: under + and under −.
+  package func loss(ofPair pair: Int, token: Int) -> (plus: Double, minus: Double) {
+    let base = (token * tiles + pair / Tile.pairs) * Tile.columns + pair % Tile.pairs
+    return (losses[base], losses[base + Tile.pairs])
+  }
+
+  /// A tile's sign words of a token of the window.
+  package func signs(tile: Int, token: Int) -> UnsafeMutablePointer<UInt16> {
+    signs.pointer + (token * tiles + tile) * layout.c.signs
+  }
+}
