@@ -66,6 +66,7 @@ INLINE void product_slice(const float *w, const int rows, const segment *segment
   for (int part = 0; part < parts; part++) {
     const float *h = segments[part].rows + at.at;
     for (ptrdiff_t k = segments[part].count; k > 0; k--, h += LZ_COLUMNS, w += LZ_BLOCK) {
+      __builtin_prefetch(w + 32 * LZ_BLOCK);
       vf x[SB];
       for (int s = 0; s < SB; s++) x[s] = load(h + s * LZ_LANES);
       #pragma clang loop unroll(full)

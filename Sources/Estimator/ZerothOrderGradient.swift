@@ -211,11 +211,11 @@ final class ZerothOrderGradient {
       count: count, coefficients: coefficients, into: out)
   }
 
-  private func addDenseTableRows(
+  /// The rows of a job, each from the pairs that have read its token; `room`: [pairs] coefficients, then the caller's.
+  private func addReadRows(
     _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
-    _ room: UnsafeMutablePointer<Float>
+    _ room: UnsafeMutablePointer<Float>, _ add: (_ row: Int, _ to: UnsafeMutablePointer<Float>) -> Void
   ) {
-    let layout = population.layout
     for row in job.rows {
       let to = out + row * job.slice.columns
       guard directions.isRead(row) else {
@@ -223,7 +223,33 @@ final class ZerothOrderGradient {
         continue
       }
       maskCoefficients(coefficients, row: row, into: room)
+      add(row, to)
+    }
+  }
+
+  private func addDenseTableRows(
+    _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+    _ room: UnsafeMutablePointer<Float>
+  ) {
+    let layout = population.layout
+    addReadRows(job, coefficients, out, room) { row, to in
       sumGates(from: layout.signs(.table).columns + row * layout.gateStride, room, into: to)
+    }
+  }
+
+  private func addNormalTableRows(
+    _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+    _ room: UnsafeMutablePointer<Float>
+  ) {
+    let layout = population.layout
+    addReadRows(job, coefficients, out, room) { row, to in
+      instructions.sumNormalRow(
+        layout, names: population.signs.pointer, tiles: population.tiles, token: row, coefficients: room,
+        into: room + pairs)
+      for head in 0..<layout.shape.heads {
+        let gates = layout.gates(ofHead: head)
+        (to + gates.rows.lowerBound).update(from: room + pairs + gates.packed, count: gates.rows.count)
+      }
     }
   }
 
@@ -235,28 +261,6 @@ final class ZerothOrderGradient {
     for pair in 0..<pairs {
       let word = population.seen[pair / Tile.pairs * vocabulary + row]
       room[pair] = word >> UInt16(pair % Tile.pairs) & 1 == 1 ? coefficients[pair] : 0
-    }
-  }
-
-  private func addNormalTableRows(
-    _ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
-    _ room: UnsafeMutablePointer<Float>
-  ) {
-    let layout = population.layout
-    for row in job.rows {
-      let to = out + row * job.slice.columns
-      guard directions.isRead(row) else {
-        to.update(repeating: 0, count: job.slice.columns)
-        continue
-      }
-      maskCoefficients(coefficients, row: row, into: room)
-      instructions.sumNormalRow(
-        layout, names: population.signs.pointer, tiles: population.tiles, token: row, coefficients: room,
-        into: room + pairs)
-      for head in 0..<layout.shape.heads {
-        let gates = layout.gates(ofHead: head)
-        (to + gates.rows.lowerBound).update(from: room + pairs + gates.packed, count: gates.rows.count)
-      }
     }
   }
 
