@@ -163,8 +163,7 @@ struct RunConfiguration: Codable, Equatable {
     guard let context = tokensToReset, reset == .context, estimator.method?.isUnrolled != true else {
       return nil
     }
-    let tokens = if case .tokens(let count) = window { count } else { context }
-    return StaggeredContexts(context: context, window: tokens, streams: streams)
+    return StaggeredContexts(context: context, window: tokensOfWindow, streams: streams)
   }
 
   var hasHeldOut: Bool { valPath != nil || valFraction > 0 }
@@ -177,17 +176,17 @@ struct RunConfiguration: Codable, Equatable {
     Initialization(tokenScale: tokenScale.map(Float.init), memorySpan: memorySpan)
   }
 
+  private var tokensOfWindow: Int { window.tokens ?? context }
+
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
   var chunk: Int {
-    var window: Int?
-    if case .tokens(let count) = self.window { window = count }
-    if estimator.isExact { return min(window ?? .max, 256) }
-    return CDRGE.chunk(for: shape, pairs: pairs, exactReadout: readout == .exact, window: window)
+    if estimator.isExact { return min(window.tokens ?? .max, 256) }
+    return CDRGE.chunk(
+      for: shape, pairs: pairs, exactReadout: readout == .exact, window: window.tokens)
   }
 
   private var chunksPerWindow: Int {
-    let tokens = if case .tokens(let count) = window { count } else { context }
-    return (tokens + chunk - 1) / chunk
+    return (tokensOfWindow + chunk - 1) / chunk
   }
 
   /// Windows that learning rates are tried on; nil where they are too long.
@@ -211,9 +210,9 @@ struct RunConfiguration: Codable, Equatable {
       case .every(let tokens): .every(tokens)
       case .binomial: .within(bytes: checkpointingBudget ?? .max)
       }
-    let tokens = if case .tokens(let count) = window { count } else { context }
     return BPTT.Configuration(
-      streams: streams, window: tokens, checkpointing: schedule, clip: clipNorm > 0 ? Float(clipNorm) : nil)
+      streams: streams, window: tokensOfWindow, checkpointing: schedule,
+      clip: clipNorm > 0 ? Float(clipNorm) : nil)
   }
 
   var hybrid: Hybrid.Configuration {
@@ -240,10 +239,9 @@ struct RunConfiguration: Codable, Equatable {
 
   /// A window is a number of tokens.
   var node: NodePerturbation.Configuration {
-    let tokens = if case .tokens(let count) = window { count } else { context }
     var c = NodePerturbation.Configuration(
       pairs: pairs, epsilon: Float(epsilon), creditDecay: Float(creditDecay ?? Self.defaultCreditDecay),
-      window: tokens, streams: streams, chunk: chunk, seed: seed)
+      window: tokensOfWindow, streams: streams, chunk: chunk, seed: seed)
     c.measuredEvery = RunMeters.measuredEvery
     return c
   }
