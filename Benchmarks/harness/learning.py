@@ -43,8 +43,11 @@ class Runs:
         """The path of a file with a task's tokens, which is written if it is not there."""
         path = self.folder / name
         if not path.exists():
-            with open(path, "wb") as file:
+            # Under another name until it is whole: runs go beside each other.
+            part = self.folder / f"{name}.{next(self.numbers)}"
+            with open(part, "wb") as file:
                 subprocess.run([str(BINARY), "task", *map(str, options)], stdout=file, check=True, env=self.environment)
+            part.replace(path)
         return str(path)
 
     def call(self, *arguments, accepted=(0,)):

@@ -37,7 +37,7 @@ lz_layout lz_layout_make(lz_shape s) {
   TAKE(w, w_readout_bias, rows);
   TAKE(n, s_readout_row, s.exact_readout ? 0 : rank * rows);
   TAKE(n, s_readout_column, s.exact_readout ? 0 : (dense * rows + rank) * s.hidden);
-  TAKE(n, s_readout_bias, s.exact_readout ? 0 : any * rows);
+  TAKE(n, s_readout_bias, s.logits ? 2 * rows : s.exact_readout ? 0 : any * rows);
   TAKE(n, s_name, s.normal ? LZ_NAME_WORDS : 0);
   #undef TAKE
   l.weights = w + 16; // the vector loads of the last block may read past its end

@@ -55,7 +55,7 @@ INLINE void read_block(const tile *t, const segment *state, const direction *d, 
 }
 
 // What a tile's readout leaves: for each of the 32 columns the final reference and 1/(2·sum).
-typedef struct { float reference[LZ_COLUMNS], share[LZ_COLUMNS]; } shares;
+typedef struct { _Alignas(64) float reference[LZ_COLUMNS], share[LZ_COLUMNS]; } shares;
 
 INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ_LANES], const int perturbed,
                         const int dense, shares *out) {
@@ -98,21 +98,24 @@ INLINE uint16_t predicted(const tile *t) {
   return (uint16_t)((1u << t->chunk->valid) - 1) & (uint16_t)~t->marked;
 }
 
+// What makes the powers of the block that begins at row `first` halves of probabilities, for each column of a pair.
+INLINE void block_scales(const tile *t, const shares *shares, ptrdiff_t first, int lane, vf scale[2]) {
+  for (int s = 0; s < 2; s++) {
+    const int column = s * LZ_LANES + lane;
+    scale[s] = load(shares->share + column)
+               * power_of_two(load(t->references + first / LZ_BLOCK * LZ_COLUMNS + column) - load(shares->reference + column));
+  }
+}
+
 // p − y of the mean of both columns of every pair.
 static void emit_delta(const tile *t, const shares *shares, const uint32_t targets[LZ_LANES], float *delta) {
   const lz_layout *l = t->layout;
   const uint16_t kept = predicted(t);
   const ptrdiff_t rows = (l->shape.vocabulary + 3) / 4 * 4;
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    vf reference[2], share[2];
-    for (int s = 0; s < 2; s++) {
-      __builtin_memcpy(&reference[s], shares->reference + s * LZ_LANES + lane, sizeof reference[s]);
-      __builtin_memcpy(&share[s], shares->share + s * LZ_LANES + lane, sizeof share[s]);
-    }
     for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK) {
       vf scale[2];
-      for (int s = 0; s < 2; s++)
-        scale[s] = share[s] * power_of_two(load(t->references + first / LZ_BLOCK * LZ_COLUMNS + s * LZ_LANES + lane) - reference[s]);
+      block_scales(t, shares, first, lane, scale);
       const ptrdiff_t end = first + LZ_BLOCK < rows ? first + LZ_BLOCK : rows;
       for (ptrdiff_t row = first; row < end; row++) {
         const float *power = t->powers + row * LZ_COLUMNS + lane;
@@ -123,6 +126,48 @@ static void emit_delta(const tile *t, const shares *shares, const uint32_t targe
   memset(delta + rows * LZ_LANES, 0, sizeof(float) * (size_t)(l->delta_tile - rows * LZ_LANES));
   for (int p = 0; p < LZ_LANES; p++)
     if (kept >> p & 1) delta[targets[p] * LZ_LANES + p] -= 1.0f;
+}
+
+// Where the logits are moved: the probability of the rows whose sign is −1, for each column of a pair.
+INLINE void share_of_negative(const tile *t, const shares *shares, const uint16_t *const signs[2], int lane, vf out[2]) {
+  const ptrdiff_t rows = t->layout->shape.vocabulary;
+  vf sum[2] = {splat(0), splat(0)};
+  for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK) {
+    const ptrdiff_t end = first + LZ_BLOCK < rows ? first + LZ_BLOCK : rows;
+    vf scale[2], part[2] = {splat(0), splat(0)};
+    block_scales(t, shares, first, lane, scale);
+    for (ptrdiff_t row = first; row < end; row++)
+      for (int s = 0; s < 2; s++) part[s] += masked(load(t->powers + row * LZ_COLUMNS + s * LZ_LANES + lane), signs[s][row], lane);
+    for (int s = 0; s < 2; s++) sum[s] += part[s] * scale[s];
+  }
+  for (int s = 0; s < 2; s++) out[s] = splat(2) * sum[s];
+}
+
+// p − y as losses tell it: the logits x of every column are moved by ±ε of signs z of its own, and the mean of both columns'
+// [L(x + εz) − L(x − εz)]/2ε · z is handed out. With A the probability of the rows whose sign is −1, Σ p·e^(±εz) is
+// e^(±ε)·(1 − A) + e^(∓ε)·A: the powers that the unmoved loss is made of serve both signs.
+static void emit_moved_delta(const tile *t, const shares *shares, const uint32_t targets[LZ_LANES], float *delta) {
+  const lz_layout *l = t->layout;
+  const float epsilon = t->chunk->epsilon;
+  const uint16_t kept = predicted(t), *const signs[2] = {t->chunk->signs + l->s_readout_bias,
+                                                         t->chunk->signs + l->s_readout_bias + l->readout_blocks * LZ_BLOCK};
+  uint16_t of_target[2] = {0, 0};
+  for (int p = 0; p < LZ_LANES; p++)
+    for (int s = 0; s < 2; s++) of_target[s] |= signs[s][targets[p]] & (uint16_t)(1u << p);
+  const vf apart = power_of_two(splat(-2 * LOG2_E * epsilon)); // e^−2ε
+  for (int lane = 0; lane < LZ_LANES; lane += VL) {
+    vf negative[2], half[2]; // half of the slopes
+    share_of_negative(t, shares, signs, lane, negative);
+    for (int s = 0; s < 2; s++) {
+      const vf a = negative[s], b = at_least(splat(1) - a, splat(0));
+      half[s] = splat(0.25f / epsilon) * log_positive((b + apart * a) / (apart * b + a))
+                - negated(splat(0.5f), of_target[s], lane);
+    }
+    for (ptrdiff_t row = 0; row < l->shape.vocabulary; row++)
+      store(delta + row * LZ_LANES + lane,
+            masked(negated(half[0], signs[0][row], lane) + negated(half[1], signs[1][row], lane), kept, lane));
+  }
+  memset(delta + l->shape.vocabulary * LZ_LANES, 0, sizeof(float) * (size_t)(l->delta_tile - l->shape.vocabulary * LZ_LANES));
 }
 
 // Units u … u + 3 of pairs p … p + 3, each pair's together: the mean of its two columns, or the + column; 0 beyond `hidden`.
@@ -168,6 +213,6 @@ static void read_out(const tile *t, const float *h, const uint32_t targets[LZ_LA
     return;
   }
   NAME(read_exact)(t, h, targets, &shares);
-  emit_delta(t, &shares, targets, delta);
+  (l->shape.logits ? emit_moved_delta : emit_delta)(t, &shares, targets, delta);
   emit_input(t, h, input, 1);
 }

@@ -76,14 +76,31 @@ static void advance(const column *c, const float *weights, double *h, double *ce
   }
 }
 
-// Turns logits into probabilities and returns −log p(target).
-static double softmax(double *logits, ptrdiff_t count, uint32_t target) {
+static double log_sum_exp(const double *logits, ptrdiff_t count) {
   double top = logits[0], sum = 0;
   for (ptrdiff_t v = 1; v < count; v++) top = fmax(top, logits[v]);
   for (ptrdiff_t v = 0; v < count; v++) sum += exp(logits[v] - top);
-  const double normalizer = top + log(sum), loss = normalizer - logits[target];
+  return top + log(sum);
+}
+
+// Turns logits into probabilities and returns −log p(target).
+static double softmax(double *logits, ptrdiff_t count, uint32_t target) {
+  const double normalizer = log_sum_exp(logits, count), loss = normalizer - logits[target];
   for (ptrdiff_t v = 0; v < count; v++) logits[v] = exp(logits[v] - normalizer);
   return loss;
+}
+
+// Adds half of [L(x + εz) − L(x − εz)]/2ε · z to a pair's `delta`, for the logits x of one of its columns and that column's
+// signs; `moved` is room for V logits.
+static void add_slopes(const column *c, const double *logits, uint32_t target, const uint16_t *signs, double *moved, float *delta) {
+  const ptrdiff_t V = c->l->shape.vocabulary;
+  const lz_entries z = {c->l, signs, c->pair};
+  double slope = 0;
+  for (int side = 1; side >= -1; side -= 2) {
+    for (ptrdiff_t v = 0; v < V; v++) moved[v] = logits[v] + side * c->ch->epsilon * entry_sign(&z, v);
+    slope += side * (log_sum_exp(moved, V) - moved[target]) / (2 * c->ch->epsilon);
+  }
+  for (ptrdiff_t v = 0; v < V; v++) delta[v * LZ_LANES] += (float)(0.5 * slope * entry_sign(&z, v));
 }
 
 // Half of a column's h behind `token` tokens: two columns make their pair's mean.
@@ -101,7 +118,8 @@ static void clear_means(const lz_layout *l, const lz_chunk *ch) {
 
 void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   const ptrdiff_t n = l->shape.layers * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
-  double *h = malloc(sizeof(double) * (size_t)(2 * n + V)), *cell = h + n, *logits = cell + n;
+  double *h = malloc(sizeof(double) * (size_t)(2 * n + 2 * V)), *cell = h + n, *logits = cell + n, *moved = logits + V;
+  const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
   if (l->shape.exact_readout && ch->loss)
     for (int64_t t = 0; t < ch->count; t++) {
       memset(ch->delta + t * ch->tile_step * l->delta_tile, 0, sizeof(float) * (size_t)l->delta_tile);
@@ -124,11 +142,14 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       advance(&c, ch->weights, h, cell, token, logits);
       if (l->shape.nodes) add_to_means(l, &ch->means, t + 1, pair, h);
       if (!ch->loss || target & LZ_MARK) continue;
-      now.loss[col] += softmax(logits, V, target);
-      if (!l->shape.exact_readout || pair >= ch->valid) continue;
+      const int hands_out = l->shape.exact_readout && pair < ch->valid;
       float *delta = ch->delta + t * ch->tile_step * l->delta_tile + pair;
       float *input = ch->input + t * ch->tile_step * l->input_tile + pair * LZ_PANEL;
-      for (ptrdiff_t v = 0; v < V; v++) delta[v * LZ_LANES] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
+      if (hands_out && l->shape.logits)
+        add_slopes(&c, logits, target, now.signs + l->s_readout_bias + (col < LZ_LANES ? 0 : rows), moved, delta);
+      now.loss[col] += softmax(logits, V, target);
+      if (!hands_out) continue;
+      for (ptrdiff_t v = 0; v < V && !l->shape.logits; v++) delta[v * LZ_LANES] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
       for (ptrdiff_t k = 0; k < H; k++)
         input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] += (float)(0.5 * h[(l->shape.layers - 1) * l->units + k]);
     }

@@ -16,18 +16,20 @@ public struct Layout: Sendable {
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
         layers: Int32(shape.layers),
         dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0,
-        normal: kind == .gaussian ? 1 : 0, rank: Int32(kind.rank), nodes: 0))
+        normal: kind == .gaussian ? 1 : 0, rank: Int32(kind.rank), nodes: 0, logits: 0))
   }
 
-  /// Of a model whose gates are moved and whose weights are not: no kind of direction plays a part, and the readout is exact.
-  public init(nodesOf shape: ModelShape) {
+  /// Of a model whose gates are moved and whose weights are not: no kind of direction plays a part. The readout is not moved and hands out
+  /// its rows, in which p − y is exact, or estimated from losses under moved logits.
+  public init(nodesOf shape: ModelShape, movesLogits: Bool = false) {
     self.shape = shape
     kind = .rank1
     exactReadout = true
     c = lz_layout_make(
       lz_shape(
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
-        layers: Int32(shape.layers), dense: 0, exact_readout: 1, normal: 0, rank: 1, nodes: 1))
+        layers: Int32(shape.layers), dense: 0, exact_readout: 1, normal: 0, rank: 1, nodes: 1,
+        logits: movesLogits ? 1 : 0))
   }
 
   /// Whether the inputs of gates are moved, and no weight is.

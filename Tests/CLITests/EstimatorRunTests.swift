@@ -23,6 +23,7 @@ import Testing
     ["--estimator", "fd-rge", "--step", "clipped", "--optimizer", "sgd", "--readout", "zo"],
     ["--estimator", "pes", "--context", "37", "--readout", "zo", "--perturbation", "rademacher"],
     ["--estimator", "node"],
+    ["--estimator", "node", "--readout", "zo", "--layers", "2"],
     ["--estimator", "node", "--credit-decay", "1", "--context", "37", "--layers", "2", "--heads", "2"],
   ]
 
@@ -93,6 +94,16 @@ import Testing
     #expect(try memory(["--context", "1k", "--max-steps", "100"]) == held)
   }
 
+  @Test("node holds its window, which may be a whole context: as much for every token")
+  func windowsOfNode() throws {
+    let runs = Runs("--max-steps", "3", "--estimator", "node", "--window", "context")
+    let data = runs.folder.put("data", Self.tokens)
+    let held = try [37, 38, 39].map { context in
+      try run(runs, runs.arguments(["--context", "\(context)", data], out: "\(context)")).memory["peak_total"]!
+    }
+    #expect(held[1] > held[0] && held[2] - held[1] == held[1] - held[0])
+  }
+
   @Test func optionsThatDoNotGoTogether() throws {
     let runs = Runs("--max-steps", "2")
     let data = runs.folder.put("data", Self.tokens)
@@ -119,7 +130,6 @@ import Testing
       (["--estimator", "node", "--rank", "2"], ["--rank", "node"]),
       (["--estimator", "node", "--perturbation", "rademacher"], ["--perturbation", "node"]),
       (["--estimator", "node", "--lifetime", "2"], ["--lifetime", "node"]),
-      (["--estimator", "node", "--readout", "zo"], ["--readout", "node"]),
       (["--estimator", "node", "--step", "clipped"], ["--step", "node"]),
       (["--estimator", "node", "--max-divergence", "1"], ["--max-divergence", "node"]),
       (["--estimator", "node", "--replay-log"], ["--replay-log", "node"]),

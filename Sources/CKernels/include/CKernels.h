@@ -35,7 +35,8 @@ typedef struct {
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
   int32_t normal;         // 1: entries are standard normal, and drawn where they are used
   int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
-  int32_t nodes;          // 1: no weight is moved; the input of every gate is, by a sign of its own at every token (s_bias). With an exact readout
+  int32_t nodes;          // 1: no weight is moved; the input of every gate is, by a sign of its own at every token (s_bias). With exact_readout
+  int32_t logits;         // nodes: 1: logits are moved as well (s_readout_bias), and what is handed out for p − y is estimated from losses
 } lz_shape;
 
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
@@ -63,7 +64,7 @@ typedef struct {
   ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
   ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]
   ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
-  ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows]
+  ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows], or [2][rows] for both columns' logits
   ptrdiff_t s_name;                                    // normal: the tile's draws, as lz_named reads it; there are no signs
   ptrdiff_t signs;                                     // words in all, a multiple of 32
 

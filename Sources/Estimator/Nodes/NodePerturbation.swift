@@ -12,7 +12,11 @@ import Model
 /// for a bias, and the sum over its tokens for a row of the table. With γ = 1 it is, in expectation, the gradient of the mean loss
 /// truncated to the window, smoothed by the noise; γ < 1 trades bias for variance. Directions are drawn in 4·H·K dimensions and not in as many as
 /// there are weights: less noise as long as windows of K tokens are short. (Williams, 1992; Werfel, Xie and Seung, "Learning curves for stochastic
-/// gradient descent in linear feedforward networks", 2005.) The readout's gradient is exact.
+/// gradient descent in linear feedforward networks", 2005.)
+///
+/// The readout's gradient is exact, or an estimate of the same kind: every column's logits x are moved by ±ε of signs z of their own, and
+/// [l(x + εz) − l(x − εz)]/2ε · z is in the place of ∂l/∂x = p − y. A gate's losses are those of logits that are not moved: what is
+/// tried at the logits does not add to its noise.
 ///
 /// Memory grows with the window, and not with the context.
 public final class NodePerturbation: GradientEstimator {
@@ -23,6 +27,8 @@ public final class NodePerturbation: GradientEstimator {
     public var epsilon: Float
     /// γ, in 0 ... 1.
     public var creditDecay: Float
+    /// False: the readout learns from moved logits.
+    public var exactReadout: Bool
     /// The most tokens of a window, K; less than 2¹⁶.
     public var window: Int
     /// Positions in the data; pair p reads stream ⌊p·S/P⌋.
@@ -34,12 +40,14 @@ public final class NodePerturbation: GradientEstimator {
     public var measuredEvery = 1
 
     public init(
-      pairs: Int, epsilon: Float, creditDecay: Float = 1, window: Int, streams: Int = 1, chunk: Int,
-      seed: UInt64
+      pairs: Int, epsilon: Float, creditDecay: Float = 1, exactReadout: Bool = true, window: Int,
+      streams: Int = 1,
+      chunk: Int, seed: UInt64
     ) {
       self.pairs = pairs
       self.epsilon = epsilon
       self.creditDecay = creditDecay
+      self.exactReadout = exactReadout
       self.window = window
       self.streams = streams
       self.chunk = chunk
@@ -71,8 +79,12 @@ public final class NodePerturbation: GradientEstimator {
       shape, BPTT.Configuration(streams: Population.tiles(c.pairs) * Tile.pairs, window: c.window))
   }
 
+  private static func layout(_ shape: ModelShape, _ c: Configuration) -> Layout {
+    Layout(nodesOf: shape, movesLogits: !c.exactReadout)
+  }
+
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
-    let layout = Layout(nodesOf: shape)
+    let layout = layout(shape, c)
     let cells = c.window * Population.tiles(c.pairs) * Tile.pairs
     var table = Population.byteCount(
       for: layout, pairs: c.pairs, streams: c.streams, threads: threads, tokenSets: c.window)
@@ -89,7 +101,7 @@ public final class NodePerturbation: GradientEstimator {
 
   /// The bytes of `carried`.
   public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
-    Population.tiles(c.pairs) * Layout(nodesOf: shape).stateFloats * MemoryLayout<Float>.stride
+    Population.tiles(c.pairs) * layout(shape, c).stateFloats * MemoryLayout<Float>.stride
   }
 
   public init(
@@ -101,7 +113,7 @@ public final class NodePerturbation: GradientEstimator {
     self.pool = pool
     self.instructions = instructions
     let c = configuration
-    layout = Layout(nodesOf: shape)
+    layout = Self.layout(shape, c)
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, tokenSets: c.window,
       instructions: instructions, ledger: ledger)
@@ -258,7 +270,8 @@ public final class NodePerturbation: GradientEstimator {
     pool.run(population.tiles) { tile, _ in divergence.measure(tile: tile) }
     meters.divergence = divergence.ratio
     meters.estimateSquare = instructions.sumOfSquares(
-      gradient.pointer, count: layout.shape.slice(.readout).offset)
+      gradient.pointer,
+      count: configuration.exactReadout ? layout.shape.slice(.readout).offset : gradient.count)
   }
 
   // MARK: Between windows

@@ -109,7 +109,9 @@ struct EstimatorOptions: ParsableArguments {
   var pairs: Int?
   @Option(
     name: [.long, .customLong("zo-eps")],
-    help: "Scale ε of the perturbation. (default: \(RunConfiguration.defaultEpsilon))")
+    help:
+      "Scale ε of the perturbation. (default: \(RunConfiguration.defaultEpsilon); \(RunConfiguration.defaultHybridEpsilon) for hybrid, \(RunConfiguration.defaultLogitEpsilon) for node with --readout zo)"
+  )
   var eps: Double?
   @Option(
     help:
@@ -147,7 +149,8 @@ struct EstimatorOptions: ParsableArguments {
   )
   var creditDecay: Double?
   @Option(
-    help: "How the readout is trained: exact (its gradient summed online) or zo (estimated). (default: exact)"
+    help:
+      "How the readout is trained: exact (its gradient summed online) or zo (estimated from losses, as all else is). (default: exact)"
   )
   var readout: ReadoutKind?
   @Option(

@@ -77,7 +77,7 @@ extension TrainCommand {
       ("--rank", estimator.rank != nil, movesWeights),
       ("--lifetime", estimator.lifetime != nil, movesWeights), ("--step", estimator.step != nil, isEstimate),
       ("--max-divergence", estimator.maxDivergence != nil, isEstimate),
-      ("--readout", estimator.readout != nil, isEstimate),
+      ("--readout", estimator.readout != nil, hasPairs && !isExact),
       ("--credit-decay", estimator.creditDecay != nil, c.estimator == .node),
       ("--beyond-momentum", estimator.beyondMomentum != nil, c.estimator == .hybrid),
       ("--checkpointing", estimator.checkpointing != nil, isExact),
@@ -156,6 +156,9 @@ extension TrainCommand {
       c.vocabularySize = c.dtype.range(c.targets)
     }
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
+    if isNew, c.estimator == .node, c.readout == .zo, estimator.eps == nil {
+      c.epsilon = RunConfiguration.defaultLogitEpsilon
+    }
     if isNew, optimizer.tableRate == nil, c.optimizer == .adam { c.tableRate = defaultTableRate(c) }
     if isNew, streaming.window == nil {
       switch c.estimator {

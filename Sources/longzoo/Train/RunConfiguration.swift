@@ -13,6 +13,8 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultEpsilon = 0.2
   static let defaultHybridPairs = 64
   static let defaultHybridEpsilon = 0.05
+  /// Of node where logits are moved as well: one ε for both, and logits want less than gates.
+  static let defaultLogitEpsilon = 0.1
   static let defaultHybridLifetime = 4
   /// States that begin at zero must be met often enough: with a million tokens a model forgot how to start (4.6 bits held out,
   /// 2.3 in training).
@@ -176,7 +178,7 @@ struct RunConfiguration: Codable, Equatable {
     Initialization(tokenScale: tokenScale.map(Float.init), memorySpan: memorySpan)
   }
 
-  private var tokensOfWindow: Int { window.tokens ?? context }
+  var tokensOfWindow: Int { window.tokens ?? context }
 
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
   var chunk: Int {
@@ -241,7 +243,7 @@ struct RunConfiguration: Codable, Equatable {
   var node: NodePerturbation.Configuration {
     var c = NodePerturbation.Configuration(
       pairs: pairs, epsilon: Float(epsilon), creditDecay: Float(creditDecay ?? Self.defaultCreditDecay),
-      window: tokensOfWindow, streams: streams, chunk: chunk, seed: seed)
+      exactReadout: readout == .exact, window: tokensOfWindow, streams: streams, chunk: chunk, seed: seed)
     c.measuredEvery = RunMeters.measuredEvery
     return c
   }

@@ -61,8 +61,8 @@ extension RunConfiguration {
       creditDecay.map { (0...1).contains($0) } ?? true, "--credit-decay must be a number from 0 to 1")
     if estimator == .node {
       try require(
-        window.tokens.map { $0 < 1 << 16 } ?? false,
-        "--estimator node keeps a state of every pair for each token of its window: --window must be a number below 65536"
+        tokensOfWindow < 1 << 16,
+        "--estimator node keeps a state of every pair for each token of its window, which --window must make shorter than 65536 tokens"
       )
     }
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
