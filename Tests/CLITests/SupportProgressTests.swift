@@ -92,7 +92,7 @@ import Testing
   }
 }
 
-@Suite struct SignalsTests {
+@Suite(.serialized) struct SignalsTests {
   @Test func theFirstSignalIsAFlag() {
     Signals.install()
     #expect(Signals.received == nil)
@@ -102,5 +102,18 @@ import Testing
     for _ in 0..<100 where Signals.received == nil { usleep(20_000) }
     #expect(Signals.received == SIGTERM)
     for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+    Signals.forget()
+  }
+
+  @Test func repetitionsTogetherAreOneRequest() {
+    let (first, wait) = (Int64(5_000_000_000), Signals.debounceNanoseconds)
+    Signals.forget()
+    #expect(!Signals.isSecond(SIGTERM, at: first) && Signals.received == SIGTERM)
+    // On another thread, whose clock was read before.
+    #expect(!Signals.isSecond(SIGINT, at: first - 1000) && Signals.received == SIGTERM)
+    #expect(!Signals.isSecond(SIGTERM, at: first + wait))
+    #expect(Signals.isSecond(SIGTERM, at: first + wait + 1))
+    Signals.forget()
+    #expect(Signals.received == nil)
   }
 }

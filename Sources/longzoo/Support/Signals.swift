@@ -8,8 +8,9 @@ import Synchronization
 /// group, so a repetition within a quarter of a second counts as the first.
 enum Signals {
   private static let first = Atomic<Int32>(0)
-  private static let firstNanoseconds = Atomic<UInt64>(0)
-  private static let debounceNanoseconds: UInt64 = 250_000_000
+  /// When it came; 0 before. Whoever sets it is the first: a repetition on another thread must find it set.
+  private static let firstNanoseconds = Atomic<Int64>(0)
+  static let debounceNanoseconds: Int64 = 250_000_000
 
   /// The first signal that came, or nil. Costs one relaxed load.
   static var received: Int32? {
@@ -21,8 +22,7 @@ enum Signals {
   /// of `write` and no sudden deaths. System calls that were under way go on.
   static func install() {
     // Touched here, so that the handler finds the globals initialized.
-    first.store(0, ordering: .relaxed)
-    firstNanoseconds.store(0, ordering: .relaxed)
+    forget()
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { number in Signals.handle(number) }
     action.sa_flags = SA_RESTART
@@ -37,11 +37,23 @@ enum Signals {
   private static func handle(_ number: Int32) {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
-    let now = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    if first.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged {
-      firstNanoseconds.store(now, ordering: .relaxed)
-    } else if now &- firstNanoseconds.load(ordering: .relaxed) > debounceNanoseconds {
-      _exit(ExitStatus.signal(number))
-    }
+    let now = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    if isSecond(number, at: now) { _exit(ExitStatus.signal(number)) }
+  }
+
+  /// Takes a signal. Of two that come together either may have looked at the clock before the other.
+  /// - Parameter now: nanoseconds, more than 0.
+  /// - Returns: whether it is another request than the first.
+  static func isSecond(_ number: Int32, at now: Int64) -> Bool {
+    let (isFirst, earlier) = firstNanoseconds.compareExchange(
+      expected: 0, desired: now, ordering: .relaxed)
+    if isFirst { first.store(number, ordering: .relaxed) }
+    return !isFirst && now &- earlier > debounceNanoseconds
+  }
+
+  /// No signal has come.
+  static func forget() {
+    first.store(0, ordering: .relaxed)
+    firstNanoseconds.store(0, ordering: .relaxed)
   }
 }
