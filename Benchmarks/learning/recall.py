@@ -21,7 +21,7 @@ TASK = ["recall", "--length", "16..64", "--symbols", "1", "--targets", "marked"]
 SHARED = ["--targets", "marked", "--context", 0, "--window", 8, "--streams", 64, "--hidden-size", 64]
 METHODS = {
     "tbptt": ["--estimator", "tbptt"],
-    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.3, "--lifetime", 12, "--beyond-momentum", 0.9],
+    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.3, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.005],
     "cd-rge": ["--pairs", 256, "--lifetime", 12, "--memory-span", 64],
 }
 HEAD = ["method", "held out, bits an answer: median (range)", "right answers: median (range)", "seeds", "updates", "peak RSS"]
@@ -29,7 +29,7 @@ HEAD = ["method", "held out, bits an answer: median (range)", "right answers: me
 
 def streams(runs, held_out):
     """Training tokens, and tokens of another seed."""
-    return (runs.task("train", *TASK, "--count", "16M", "--seed", 1), runs.task("held", *TASK, "--count", held_out, "--seed", 2))
+    return (runs.task("train", *TASK, "--count", "16M", "--seed", 11), runs.task("held", *TASK, "--count", held_out, "--seed", 12))
 
 
 def rows(results):

@@ -9,7 +9,7 @@ A stage is looked at every half second. A chain of stages has --seconds of train
 each other. The length reached is that of the last stage passed, and its weights, which have seen nothing longer, answer new
 sequences: of up to that length, and longer ones.
 
-Every method has the best of eight settings (four rates, two values of a second option: back-propagation's --clip-norm, CD-RGE's --eps) on
+Every method has the best of eight settings (four rates, two values of a second option: back-propagation's --clip-norm, CD-RGE's and node's --eps) on
 copy chains of another seed and a third of the seconds: the longest length, and at equal lengths the lowest loss in the stage that
 it is in. Everything else is the same, except what a method is.
 
@@ -35,6 +35,8 @@ METHODS = {
     "BPTT, SGD with momentum": ["--estimator", "bptt", "--streams", 64, "--optimizer", "sgd"],
     "CD-RGE, exact readout": ["--pairs", 256],
     "CD-RGE, all zeroth-order": ["--pairs", 256, "--readout", "zo"],
+    "node, exact readout": ["--pairs", 256, "--estimator", "node", "--credit-decay", 1],
+    "node, all zeroth-order": ["--pairs", 256, "--estimator", "node", "--credit-decay", 1, "--readout", "zo"],
 }
 # Four rates, and two values of a second option.
 GRIDS = {
@@ -42,6 +44,8 @@ GRIDS = {
     "BPTT, SGD with momentum": ([0.3, 1, 3, 9], "--clip-norm", [1, 0.3]),
     "CD-RGE, exact readout": ([0.0025, 0.005, 0.01, 0.02], "--eps", [0.05, 0.2]),
     "CD-RGE, all zeroth-order": ([0.0025, 0.005, 0.01, 0.02], "--eps", [0.05, 0.2]),
+    "node, exact readout": ([0.002, 0.004, 0.008, 0.016], "--eps", [0.1, 0.2]),
+    "node, all zeroth-order": ([0.002, 0.004, 0.008, 0.016], "--eps", [0.05, 0.1]),
 }
 PASSED, LONGEST, GLANCE = 0.9, 40, 0.5
 SEQUENCES, JUDGES, EXAMINERS = 262_144, 500, 1000
