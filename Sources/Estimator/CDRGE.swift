@@ -9,8 +9,9 @@ import Model
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime. The same population serves
 /// the estimators of `PopulationMethod`.
-public final class CDRGE: GradientEstimator {
+public final class CDRGE: GradientEstimator, PerturbingEstimator {
   public let configuration: Configuration
+  public var epsilon: Float
   public let population: Population
   /// The estimate of the last window, in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
@@ -39,6 +40,7 @@ public final class CDRGE: GradientEstimator {
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
     precondition(configuration.method != .persistent || !configuration.inPlace, "pes adds up in a gradient")
     self.configuration = configuration
+    epsilon = configuration.epsilon
     self.pool = pool
     let layout = Self.layout(for: shape, configuration)
     let inHeadOrder = Self.isInHeadOrder(layout, configuration)
@@ -148,7 +150,7 @@ public final class CDRGE: GradientEstimator {
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     if let headOrder {
       headOrder.run(
-        weights: weights, epsilon: configuration.epsilon, tokens: tokens, stride: stride, count: count,
+        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
         on: pool)
     } else {
       runTiles(tokens, stride: stride, count: count)
@@ -162,7 +164,7 @@ public final class CDRGE: GradientEstimator {
     let rows = readout?.rows
     population.runTiles(count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
         tokens: tokens + piece.lowerBound, stride: stride, count: piece.count,
         readout: rows?.from(token: piece.lowerBound, of: population), mode: configuration.method.mode)
     }
@@ -203,7 +205,7 @@ public final class CDRGE: GradientEstimator {
         continue
       }
       total += method.loss(losses)
-      let slope = method.slope(losses, epsilon: configuration.epsilon, tokens: targetsOfPair)
+      let slope = method.slope(losses, epsilon: epsilon, tokens: targetsOfPair)
       coefficients[pair] = Float(slope / Double(pairs))
     }
     let loss = total / Double(max(1, pairs - broken)) / targetsOfPair

@@ -7,11 +7,12 @@ import Model
 /// Where all directions read one stream they share one unperturbed column: n directions cost n + 1 columns, half of what
 /// central differences take, for a bias of order ε and not ε². Directions on streams of their own each need L₀ of their
 /// stream, and cost two columns as central differences do.
-public final class FDRGE: GradientEstimator {
+public final class FDRGE: GradientEstimator, PerturbingEstimator {
   public typealias Configuration = CDRGE.Configuration
   public typealias WindowResult = CDRGE.WindowResult
 
   public let configuration: Configuration
+  public var epsilon: Float
   public let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
@@ -61,6 +62,7 @@ public final class FDRGE: GradientEstimator {
     precondition(configuration.kind != .gaussian, "a tile's scratch has room for one set of normal entries")
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0 && !configuration.inPlace)
     self.configuration = configuration
+    epsilon = configuration.epsilon
     self.pool = pool
     let (c, layout) = (configuration, CDRGE.layout(for: shape, configuration))
     // The population lends its signs, its losses and its kernels; the states are ours.
@@ -120,7 +122,7 @@ public final class FDRGE: GradientEstimator {
       population.runForward(
         tile: task - single, beside: states.beside, state: states.state(ofTile: task - single),
         thread: thread,
-        weights: weights, epsilon: configuration.epsilon, tokens: tokens, stride: stride, count: count,
+        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
         readout: rows)
     }
     if targets.add(tokens, stride: stride, count: count, readBy: population) {
@@ -153,7 +155,7 @@ public final class FDRGE: GradientEstimator {
       }
       total += base
       coefficients[pair] = Float(
-        (moved - base) / (Double(configuration.epsilon) * targetsOfPair * Double(pairs)))
+        (moved - base) / (Double(epsilon) * targetsOfPair * Double(pairs)))
     }
     if !baseLoss.isFinite { states.base?.reset() }
     let loss = total / Double(max(1, pairs - broken)) / targetsOfPair

@@ -30,6 +30,12 @@ public protocol WindowEstimator: AnyObject {
   func restore(afterWindow window: Int)
 }
 
+/// One that moves weights or gates by ±ε.
+public protocol PerturbingEstimator: WindowEstimator {
+  /// It may change between windows. Pairs whose directions go on keep the states that they came to under the one before.
+  var epsilon: Float { get set }
+}
+
 /// One that writes its gradient down, for weights that somebody else keeps.
 public protocol GradientEstimator: WindowEstimator {
   /// Of the last window, in the order of `ModelShape.tensors`.

@@ -99,9 +99,15 @@ import Testing
     let runs = Runs("--max-steps", "3", "--estimator", "node", "--window", "context")
     let data = runs.folder.put("data", Self.tokens)
     let held = try [37, 38, 39].map { context in
-      try run(runs, runs.arguments(["--context", "\(context)", data], out: "\(context)")).memory["peak_total"]!
+      let arguments = runs.arguments(["--context", "\(context)", data], out: "\(context)")
+      return try run(runs, arguments).memory["peak_total"]!
     }
     #expect(held[1] > held[0] && held[2] - held[1] == held[1] - held[0])
+    // The readout's rows are those of a chunk with either readout: logits that are moved add their signs, and no more.
+    let both = try ["exact", "zo"].map { readout in
+      try run(runs, runs.arguments(["--context", "4000", "--readout", readout, data], out: readout)).memory
+    }
+    #expect(abs(both[0]["activations"]! - both[1]["activations"]!) < 1024)
   }
 
   @Test func optionsThatDoNotGoTogether() throws {

@@ -24,6 +24,7 @@ import Testing
     c.rank = 3
     c.tableRate = 2
     c.creditDecay = 0.5
+    c.searchesEpsilon = true
     let whole = try #require(
       try JSONSerialization.jsonObject(with: JSONEncoder().encode(c)) as? [String: Any])
     let old = whole.filter { Self.keys.contains($0.key) }

@@ -13,7 +13,7 @@ import Model
 /// has the expectation of CD-RGE over the lifetime, but only the part that crosses a window's border has its noise. The
 /// pairs' columns need no readout and no losses. (Forward products ∂s/∂θ·z as in Silver et al., "Learning by directional
 /// gradient descent", 2022; that they are needed at window borders only is what makes them cheap here.)
-public final class Hybrid: GradientEstimator {
+public final class Hybrid: GradientEstimator, PerturbingEstimator {
   public struct Configuration: Sendable {
     public var exact: BPTT.Configuration
     /// Pairs of columns, at least one a stream; pair p reads stream ⌊p·B/P⌋.
@@ -44,6 +44,7 @@ public final class Hybrid: GradientEstimator {
   }
 
   public let configuration: Configuration
+  public var epsilon: Float
   public let exact: BPTT
   public let population: Population
   private let weights: PackedWeights
@@ -88,6 +89,7 @@ public final class Hybrid: GradientEstimator {
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
     precondition(configuration.pairs >= configuration.exact.streams, "a pair for every stream at least")
     self.configuration = configuration
+    epsilon = configuration.epsilon
     self.pool = pool
     let layout = Self.layout(shape, configuration)
     exact = try BPTT(shape, configuration.exact, pool: pool, instructions: instructions, ledger: ledger)
@@ -131,7 +133,7 @@ public final class Hybrid: GradientEstimator {
         directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
       }
       population.displacements(
-        ofTile: tile, epsilon: configuration.epsilon,
+        ofTile: tile, epsilon: epsilon,
         into: displacements.pointer + tile * population.layout.stateFloats / 2)
     }
   }
@@ -144,7 +146,7 @@ public final class Hybrid: GradientEstimator {
     exact.consume(tokens, stride: stride, count: count)
     population.runTiles(count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
         tokens: tokens + piece.lowerBound, stride: stride, count: piece.count, readout: nil,
         withReadout: false)
     }

@@ -19,7 +19,7 @@ import Model
 /// tried at the logits does not add to its noise.
 ///
 /// Memory grows with the window, and not with the context.
-public final class NodePerturbation: GradientEstimator {
+public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   public typealias WindowResult = CDRGE.WindowResult
 
   public struct Configuration: Sendable {
@@ -56,6 +56,7 @@ public final class NodePerturbation: GradientEstimator {
   }
 
   public let configuration: Configuration
+  public var epsilon: Float
   public let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
@@ -110,6 +111,7 @@ public final class NodePerturbation: GradientEstimator {
   ) throws(MemoryError) {
     precondition(configuration.epsilon > 0 && (1..<1 << 16).contains(configuration.window))
     self.configuration = configuration
+    epsilon = configuration.epsilon
     self.pool = pool
     self.instructions = instructions
     let c = configuration
@@ -164,7 +166,7 @@ public final class NodePerturbation: GradientEstimator {
     }
     population.runTiles(count, on: pool) { tile, thread, piece in
       population.runNodes(
-        tile: tile, thread: thread, weights: weights, epsilon: configuration.epsilon,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
         tokens: tokens + piece.lowerBound, stride: stride, from: first + piece.lowerBound, count: piece.count,
         readout: rows.from(token: piece.lowerBound, of: population), means: means)
     }
@@ -223,7 +225,7 @@ public final class NodePerturbation: GradientEstimator {
   /// Writes a pair's coefficients [Σ_{s ≥ t} γ^(s − t) (l_s⁺ − l_s⁻)]/2ε, in parts of the window's targets.
   /// - Returns: the sum of its losses, both columns' mean.
   private func credit(_ pair: Int, tokens: Int) -> Double {
-    let scale = 1 / (2 * Double(configuration.epsilon) * Double(targets.pairs))
+    let scale = 1 / (2 * Double(epsilon) * Double(targets.pairs))
     let decay = Double(configuration.creditDecay)
     var (loss, credit) = (0.0, 0.0)
     for token in (0..<tokens).reversed() {

@@ -30,6 +30,8 @@ enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {
   var isExact: Bool { self == .bptt || self == .tbptt || self == .hybrid }
   /// Whether pairs move along directions of the weights.
   var movesWeights: Bool { hasPairs && self != .node }
+  /// Whether states or losses are compared under +ε and −ε, or under +ε and none.
+  var takesDifferences: Bool { hasPairs && self != .jvp }
   /// Whether pairs of perturbed models run.
   var hasPairs: Bool { self != .bptt && self != .tbptt }
 

@@ -77,12 +77,12 @@ enum SaveChoice: Codable, Equatable {
   }
 }
 
-/// `--lr F|auto`
-enum RateChoice: Equatable {
+/// `--lr F|auto`, `--eps F|auto`
+enum SearchedNumber: Equatable {
   case auto
   case value(Double)
 
-  static func parse(_ text: String) throws -> RateChoice {
+  static func parse(_ text: String) throws -> SearchedNumber {
     if text == "auto" { return .auto }
     guard let value = Double(text) else {
       throw ValidationError("'\(text)' is neither a number nor 'auto'.")

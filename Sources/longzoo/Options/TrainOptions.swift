@@ -110,9 +110,9 @@ struct EstimatorOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("zo-eps")],
     help:
-      "Scale ε of the perturbation. (default: \(RunConfiguration.defaultEpsilon); \(RunConfiguration.defaultHybridEpsilon) for hybrid, \(RunConfiguration.defaultLogitEpsilon) for node with --readout zo)"
-  )
-  var eps: Double?
+      "Scale ε of the perturbation, or auto: several are tried on the first windows, as with --lr auto. (default: \(RunConfiguration.defaultEpsilon); \(RunConfiguration.defaultHybridEpsilon) for hybrid, \(RunConfiguration.defaultLogitEpsilon) for node with --readout zo)",
+    transform: SearchedNumber.parse)
+  var eps: SearchedNumber?
   @Option(
     help:
       "The length of a step: gradient (--lr times the estimate); normalized (that over the spread of the pairs' slopes), clipped (the same with outliers among them cut to ±2 spreads); or polyak (--lr times the step that would bring the loss to 0, were it straight; for samples that a model can learn by heart). (default: gradient)"
@@ -169,8 +169,8 @@ struct OptimizerOptions: ParsableArguments {
     name: [.long, .customLong("learning-rate")],
     help:
       "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid, 0.004·√(pairs/256) of node and \(RunConfiguration.defaultExactRate) of bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
-    transform: RateChoice.parse)
-  var lr: RateChoice?
+    transform: SearchedNumber.parse)
+  var lr: SearchedNumber?
   @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
   var momentum: Double?
   @Option(help: "β₂ of adam. (default: 0.999)")

@@ -6,11 +6,14 @@ enum RunOptionText {
   private static let names = [
     "learningRate": "lr", "epsilon": "eps", "schedule": "lr-schedule", "vocabularySize": "vocab-size",
     "valPath": "val", "initialWeights": "init", "searchesRate": "lr",
+    "searchesEpsilon": "eps",
   ]
   /// Their defaults depend on other options or on the machine.
   private static let alwaysGiven: Set<String> = ["learningRate", "streams", "valFraction", "seed", "threads"]
   /// Data, which is no option.
   static let paths = "paths"
+  /// Options that may be auto, and where that is said.
+  private static let searches = ["learningRate": "searchesRate", "epsilon": "searchesEpsilon"]
   /// What follows from other options.
   private static let derived: Set<String> = ["checkpointingBudget"]
 
@@ -48,9 +51,9 @@ enum RunOptionText {
     let defaults = JSONValue.object(in: try? JSONEncoder().encode(RunConfiguration())) ?? [:]
     var words = ["longzoo", "train"]
     for (key, value) in configuration.sorted(by: { $0.key < $1.key })
-    where key != paths && key != "searchesRate" && value != .null && !derived.contains(key) {
-      guard alwaysGiven.contains(key) || defaults[key] != value else { continue }
-      let isSearched = key == "learningRate" && configuration["searchesRate"] == .bool(true)
+    where key != paths && !searches.values.contains(key) && value != .null && !derived.contains(key) {
+      let isSearched = searches[key].map { configuration[$0] == .bool(true) } ?? false
+      guard isSearched || alwaysGiven.contains(key) || defaults[key] != value else { continue }
       words += ["--" + name(key)] + (value == .bool(true) ? [] : [isSearched ? "auto" : Self.value(value)])
     }
     if case .array(let files) = configuration[paths] { words += files.map(Self.value) }

@@ -31,7 +31,10 @@ extension TrainCommand {
     set(\.checkpointing, estimator.checkpointing)
     set(\.clipNorm, estimator.clipNorm)
     set(\.pairs, estimator.pairs)
-    set(\.epsilon, estimator.eps)
+    if let eps = estimator.eps {
+      c.searchesEpsilon = eps == .auto ? true : nil
+      if case .value(let value) = eps { c.epsilon = value }
+    }
     set(\.perturbation, estimator.perturbation)
     set(\.rank, estimator.rank)
     set(\.step, estimator.step)
@@ -123,11 +126,18 @@ extension TrainCommand {
 
   /// The columns of hybrid only tell what crosses a window's border.
   private func setHybridDefaults(_ c: inout RunConfiguration) {
-    if estimator.eps == nil { c.epsilon = RunConfiguration.defaultHybridEpsilon }
     if estimator.lifetime == nil { c.lifetime = RunConfiguration.defaultHybridLifetime }
     if streaming.context == nil { c.context = RunConfiguration.defaultHybridContext }
     if estimator.pairs == nil {
       c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
+    }
+  }
+
+  private func defaultEpsilon(_ c: RunConfiguration) -> Double {
+    switch c.estimator {
+    case .hybrid: RunConfiguration.defaultHybridEpsilon
+    case .node where c.readout == .zo: RunConfiguration.defaultLogitEpsilon
+    default: RunConfiguration.defaultEpsilon
     }
   }
 
@@ -156,9 +166,7 @@ extension TrainCommand {
       c.vocabularySize = c.dtype.range(c.targets)
     }
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
-    if isNew, c.estimator == .node, c.readout == .zo, estimator.eps == nil {
-      c.epsilon = RunConfiguration.defaultLogitEpsilon
-    }
+    if isNew, estimator.eps == nil || estimator.eps == .auto { c.epsilon = defaultEpsilon(c) }
     if isNew, optimizer.tableRate == nil, c.optimizer == .adam { c.tableRate = defaultTableRate(c) }
     if isNew, streaming.window == nil {
       switch c.estimator {

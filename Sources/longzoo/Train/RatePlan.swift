@@ -1,7 +1,9 @@
-/// When a run looks for its rate: at its start, and whenever the loss has stood still.
+/// When a run looks for its rate and its ε: at its start, and whenever the loss has stood still.
 struct RatePlan: Codable, Equatable {
   /// Found by the last search; nil before the first.
   private(set) var rate: Double?
+  /// nil in runs of before ε could be searched for, too.
+  private(set) var epsilon: Double?
   private(set) var searches = 0
   private var wait = firstWait
   private var slowLoss: Double?
@@ -22,9 +24,10 @@ struct RatePlan: Codable, Equatable {
     if best.map({ now < $0 * (1 - Self.progressPart) }) ?? true { (best, bestStep) = (now, step) }
   }
 
-  mutating func take(_ rate: Double, step: Int) {
-    if searches > 0 { wait = rate == self.rate ? 2 * wait : Self.firstWait }
-    self.rate = rate
+  mutating func take(_ values: TrialValues, step: Int) {
+    let isSame = values.rate == rate && values.epsilon == epsilon ?? values.epsilon
+    if searches > 0 { wait = isSame ? 2 * wait : Self.firstWait }
+    (rate, epsilon) = (values.rate, values.epsilon)
     searches += 1
     bestStep = step
     best = slowLoss

@@ -78,8 +78,9 @@ extension TrainCommand {
   private func obstacleToInPlace(_ c: RunConfiguration) -> String? {
     if c.estimator.isExact { return "has no room for exact gradients; take --estimator cd-rge" }
     if c.estimator != .cdRGE { return "is there for --estimator cd-rge only" }
-    if c.searchesRate {
-      return "has no room for a second copy of the weights, which --lr auto goes back to; give --lr a number"
+    if !c.searched.isEmpty {
+      return
+        "has no room for a second copy of the weights, which \(c.searchedOptions) goes back to; give a number"
     }
     if optimizer.optimizer == .adam { return "has no room for adam's moments; take --optimizer sgd" }
     if let momentum = optimizer.momentum, momentum > 0 {

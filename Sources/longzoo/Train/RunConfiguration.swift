@@ -87,6 +87,8 @@ struct RunConfiguration: Codable, Equatable {
   var learningRate = 0.01
   /// `--lr auto`: `learningRate` is where the search begins.
   var searchesRate = false
+  /// `--eps auto`: `epsilon` is where the search begins; nil: false.
+  var searchesEpsilon: Bool?
   var momentum = 0.9
   var beta2 = 0.999
   var weightDecay = 0.0
@@ -180,26 +182,35 @@ struct RunConfiguration: Codable, Equatable {
 
   var tokensOfWindow: Int { window.tokens ?? context }
 
+  /// Whether the readout's rows are kept for a chunk: node makes its gradient of them with either readout.
+  private var handsOutReadout: Bool { readout == .exact || estimator == .node }
+
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
   var chunk: Int {
     if estimator.isExact { return min(window.tokens ?? .max, 256) }
     return CDRGE.chunk(
-      for: shape, pairs: pairs, exactReadout: readout == .exact, window: window.tokens)
+      for: shape, pairs: pairs, exactReadout: handsOutReadout, window: window.tokens)
   }
 
   private var chunksPerWindow: Int {
     return (tokensOfWindow + chunk - 1) / chunk
   }
 
-  /// Windows that learning rates are tried on; nil where they are too long.
+  /// What a run looks for by itself, in this order.
+  var searched: [SearchedSetting] {
+    (searchesRate ? [.rate] : []) + (searchesEpsilon == true ? [.epsilon] : [])
+  }
+  var searchedOptions: String { searched.map(\.option).joined(separator: " and ") }
+
+  /// Windows that searched settings are tried on; nil where they are too long.
   var searchWindows: Int? {
     let (bytes, overflow) = chunksPerWindow.multipliedReportingOverflow(
       by: streams * (chunk + 1) * MemoryLayout<UInt32>.stride)
-    return overflow ? nil : RateSearch.windows(bytesPerWindow: bytes)
+    return overflow ? nil : SettingSearch.windows(bytesPerWindow: bytes)
   }
 
   /// Chunks of tokens that are kept for a search.
-  var keptChunks: Int { searchesRate ? (searchWindows ?? 0) * chunksPerWindow : 0 }
+  var keptChunks: Int { searched.isEmpty ? 0 : (searchWindows ?? 0) * chunksPerWindow }
 
   /// How evaluation reads the weights; directions play no part in it.
   var evaluatedLayout: Layout { Layout(shape, kind: .rank1, exactReadout: true) }

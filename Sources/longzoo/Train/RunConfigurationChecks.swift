@@ -98,12 +98,20 @@ extension RunConfiguration {
       "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
     )
     try require(
-      !searchesRate || estimator != .fdRGE,
-      "--lr auto cannot go back to a state of --estimator fd-rge yet; give --lr a number")
+      searched.isEmpty || estimator != .fdRGE,
+      "\(searchedOptions) cannot go back to a state of --estimator fd-rge yet; give a number")
     try require(
-      !searchesRate || searchWindows != nil,
-      "--lr auto goes through \(RateSearch.fewestWindows) windows several times, which is more than \(RateSearch.mostBytes >> 20) MiB of "
-        + "tokens here; give --lr a number, or take a shorter --window or fewer --streams")
+      searchesEpsilon != true || estimator.method?.isUnrolled != true,
+      "--eps auto is judged by windows that begin with another ε, and the pairs of --estimator \(estimator.rawValue) begin anew with contexts only; give --eps a number"
+    )
+    try require(
+      searchesEpsilon != true || searchWindows.map { 6 * lifetime <= $0 } ?? true,
+      "--eps auto is judged by windows in which pairs begin anew, and --lifetime \(lifetime) is too long for that; give --eps a number"
+    )
+    try require(
+      searched.isEmpty || searchWindows != nil,
+      "\(searchedOptions) goes through \(SettingSearch.fewestWindows) windows several times, which is more than \(SettingSearch.mostBytes >> 20) MiB of "
+        + "tokens here; give a number, or take a shorter --window or fewer --streams")
     try require(
       learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
     try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")

@@ -51,18 +51,22 @@ final class RunLog {
     (lastTime, lastTokens) = (TrainingClock.now(), p.tokensPerStream * configuration.streams)
   }
 
-  /// A search for a learning rate: a line for every trial, and one for what was chosen.
-  func search(_ trials: [RateSearch.Trial], chosen: Double, _ p: RunProgress) throws {
+  /// A search for a learning rate or an ε: a line for every trial, and one for what was chosen.
+  func search(_ trials: [SettingSearch.Trial], chosen: TrialValues, _ p: RunProgress) throws {
     let head = "{\"step\":\(p.step),\"tokens\":\(p.tokensPerStream * configuration.streams),"
     for trial in trials {
       try metrics.append(
         line: head
-          + "\"search/rate\":\(JSONText.number(trial.rate)),\"search/loss\":\(JSONText.number(trial.loss)),"
+          + "\"\(trial.setting.keys.trial)\":\(JSONText.number(trial.value)),\"search/loss\":\(JSONText.number(trial.loss)),"
           + "\"search/windows\":\(trial.windows)}")
     }
-    try metrics.append(line: head + "\"search/chosen\":\(JSONText.number(chosen))}")
-    let tried = trials.map { "\(Text.short($0.rate)): \(Text.bits($0.loss))" }.joined(separator: ", ")
-    line.message("step \(p.step): learning rate \(Text.short(chosen)) (bits of each tried: \(tried))")
+    for setting in configuration.searched {
+      try metrics.append(line: head + "\"\(setting.keys.chosen)\":\(JSONText.number(chosen[setting]))}")
+      let tried = trials.filter { $0.setting == setting }
+        .map { "\(Text.short($0.value)): \(Text.bits($0.loss))" }.joined(separator: ", ")
+      let name = setting == .rate ? "learning rate" : "ε"
+      line.message("step \(p.step): \(name) \(Text.short(chosen[setting])) (bits of each tried: \(tried))")
+    }
   }
 
   func message(_ text: String) { line.message(text) }

@@ -19,6 +19,8 @@ struct RunSummary {
   let meters: MeterReadings
   /// Before schedules.
   let learningRate: Double
+  /// nil where nothing is moved by it.
+  let epsilon: Double?
   let waitSeconds: Double
   /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
   let stepSeconds: Double?
@@ -45,6 +47,7 @@ struct RunSummary {
       ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
     outDir = trainer.folder.path
     learningRate = trainer.baseRate
+    epsilon = configuration.estimator.takesDifferences ? trainer.epsilon : nil
     meters = trainer.progress.meters.readings(
       trainer.configuration.directions, updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
@@ -93,8 +96,8 @@ struct RunSummary {
       ("gflops", JSONText.number(gflops)), ("stream_wait_seconds", JSONText.number(waitSeconds)),
       ("step_seconds", JSONText.number(stepSeconds)),
       ("refused_updates", "\(progress.refusedUpdates)"), ("meters", meters.json),
-      ("learning_rate", JSONText.number(learningRate)),
-      ("rate_searches", c.searchesRate ? "\(progress.ratePlan.searches)" : "null"),
+      ("learning_rate", JSONText.number(learningRate)), ("epsilon", JSONText.number(epsilon)),
+      ("rate_searches", c.searched.isEmpty ? "null" : "\(progress.ratePlan.searches)"),
       ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
       ("regime", "\"\(c.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),

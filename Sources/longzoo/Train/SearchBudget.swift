@@ -33,7 +33,7 @@ struct SearchBudget: Equatable {
   ///   - secondsLeft, windowsLeft: of the run; nil where nothing limits them.
   func verdict(most: Int, trials: Int, secondsLeft: Double?, windowsLeft: Int?) -> Verdict {
     func fit(_ windows: Int) -> Verdict {
-      windows >= RateSearch.fewestWindows ? .windows(windows) : .none
+      windows >= SettingSearch.fewestWindows ? .windows(windows) : .none
     }
     let most = min(most, windowsLeft ?? most)
     guard let secondsLeft, fit(most) != .none else { return fit(most) }

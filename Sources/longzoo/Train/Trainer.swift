@@ -22,12 +22,14 @@ final class Trainer {
   /// Bytes resident before anything was reserved: the program and its libraries.
   let programBytes: Int?
   let model: any TrainingState
+  /// The estimator, where it moves anything by ε.
+  private let perturbing: (any PerturbingEstimator)?
   let feed: TokenFeed
   var progress: RunProgress
   let supply: TokenSupply
   let snapshot: StateSnapshot?
-  /// The rate of a trial that is under way.
-  var trialRate: Double?
+  /// Of a trial that is under way.
+  var trialValues: TrialValues?
   var searchBudget = SearchBudget()
   /// Nothing is left of the run that a search would fit into.
   var isSearchOver = false
@@ -60,7 +62,8 @@ final class Trainer {
     try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
     try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
-    snapshot = c.searchesRate ? try StateSnapshot(model, ledger: ledger) : nil
+    perturbing = model.estimator as? any PerturbingEstimator
+    snapshot = !c.searched.isEmpty ? try StateSnapshot(model, ledger: ledger) : nil
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
     supply = try TokenSupply(
       feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
@@ -103,7 +106,7 @@ final class Trainer {
     var reason = stopReason()
     feed.onWaiting { Signals.received != nil }
     while reason == nil {
-      if let windows = searchWindowsNow(), try !searchRate(windows: windows) {
+      if let windows = searchWindowsNow(), try !search(windows: windows) {
         reason = stopReason()
         break
       }
@@ -156,6 +159,7 @@ final class Trainer {
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
       if read == 0 {
+        perturbing?.epsilon = Float(epsilon)
         model.estimator.beginWindow(progress.step)
         replayLog?.beginWindow()
       }
@@ -172,7 +176,7 @@ final class Trainer {
     if let rate { model.update(rate: Float(rate)) }
     progress.meters.add(result.meters, rate: rate)
     note(result, tokens: read)
-    if trialRate == nil {
+    if trialValues == nil {
       try replayLog?.endWindow(
         step: progress.step, rate: rate.map { Float($0) },
         contextBegins: progress.tokensInContext == 0)
@@ -193,7 +197,7 @@ final class Trainer {
     lastLoss = result.refusal == nil ? result.loss : nil
     if let refusal = result.refusal {
       progress.refusedUpdates += 1
-      if trialRate == nil { log.message("update \(progress.step + 1) refused: \(refusal)") }
+      if trialValues == nil { log.message("update \(progress.step + 1) refused: \(refusal)") }
     } else if result.targets > 0 {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + configuration.lossSmoothing * (result.loss - $0) } ?? result.loss
@@ -246,9 +250,15 @@ final class Trainer {
 
   /// The learning rate before its schedule.
   var baseRate: Double {
-    if let trialRate { return trialRate }
+    if let trialValues { return trialValues.rate }
     return configuration.searchesRate
       ? progress.ratePlan.rate ?? configuration.learningRate : configuration.learningRate
+  }
+
+  var epsilon: Double {
+    if let trialValues { return trialValues.epsilon }
+    return configuration.searchesEpsilon == true
+      ? progress.ratePlan.epsilon ?? configuration.epsilon : configuration.epsilon
   }
 
   private var learningRate: Double {

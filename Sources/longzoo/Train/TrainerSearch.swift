@@ -1,14 +1,17 @@
-/// `--lr auto`: the training loop tries rates on a block of windows, and goes back to where that began.
+import Foundation
+
+/// `--lr auto` and `--eps auto`: the training loop tries values on a block of windows, and goes back to where that began.
 extension Trainer {
   /// Windows of each trial of a search that is due and fits into what is left of the run; nil where none is to begin now.
   func searchWindowsNow() -> Int? {
-    guard configuration.searchesRate, !isSearchOver, !supply.isWithinBlock,
+    guard !configuration.searched.isEmpty, !isSearchOver, !supply.isWithinBlock,
       progress.ratePlan.isDue(step: progress.step), let most = configuration.searchWindows
     else { return nil }
     let left = RunLimits(configuration).left(progress, tokens: tokens)
     let isFirst = progress.ratePlan.searches == 0
     switch searchBudget.verdict(
-      most: most, trials: RateSearch.trials(isFirst: isFirst), secondsLeft: left.seconds,
+      most: most, trials: SettingSearch.trials(configuration.searched, isFirst: isFirst),
+      secondsLeft: left.seconds,
       windowsLeft: left.windows)
     {
     case .windows(let windows): return windows
@@ -23,37 +26,53 @@ extension Trainer {
   private func giveUpSearching() {
     isSearchOver = true
     guard progress.ratePlan.searches == 0 else { return }
+    let kept = configuration.searched.map { $0 == .rate ? "rate" : "ε" }.joined(separator: " and ")
+    let values = configuration.searched.map { Text.short(currentValues[$0]) }.joined(separator: " and ")
     log.message(
-      "--lr auto: the run is too short for a search, which takes \(RateSearch.fewestWindows) windows a trial and at most a tenth of "
-        + "the seconds that are left; the default rate stays, \(Text.short(baseRate))")
+      "\(configuration.searchedOptions): the run is too short for a search, which takes \(SettingSearch.fewestWindows) windows a trial and at most a tenth of "
+        + "the seconds that are left; the default \(kept) stays, \(values)")
   }
 
   /// At the end of a run that was over before anything was known of its pace.
   func tellIfNeverSearched() {
-    let isOpen = configuration.searchesRate && progress.ratePlan.searches == 0 && !isSearchOver
+    let isOpen = !configuration.searched.isEmpty && progress.ratePlan.searches == 0 && !isSearchOver
     if isOpen, configuration.maxSeconds != nil, Signals.received == nil { giveUpSearching() }
   }
 
-  /// Finds a learning rate for what follows, with trials of so many windows.
+  private var currentValues: TrialValues { TrialValues(rate: baseRate, epsilon: epsilon) }
+
+  /// Finds a learning rate, an ε or one after the other for what follows, with trials of so many windows.
   /// - Returns: false if it was given up, for a signal or for want of time: the next search will be the same one.
-  func searchRate(windows: Int) throws -> Bool {
+  func search(windows: Int) throws -> Bool {
     guard let snapshot else { return true }
-    let (start, rate) = (progress, baseRate)
+    let start = progress
+    var (chosen, trials) = (currentValues, [SettingSearch.Trial]())
     snapshot.take(model)
     supply.beginBlock()
-    let found = try RateSearch.search(
-      around: rate, windows: windows, isFirst: progress.ratePlan.searches == 0
-    ) { rate, windows in
-      goBack(to: start, snapshot)
-      return try trial(rate, windows: windows)
+    var isGivenUp = false
+    for setting in configuration.searched where !isGivenUp {
+      let found = try SettingSearch.search(
+        setting, around: chosen[setting], windows: windows, isFirst: start.ratePlan.searches == 0
+      ) { value in
+        goBack(to: start, snapshot)
+        var values = chosen
+        values[setting] = value
+        return try trial(setting, values, windows: windows)
+      }
+      guard let found else {
+        isGivenUp = true
+        continue
+      }
+      chosen[setting] = found.value
+      trials += found.trials
     }
     goBack(to: start, snapshot)
     supply.endBlock()
     isWithinWindow = false
     progress.trainSeconds = clock.seconds
-    guard let found else { return false }
-    progress.ratePlan.take(found.rate, step: progress.step)
-    try log.search(found.trials, chosen: found.rate, progress)
+    guard !isGivenUp else { return false }
+    progress.ratePlan.take(chosen, step: progress.step)
+    try log.search(trials, chosen: chosen, progress)
     return true
   }
 
@@ -63,14 +82,21 @@ extension Trainer {
     progress = start
   }
 
-  /// Trains with a rate.
-  /// - Returns: the loss of the first window, and the mean loss of the second half of the windows, in nats; infinite where an update was refused; nil if it was
-  ///   given up. The end of the data ends it early.
-  private func trial(_ rate: Double, windows: Int) throws -> (start: Double, loss: Double)? {
-    trialRate = rate
-    defer { trialRate = nil }
+  /// Trains with some values, and without learning behind that where the setting is judged so.
+  /// - Returns: the loss of the first window, and the mean loss of the second half of the windows that it is judged by, in nats; infinite where an
+  ///   update was refused or the data ended before there was one; nil if it was given up. The end of the data ends it early.
+  private func trial(_ setting: SearchedSetting, _ values: TrialValues, windows: Int) throws -> (
+    start: Double, loss: Double
+  )? {
+    trialValues = values
+    defer { trialValues = nil }
+    let still = setting.stillWindows(of: windows)
+    let learning = windows - still
     var losses: [Double] = []
-    for _ in 0..<windows {
+    for window in 0..<windows {
+      if window == learning, still > 0 {
+        trialValues = TrialValues(rate: 0, epsilon: values.epsilon * SearchedSetting.stillEpsilon)
+      }
       progress.trainSeconds = clock.seconds
       if let reason = stopReason(), reason == .signal || reason == .maxSeconds { return nil }
       guard try step() else {
@@ -80,8 +106,9 @@ extension Trainer {
       guard let loss = lastLoss, loss.isFinite else { return (losses.first ?? 0, .infinity) }
       losses.append(loss)
     }
-    let judged = losses.suffix((losses.count + 1) / 2)
-    guard let start = losses.first else { return (0, .infinity) }
+    let last = still > 0 ? losses.dropFirst(learning) : losses[...]
+    let judged = last.suffix((last.count + 1) / 2)
+    guard let start = losses.first, !judged.isEmpty else { return (losses.first ?? 0, .infinity) }
     return (start, judged.reduce(0, +) / Double(judged.count))
   }
 }

@@ -103,7 +103,7 @@ enum MemoryPlan {
     }
     table[.checkpoint] += SafetensorsWriter.bufferBytes
     if c.replayLog { table[.checkpoint] += ReplayLog.byteCount(c) }
-    if c.searchesRate { table[.checkpoint] += StateSnapshot.byteCount(forBytes: trainedBytes(c)) }
+    if !c.searched.isEmpty { table[.checkpoint] += StateSnapshot.byteCount(forBytes: trainedBytes(c)) }
     if c.regime == .inPlace { table[.checkpoint] += PackedWeightsFile.bufferBytes }
     return table
   }

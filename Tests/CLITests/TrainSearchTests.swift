@@ -5,7 +5,7 @@ import Testing
 @testable import Stream
 @testable import longzoo
 
-@Suite struct TrainRateSearchTests {
+@Suite struct TrainSearchTests {
   private static let tokens = Sample.tokens(40_000)
 
   private func lines(_ runs: Runs, _ out: String) throws -> (trials: [[String: Any]], chosen: [Double]) {
@@ -45,9 +45,55 @@ import Testing
     #expect(try train(["--lr", "auto", "--threads", "2"], "two").digest == searched.digest)
   }
 
+  /// The same of an ε, by itself and behind a rate.
+  @Test(arguments: [
+    ["--readout", "zo"], ["--lifetime", "5", "--streams", "16"], ["--estimator", "node"],
+    ["--estimator", "hybrid"],
+    ["--lr", "auto"], ["--lr", "auto", "--estimator", "node", "--readout", "zo"],
+  ])
+  func afterwardsItIsTheRunWithThatEpsilon(options: [String]) throws {
+    let runs = Runs("--max-steps", "250", "--log-interval", "1")
+    let data = runs.folder.put("data", Self.tokens)
+    func train(_ more: [String], _ out: String) throws -> RunResult {
+      let outcome = try LongzooProcess.run(runs.arguments(options + more + [data], out: out), in: runs.folder)
+      try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
+      return try RunResult(outcome.output)
+    }
+    let searched = try train(["--eps", "auto"], "auto")
+    let metrics = try runs.metrics("auto")
+    let tried = metrics.compactMap { $0["search/eps"] as? Double }
+    let chosen = metrics.compactMap { $0["search/chosen_eps"] as? Double }
+    let middle =
+      options.contains("hybrid") ? 0.05 : options.contains("node") && options.contains("zo") ? 0.1 : 0.2
+    #expect(tried == [0.25, 0.5, 1, 2, 4].map { middle * $0 } && chosen.count == 1)
+    #expect(tried.contains(chosen[0]) && searched["epsilon"] == chosen[0])
+    #expect(searched["rate_searches"] == 1)
+    let rate: Double = try #require(searched["learning_rate"])
+    #expect(metrics.filter { $0["search/rate"] != nil }.count == (options.contains("auto") ? 8 : 0))
+    let told = try train(["--lr", "\(rate)", "--eps", "\(chosen[0])"], "told")
+    #expect(searched.digest == told.digest)
+    #expect(try train(["--eps", "auto", "--threads", "2"], "two").digest == searched.digest)
+    // Other values make other runs: what was tried has been trained with.
+    let losses = metrics.filter { $0["search/eps"] != nil }.compactMap { $0["search/loss"] as? Double }
+    #expect(Set(losses).count == 5)
+  }
+
+  @Test func anEpsilonCannotBeSearchedEverywhere() throws {
+    let runs = Runs("--eps", "auto", "--max-steps", "3")
+    let data = runs.folder.put("data", Self.tokens)
+    for (options, mentions) in [
+      (["--estimator", "nres", "--context", "64"], ["--eps auto", "nres"]),
+      (["--estimator", "pes", "--context", "64"], ["--eps auto", "pes"]),
+      (["--lifetime", "33"], ["--eps auto", "--lifetime 33"]), (["--estimator", "fd-rge"], ["--eps auto"]),
+      (["--regime", "inplace"], ["--eps auto"]),
+      (["--lr", "auto", "--regime", "inplace"], ["--lr auto and --eps auto"]),
+      (["--estimator", "jvp"], ["--eps"]),
+    ] { try runs.fail(64, options + [data], mentions: mentions) }
+  }
+
   @Test(arguments: [false, true])
   func resumesAreExactWithinTheBlock(pipe: Bool) throws {
-    let runs = Runs("--lr", "auto")
+    let runs = Runs("--lr", "auto", "--eps", "auto")
     let data = pipe ? "-" : runs.folder.put("data", Self.tokens)
     let input: LongzooProcess.Input = pipe ? .bytes(Self.tokens) : .nothing
     let whole = try runs.train("--max-steps", "260", data, input: input)
@@ -149,23 +195,23 @@ import Testing
   // MARK: The search itself
 
   private func search(_ best: Double, around base: Double, isFirst: Bool) throws -> (
-    rate: Double, trials: [RateSearch.Trial]
+    value: Double, trials: [SettingSearch.Trial]
   )? {
-    try RateSearch.search(around: base, windows: 64, isFirst: isFirst) { rate, _ in
+    try SettingSearch.search(.rate, around: base, windows: 64, isFirst: isFirst) { rate in
       (4, rate > 40 * best ? .nan : 2 + abs(log2(rate / best)))
     }
   }
 
   @Test(arguments: [0.01, 0.04, 0.0007, 0.15]) func theBestIsFound(best: Double) throws {
     let found = try #require(try search(best, around: 0.01, isFirst: true))
-    #expect(abs(log2(found.rate / best)) <= 2.1, "\(found.rate) for \(best)")
+    #expect(abs(log2(found.value / best)) <= 2.1, "\(found.value) for \(best)")
     #expect(found.trials.map(\.windows) == Array(repeating: 64, count: 8))
   }
 
   @Test func theMiddleStaysWhereItIsGoodEnough() throws {
     func choose(_ losses: [Double], isFirst: Bool) -> Double {
-      RateSearch.choose(
-        zip([0.5, 1, 2], losses).map { .init(rate: $0, loss: $1, windows: 9, start: 4) }, middle: 1,
+      SettingSearch.choose(
+        zip([0.5, 1, 2], losses).map { .init(value: $0, loss: $1, windows: 9, start: 4) }, middle: 1,
         isFirst: isFirst)
     }
     #expect(choose([2, 2, 2], isFirst: false) == 1 && choose([1.999, 2, 2.1], isFirst: false) == 1)
@@ -176,19 +222,45 @@ import Testing
       #expect(choose([.infinity, .infinity, .infinity], isFirst: isFirst) == 1)
       #expect(choose([3, .infinity, .infinity], isFirst: isFirst) == 0.5)
     }
-    let none = try RateSearch.search(around: 1, windows: 64, isFirst: true) { _, _ in nil }
+    let none = try SettingSearch.search(.rate, around: 1, windows: 64, isFirst: true) { _ in nil }
     #expect(none == nil)
+  }
+
+  @Test func anEpsilonOfAnotherScaleIsFound() throws {
+    for (best, expected) in [(0.2, 0.2), (0.8, 0.8), (0.05, 0.05)] {
+      let found = try SettingSearch.search(.epsilon, around: 0.2, windows: 64, isFirst: true) {
+        (4, 2 + abs(log2($0 / best)))
+      }
+      #expect(found?.value == expected && found?.trials.count == 5)
+    }
+    #expect(SettingSearch.trials([.rate, .epsilon], isFirst: true) == 13)
+    #expect(SettingSearch.trials([.rate, .epsilon], isFirst: false) == 7)
+    #expect(
+      SearchedSetting.rate.stillWindows(of: 192) == 0 && SearchedSetting.epsilon.stillWindows(of: 16) == 5)
   }
 
   @Test func plateausAreNoticed() {
     var plan = RatePlan()
     #expect(plan.isDue(step: 0))
-    plan.take(0.1, step: 0)
+    plan.take(TrialValues(rate: 0.1, epsilon: 0.2), step: 0)
     for step in 0..<6000 { plan.add(loss: 5 - 0.0005 * Double(step), step: step) }
     #expect(!plan.isDue(step: 6000))
     for step in 6000..<15_000 { plan.add(loss: 2, step: step) }
     #expect(plan.isDue(step: 15_000))
-    plan.take(0.1, step: 15_000)
+    var other = plan
+    plan.take(TrialValues(rate: 0.1, epsilon: 0.2), step: 15_000)
     #expect(!plan.isDue(step: 15_000 + 6001) && plan.isDue(step: 15_000 + 12_001))
+    other.take(TrialValues(rate: 0.1, epsilon: 0.4), step: 15_000)
+    #expect(other.isDue(step: 15_000 + 6001))
+  }
+
+  @Test func plansOfOldRunsHaveNoEpsilon() throws {
+    var plan = RatePlan()
+    plan.take(TrialValues(rate: 0.1, epsilon: 0.2), step: 3)
+    var json = try #require(
+      try JSONSerialization.jsonObject(with: JSONEncoder().encode(plan)) as? [String: Any])
+    json["epsilon"] = nil
+    let old = try JSONDecoder().decode(RatePlan.self, from: JSONSerialization.data(withJSONObject: json))
+    #expect(old.rate == 0.1 && old.epsilon == nil && old.searches == 1)
   }
 }
