@@ -37,7 +37,7 @@ struct LongzooCommand: ParsableCommand {
 
   private static func end(_ message: String, _ code: Int32) -> Never {
     fflush(nil)
-    FileHandle.standardError.write(Data("longzoo: \(message)\n".utf8))
+    StandardStreams.tell("longzoo: \(message)\n")
     Foundation.exit(code)
   }
 }

@@ -133,6 +133,23 @@ import Testing
     }
   }
 
+  /// A terminal that is gone, the reader of a log that has died, a full disk: what cannot be said is not said, and the run is saved.
+  @Test(arguments: ["exec 2>/dev/full;", "rm -f p; mkfifo p; cat p >/dev/null & exec 2>p; kill $!; wait;"])
+  func nobodyListensToTheErrors(shell: String) throws {
+    let runs = Runs("--log-interval", "1")
+    let data = runs.folder.put("data", Sample.tokens(60_000))
+    let arguments = runs.arguments(["--max-steps", "100M", data], out: "run").filter { $0 != "--quiet" }
+    let child = try LongzooProcess(arguments, in: runs.folder, shell: shell)
+    try awaitSteps(runs, "run")
+    child.send(SIGTERM)
+    let outcome = child.wait()
+    #expect(outcome.exitCode == 128 + SIGTERM && outcome.errors == "")
+    #expect(try RunResult(outcome.output).steps > 0)
+    let unknown = try LongzooProcess.run(
+      ["train", "--context", "0", "--window", "context", data], in: runs.folder, shell: shell)
+    #expect(unknown.exitCode == 64 && unknown.errors == "")
+  }
+
   @Test(arguments: [(SIGINT, "run", false), (SIGTERM, "it's a run", false), (SIGINT, "piped", true)])
   func signalsEndARunInOrder(number: Int32, out: String, isPipe: Bool) throws {
     let runs = Runs("--log-interval", "1", "--lifetime", "4")

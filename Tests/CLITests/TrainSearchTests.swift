@@ -13,6 +13,12 @@ import Testing
     return (lines.filter { $0["search/rate"] != nil }, lines.compactMap { $0["search/chosen"] as? Double })
   }
 
+  private func succeed(_ runs: Runs, _ arguments: [String], _ out: String) throws -> RunResult {
+    let outcome = try LongzooProcess.run(runs.arguments(arguments, out: out), in: runs.folder)
+    try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)")
+    return try RunResult(outcome.output)
+  }
+
   /// Everything that the search touched is as it was: a run that was told the rate from the start is the same run.
   @Test(arguments: [
     [], ["--lifetime", "5", "--streams", "16"], ["--readout", "zo", "--optimizer", "sgd"],
@@ -30,9 +36,7 @@ import Testing
     }
     let data = runs.folder.put("data", Self.tokens)
     func train(_ more: [String], _ out: String) throws -> RunResult {
-      let outcome = try LongzooProcess.run(runs.arguments(options + more + [data], out: out), in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
-      return try RunResult(outcome.output)
+      try succeed(runs, options + more + [data], out)
     }
     let searched = try train(["--lr", "auto"], "auto")
     let (trials, chosen) = try lines(runs, "auto")
@@ -55,9 +59,7 @@ import Testing
     let runs = Runs("--max-steps", "250", "--log-interval", "1")
     let data = runs.folder.put("data", Self.tokens)
     func train(_ more: [String], _ out: String) throws -> RunResult {
-      let outcome = try LongzooProcess.run(runs.arguments(options + more + [data], out: out), in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
-      return try RunResult(outcome.output)
+      try succeed(runs, options + more + [data], out)
     }
     let searched = try train(["--eps", "auto"], "auto")
     let metrics = try runs.metrics("auto")

@@ -61,13 +61,13 @@ struct BenchCommand: ParsableCommand {
         }
         if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
         if !json, isatty(2) == 1 {
-          FileHandle.standardError.write(
-            Data("\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r".utf8))
+          StandardStreams.tell(
+            "\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r")
         }
       }
     }
     let peak = BenchFigure.median(peaks)
-    print(json ? jsonText(cases, peak, threads) : text(cases, peak, threads))
+    try StandardStreams.printResult(json ? jsonText(cases, peak, threads) : text(cases, peak, threads))
   }
 
   private func use(_ instructions: Instructions) throws {

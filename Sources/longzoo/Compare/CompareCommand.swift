@@ -87,7 +87,7 @@ struct CompareCommand: ParsableCommand {
     let settings = try settings()
     let folder = try TemporaryFolder()
     let comparison = Comparison(settings, folder: folder.path) { line in
-      if !quiet { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+      if !quiet { StandardStreams.tell(line + "\n") }
     }
     let (results, check): ([CompareResult], [EstimateCheck.Row])
     do {

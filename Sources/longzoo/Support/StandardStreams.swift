@@ -11,6 +11,17 @@ enum StandardStreams {
     }
   }
 
+  /// Says something on standard error. Nobody may be listening any more: a log's reader that is gone, or a full disk, ends no run.
+  static func tell(_ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else { return }
+      bytes = bytes.dropFirst(written)
+    }
+  }
+
   /// Prints a result, and does not take it for printed before the system has it.
   /// - Throws: exit code 74.
   static func printResult(_ text: String) throws(RunFailure) {

@@ -51,7 +51,7 @@ extension TrainCommand {
     let text =
       "the shared regime would need \(ByteSize.formatted(needed)) of \(ByteSize.formatted(most)): weights are kept "
       + "in place, and trained by plain sgd with a zeroth-order readout (--regime inplace)\n"
-    FileHandle.standardError.write(Data(text.utf8))
+    StandardStreams.tell(text)
   }
 
   private func settleInPlace(_ c: inout RunConfiguration) throws(RunFailure) {

@@ -63,13 +63,13 @@ struct TrainCommand: ParsableCommand {
     }
     if let divergence = summary.divergence {
       let text = divergence.message(configuration)
-      FileHandle.standardError.write(Data("longzoo: \(text)\n".utf8))
+      StandardStreams.tell("longzoo: \(text)\n")
       throw ExitCode(ExitStatus.diverged)
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
       // The text says it on standard output already.
       if json, configuration.savesWeights {
-        FileHandle.standardError.write(Data("to go on: \(summary.resumeCommand)\n".utf8))
+        StandardStreams.tell("to go on: \(summary.resumeCommand)\n")
       }
       throw ExitCode(ExitStatus.signal(signal))
     }
