@@ -18,7 +18,7 @@ public final class Population {
   package let tokenSets: Int
   /// [tokenSets][T][layout.signs] the directions.
   package let signs: Buffer<UInt16>
-  /// [T][V] bit p: pair p has read the token since its direction began.
+  /// [T][V] bit p: pair p has read the token since its direction began; empty where no weight is moved.
   public let seen: Buffer<UInt16>
   /// [tokenSets][T][32] losses of the current window in nats, summed in the order of the tokens.
   package let losses: Buffer<Double>
@@ -47,8 +47,12 @@ public final class Population {
       + TileTurns.byteCount(tiles: tiles)
     table[.perturbations] =
       Buffer<UInt16>.byteCount(for: tokenSets * tiles * layout.c.signs)
-      + Buffer<UInt16>.byteCount(for: tiles * layout.shape.vocabularySize)
+      + Buffer<UInt16>.byteCount(for: seenWords(layout, tiles: tiles))
     return table
+  }
+
+  private static func seenWords(_ layout: Layout, tiles: Int) -> Int {
+    layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize
   }
 
   /// Where every pair has a stream of its own, its clean state is made in place.
@@ -93,7 +97,7 @@ public final class Population {
     signs = try Buffer(
       count: tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
     seen = try Buffer(
-      count: tiles * layout.shape.vocabularySize, .perturbations, for: "the tokens that were read",
+      count: Self.seenWords(layout, tiles: tiles), .perturbations, for: "the tokens that were read",
       ledger: ledger)
     turns = try TileTurns(tiles: tiles, ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.

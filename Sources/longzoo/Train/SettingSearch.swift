@@ -1,5 +1,5 @@
 /// What a run can look for by itself: `--lr auto`, `--eps auto`.
-enum SearchedSetting: CaseIterable {
+enum SearchedSetting {
   case rate, epsilon
 
   var option: String { self == .rate ? "--lr auto" : "--eps auto" }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// `--lr auto` and `--eps auto`: the training loop tries values on a block of windows, and goes back to where that began.
 extension Trainer {
   /// Windows of each trial of a search that is due and fits into what is left of the run; nil where none is to begin now.
