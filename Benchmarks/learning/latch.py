@@ -9,9 +9,9 @@ one, and no readout can tell them apart. All that can tell the rows apart is cre
 CD-RGE makes one update a context (--window context). Truncated BPTT starts from the same weights, on the same data, for
 the same seconds: a window that holds the symbol never holds the answer.
 
-    Benchmarks/learning/latch.py [--gap 1000000] [--steps 80] [--seed 1] [--out latch.json]
+    Benchmarks/learning/latch.py [--gap 1000000] [--steps 60] [--seed 1] [--out latch.json]
 
-Needs Python 3 and a release build; writes about 500 MB to a temporary folder. The table goes to standard output.
+Needs Python 3 and a release build; writes about 1.5 GB to a temporary folder. The table goes to standard output.
 """
 
 import argparse
@@ -31,8 +31,8 @@ RENAMED = bytes(0x89 + b - 0x80 if 0x80 <= b < 0x80 + SYMBOLS else b for b in ra
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--gap", type=int, default=1_000_000)
-    p.add_argument("--steps", type=int, default=80, help="updates of the last stage")
-    p.add_argument("--pairs", type=int, default=64)
+    p.add_argument("--steps", type=int, default=60, help="updates of the last stage, at most")
+    p.add_argument("--pairs", type=int, default=256)
     p.add_argument("--hidden-size", type=int, default=16)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--fresh", type=int, default=200, help="sequences that are asked in the end")
@@ -96,7 +96,8 @@ def main():
             "activation_bytes": run and run["memory"]["activations"],
             "peak_rss_bytes": run and run["peak_rss_bytes"], "note": note})
 
-    learn = ["--window", "context", "--pairs", 256, "--eps", 0.1, "--lr", 0.02]
+    # Weight decay leaves gates ajar: with saturated ones many seeds read two of the new names as one for good.
+    learn = ["--window", "context", "--pairs", 256, "--eps", 0.1, "--lr", 0.02, "--weight-decay", 0.03]
     train("first", short, 4, *learn, "--token-scale", 0, "--max-steps", 2000)
     hold = train("hold", medium, 64, *learn, "--init", os.path.join(FOLDER, "first", "model.safetensors"),
                  "--max-steps", 500)
@@ -105,7 +106,8 @@ def main():
 
     init = ["--init", weights]
     last = train("last", long, A.gap, *init, "--window", "context", "--pairs", A.pairs, "--eps", 0.1, "--lr", 0.05,
-                 "--readout", "zo", "--max-steps", A.steps)
+                 "--weight-decay", 0.1, "--readout", "zo", "--max-steps", A.steps, "--stop-below", 0.25,
+                 "--loss-windows", 4)
     row(f"last stage: cd-rge, {A.pairs} pairs, one update a context of {A.gap + 3:,}", last, "last")
 
     exact = ["--estimator", "tbptt", "--streams", A.pairs]
