@@ -106,7 +106,7 @@ def main():
 
     init = ["--init", weights]
     last = train("last", long, A.gap, *init, "--window", "context", "--pairs", A.pairs, "--eps", 0.1, "--lr", 0.05,
-                 "--weight-decay", 0.1, "--readout", "zo", "--max-steps", A.steps, "--stop-below", 0.25,
+                 "--weight-decay", 0.1, "--readout", "zo", "--max-steps", A.steps, "--stop-below", 0.3,
                  "--loss-windows", 4)
     row(f"last stage: cd-rge, {A.pairs} pairs, one update a context of {A.gap + 3:,}", last, "last")
 

@@ -49,7 +49,7 @@ def back_propagation(name, optimizer, rate, most=3000, is_tuned=True):
 
 def methods(sizes):
     # Updates that are waited for: some 20 to 40 seconds on one core.
-    most = {8: 20000, 32: 8000, 96: 3000, 512: 600}
+    most = {8: 20000, 32: 8000, 96: 3000, 512: 1500}
     rows = [back_propagation("BPTT, SGD, untuned: 0.01", SGD, 0.01, most=30000, is_tuned=False),
             back_propagation("BPTT, SGD, untuned: 0.1", SGD, 0.1, most=30000, is_tuned=False),
             back_propagation("BPTT, SGD", SGD, 9), back_propagation("BPTT, SGD with momentum 0.9", MOMENTUM, 1),
@@ -63,7 +63,7 @@ def methods(sizes):
                                int(most.get(n, most[near]) * share), second, n))
 
     zeroth = ["--readout", "zo"]
-    family("the paper's way: SGD, full-rank signs", [*zeroth, *SGD, "--perturbation", "rademacher"], {8: 0.003, 32: 0.01, 96: 0.03, 512: 0.1}, 0.3)
+    family("the paper's way: SGD, full-rank signs", [*zeroth, *SGD, "--perturbation", "rademacher"], {8: 0.003, 32: 0.01, 96: 0.03, 512: 0.1}, 0.5)
     family("Adam", [*zeroth, *ADAM], {8: 0.002, 32: 0.003, 96: 0.006, 512: 0.02})
     family("SGD with Polyak's step", [*zeroth, *SGD, "--step", "polyak"], {8: 0.03, 32: 0.05, 96: 0.1, 512: 0.3}, 0.5)
     family("Adam, exact readout", ["--readout", "exact", *ADAM], {8: 0.01, 32: 0.03, 96: 0.03, 512: 0.03}, 0.5)

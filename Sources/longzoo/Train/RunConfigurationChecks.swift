@@ -9,9 +9,17 @@ extension RunConfiguration {
   /// Refuses what no run can do.
   /// - Throws: exit code 64, naming the option.
   func validate() throws(RunFailure) {
-    func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
-      if !condition { throw .usage(text()) }
-    }
+    try validateModel()
+    try validatePairs()
+    try validateWindows()
+    try validateEstimator()
+    try validateSearch()
+    try validateOptimizer()
+    try validateHeldOutData()
+    try validateEnds()
+  }
+
+  private func validateModel() throws(RunFailure) {
     try require(
       vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
     )
@@ -35,36 +43,23 @@ extension RunConfiguration {
     try require(
       vocabularySize * hiddenSize <= 1 << 40,
       "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
+    try require(
+      tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
+    try require(
+      tokenScale == nil || initialWeights == nil,
+      "--token-scale is for random weights; it means nothing beside --init")
+    try require(memorySpan.map { $0 >= 2 } ?? true, "--memory-span must be at least 2 tokens")
+    try require(
+      memorySpan == nil || initialWeights == nil,
+      "--memory-span is for random weights; it means nothing beside --init")
+  }
+
+  private func validatePairs() throws(RunFailure) {
     try require((1...(1 << 20)).contains(pairs), "--pairs \(pairs) is not from 1 to \(1 << 20)")
     try require(
       streams >= 1 && streams <= (estimator.hasPairs ? pairs : 1 << 20),
       "--streams \(streams): there must be from 1 to "
         + (estimator.hasPairs ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
-    try require(
-      !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
-    try require(
-      checkpointing != .binomial || memoryBudget != nil,
-      "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
-    try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
-    try require(
-      tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
-    try require(memorySpan.map { $0 >= 2 } ?? true, "--memory-span must be at least 2 tokens")
-    try require(
-      memorySpan == nil || initialWeights == nil,
-      "--memory-span is for random weights; it means nothing beside --init")
-    try require(
-      tokenScale == nil || initialWeights == nil,
-      "--token-scale is for random weights; it means nothing beside --init")
-    try require(
-      beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
-    try require(
-      creditDecay.map { (0...1).contains($0) } ?? true, "--credit-decay must be a number from 0 to 1")
-    if estimator == .node {
-      try require(
-        tokensOfWindow < 1 << 16,
-        "--estimator node keeps a state of every pair for each token of its window, which --window must make shorter than 65536 tokens"
-      )
-    }
     try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
     try require(
       (1...DirectionKind.mostProducts).contains(rank),
@@ -84,19 +79,44 @@ extension RunConfiguration {
     try require(
       maxDivergence >= 0 && maxDivergence.isFinite,
       "--max-divergence \(maxDivergence) is not a number of at least 0")
+  }
+
+  private func validateWindows() throws(RunFailure) {
+    try require(
+      !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
     if case .tokens(let count) = window {
       try require(count >= 1, "--window must be at least 1 token, or 'context'")
     }
     try require(context >= 0, "--context must not be negative")
+    try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
+  }
+
+  private func validateEstimator() throws(RunFailure) {
+    try require(
+      checkpointing != .binomial || memoryBudget != nil,
+      "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
+    try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
+    try require(
+      beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
+    try require(
+      creditDecay.map { (0...1).contains($0) } ?? true, "--credit-decay must be a number from 0 to 1")
+    if estimator == .node {
+      try require(
+        tokensOfWindow < 1 << 16,
+        "--estimator node keeps a state of every pair for each token of its window, which --window must make shorter than 65536 tokens"
+      )
+    }
     try require(
       estimator.method?.isUnrolled != true || tokensToReset != nil,
       "--estimator \(estimator.rawValue) keeps its pairs from reset to reset: it needs a --context that ends, and --reset context"
     )
-    try require(window != .context || context > 0, "--window context needs a --context; 0 never ends")
     try require(
       !replayLog || estimator.method != nil,
       "--replay-log keeps the coefficients of pairs, and the gradient of --estimator \(estimator.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
     )
+  }
+
+  private func validateSearch() throws(RunFailure) {
     try require(
       searched.isEmpty || estimator != .fdRGE,
       "\(searchedOptions) cannot go back to a state of --estimator fd-rge yet; give a number")
@@ -112,6 +132,9 @@ extension RunConfiguration {
       searched.isEmpty || searchWindows != nil,
       "\(searchedOptions) goes through \(SettingSearch.fewestWindows) windows several times, which is more than \(SettingSearch.mostBytes >> 20) MiB of "
         + "tokens here; give a number, or take a shorter --window or fewer --streams")
+  }
+
+  private func validateOptimizer() throws(RunFailure) {
     try require(
       learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
     try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")
@@ -120,10 +143,16 @@ extension RunConfiguration {
       weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
     try require(
       tableRate.map { $0 >= 0 && $0.isFinite } ?? true, "--table-rate must be a number of at least 0")
+  }
+
+  private func validateHeldOutData() throws(RunFailure) {
     try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
     try require(
       !isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
+  }
+
+  private func validateEnds() throws(RunFailure) {
     try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
     try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
     try require(
@@ -137,4 +166,8 @@ extension RunConfiguration {
       context > 0 || isPipe || maxSteps != nil || maxTokens != nil || maxSeconds != nil,
       "--context 0 over files never ends: give --max-steps, --max-tokens or --max-seconds")
   }
+}
+
+private func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
+  if !condition { throw .usage(text()) }
 }
