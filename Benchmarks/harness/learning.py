@@ -19,10 +19,11 @@ def say(*words):
     print(" ", *words, file=sys.stderr, flush=True)
 
 
-def parser_of(text, seconds):
-    """The options that every benchmark of runs in seconds takes."""
+def parser_of(text, seconds=None):
+    """The options that every benchmark takes, --seconds where runs are as long as that."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=seconds)
+    if seconds is not None:
+        parser.add_argument("--seconds", type=float, default=seconds)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", help="a file for the results as JSON")
     return parser

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Recall beyond the window: a fact is asked for 16 to 64 tokens after it was last told, in windows of 8.
 
-    Benchmarks/learning/recall.py [--seconds 40] [--seeds 3] [--out FILE]
+    Benchmarks/learning/recall.py [--seconds 40] [--seeds 3] [--methods "tbptt;hybrid;cd-rge"] [--out FILE]
 
 `longzoo task recall --length 16..64 --symbols 1`: one key, ten values, log2(10) = 3.32 bits for a guess. No window holds both a fact and its
 question, so that truncated BPTT has no gradient from one to the other; every method has the same window, streams, state that is
-carried on, and seconds. Held out is another seed's stream.
+carried on, start (units remember for 1 to 64 tokens), and seconds. Held out is another seed's stream.
 """
 import statistics
 import sys
@@ -18,11 +18,12 @@ from harness.learning import Runs, parser_of, say, spread, write
 from harness.markdown import short, table
 
 TASK = ["recall", "--length", "16..64", "--symbols", "1", "--targets", "marked"]
-SHARED = ["--targets", "marked", "--context", 0, "--window", 8, "--streams", 64, "--hidden-size", 64]
+SHARED = ["--targets", "marked", "--context", 0, "--window", 8, "--streams", 64, "--hidden-size", 64, "--memory-span", 64]
+FALLING = ["--lr-schedule", "cosine"]
 METHODS = {
-    "tbptt": ["--estimator", "tbptt"],
-    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.3, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.005],
-    "cd-rge": ["--pairs", 256, "--lifetime", 12, "--memory-span", 64],
+    "tbptt": ["--estimator", "tbptt", *FALLING],
+    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.4, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.01, *FALLING],
+    "cd-rge": ["--pairs", 256, "--lifetime", 12],
 }
 HEAD = ["method", "held out, bits an answer: median (range)", "right answers: median (range)", "seeds", "updates", "peak RSS"]
 
@@ -42,15 +43,16 @@ def rows(results):
 def main():
     parser = parser_of(__doc__, seconds=40)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", default=";".join(METHODS), help="separated by ;")
     options = parser.parse_args()
     started = time.time()
-    results = {method: [] for method in METHODS}
+    results = {method: [] for method in options.methods.split(";")}
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(folder, options.threads)
         text, held = streams(runs, "400k")
         for seed in range(1, options.seeds + 1):
-            for method, arguments in METHODS.items():
-                result = runs.train(text, "--val", held, *SHARED, *arguments, "--seed", seed, "--max-seconds", options.seconds,
+            for method in results:
+                result = runs.train(text, "--val", held, *SHARED, *METHODS[method], "--seed", seed, "--max-seconds", options.seconds,
                                     "--save-interval", "never")
                 kept = ("val_bits_per_token", "val_accuracy", "steps", "seconds", "peak_rss_bytes")
                 results[method].append({"seed": seed} | {key: result[key] for key in kept})

@@ -143,6 +143,10 @@ import Testing
       (["--estimator", "node", "--window", "65536"], ["--window", "node"]),
       (["--estimator", "node", "--credit-decay", "1.1"], ["--credit-decay"]),
       (["--credit-decay", "0.5"], ["--credit-decay", "cd-rge"]),
+      // What 32 bits make 0, infinite or 1 of.
+      (["--eps", "1e-50"], ["--eps"]), (["--eps", "1e39"], ["--eps"]),
+      (["--momentum", "0.999999999"], ["--momentum"]), (["--beta2", "0.999999999"], ["--beta2"]),
+      (["--estimator", "hybrid", "--beyond-momentum", "0.999999999"], ["--beyond-momentum"]),
       (["--rank", "0"], ["--rank"]), (["--rank", "65"], ["--rank", "64"]),
       (["--rank", "2", "--perturbation", "rademacher"], ["--rank", "rademacher"]),
     ]

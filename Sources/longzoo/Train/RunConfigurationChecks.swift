@@ -60,7 +60,8 @@ extension RunConfiguration {
       streams >= 1 && streams <= (estimator.hasPairs ? pairs : 1 << 20),
       "--streams \(streams): there must be from 1 to "
         + (estimator.hasPairs ? "as many as --pairs (\(pairs))" : "\(1 << 20)"))
-    try require(epsilon > 0 && epsilon.isFinite, "--eps \(epsilon) is not a positive number")
+    try require(
+      Float(epsilon) > 0 && Float(epsilon).isFinite, "--eps \(epsilon) is not a positive number of 32 bits")
     try require(
       (1...DirectionKind.mostProducts).contains(rank),
       "--rank \(rank) is not from 1 to \(DirectionKind.mostProducts)")
@@ -97,7 +98,7 @@ extension RunConfiguration {
       "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
     try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
     try require(
-      beyondMomentum >= 0 && beyondMomentum < 1, "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
+      isFraction(beyondMomentum), "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
     try require(
       creditDecay.map { (0...1).contains($0) } ?? true, "--credit-decay must be a number from 0 to 1")
     if estimator == .node {
@@ -137,8 +138,8 @@ extension RunConfiguration {
   private func validateOptimizer() throws(RunFailure) {
     try require(
       learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
-    try require(momentum >= 0 && momentum < 1, "--momentum \(momentum) is not in [0, 1)")
-    try require(beta2 >= 0 && beta2 < 1, "--beta2 \(beta2) is not in [0, 1)")
+    try require(isFraction(momentum), "--momentum \(momentum) is not in [0, 1)")
+    try require(isFraction(beta2), "--beta2 \(beta2) is not in [0, 1)")
     try require(
       weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
     try require(
@@ -171,3 +172,6 @@ extension RunConfiguration {
 private func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(RunFailure) {
   if !condition { throw .usage(text()) }
 }
+
+/// In [0, 1) as 32 bits have it: 1 − 1e-9 is 1 there.
+private func isFraction(_ value: Double) -> Bool { value >= 0 && Float(value) < 1 }
