@@ -22,7 +22,7 @@ SHARED = ["--targets", "marked", "--context", 0, "--window", 8, "--streams", 64,
 FALLING = ["--lr-schedule", "cosine"]
 METHODS = {
     "tbptt": ["--estimator", "tbptt", *FALLING],
-    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.4, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.01, *FALLING],
+    "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.4, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.005, *FALLING],
     "cd-rge": ["--pairs", 256, "--lifetime", 12],
 }
 HEAD = ["method", "held out, bits an answer: median (range)", "right answers: median (range)", "seeds", "updates", "peak RSS"]
