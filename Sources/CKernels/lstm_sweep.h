@@ -22,9 +22,6 @@
 #define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
-INLINE vf load_any(const float *p) { vf x; __builtin_memcpy(&x, p, sizeof x); return x; }
-INLINE void store_any(float *p, vf x) { __builtin_memcpy(p, &x, sizeof x); }
-
 // Rows 4u + g, as they lie in the parameters, to one vector a gate; and back.
 INLINE void split_gates(const vf rows[4], vf gates[4]) {
   const vf even_low = EVENS(rows[0], rows[1]), even_high = EVENS(rows[2], rows[3]);

@@ -51,33 +51,67 @@ void NAME(pack_rows)(const float *from, ptrdiff_t columns, float *to) {
     for (int j = 0; j < LZ_BLOCK; j++) to[k * LZ_BLOCK + j] = rows[j][k];
 }
 
-// Elementwise updates, on pieces that start at a vector and whose memory is padded to one.
+// Elementwise updates, of parameters anywhere in memory. The last lanes go the way of whole vectors, so that a parameter's bits
+// do not depend on where it lies.
+
+typedef struct { vf rate, keep, momentum; } sgd_factors;
+
+INLINE void sgd_lanes(const sgd_factors f, vf g, vf *v, vf *parameters) {
+  *v = f.momentum * *v + g;
+  *parameters = f.keep * *parameters - f.rate * *v;
+}
 
 void NAME(sgd)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict velocity,
                float *restrict parameters) {
-  const vf rate = splat(o->rate), momentum = splat(o->momentum), keep = splat(1.0f - o->rate * o->decay);
-  for (ptrdiff_t i = 0; i < count; i += VL) {
-    const vf v = momentum * load(velocity + i) + load(gradient + i);
-    store(velocity + i, v);
-    store(parameters + i, keep * load(parameters + i) - rate * v);
+  const sgd_factors f = {splat(o->rate), splat(1.0f - o->rate * o->decay), splat(o->momentum)};
+  const ptrdiff_t whole = count / VL * VL, rest = count - whole;
+  for (ptrdiff_t i = 0; i < whole; i += VL) {
+    vf v = load_any(velocity + i), p = load_any(parameters + i);
+    sgd_lanes(f, load_any(gradient + i), &v, &p);
+    store_any(velocity + i, v);
+    store_any(parameters + i, p);
   }
+  if (!rest) return;
+  vf v = load_some(velocity + whole, rest), p = load_some(parameters + whole, rest);
+  sgd_lanes(f, load_some(gradient + whole, rest), &v, &p);
+  store_some(velocity + whole, rest, v);
+  store_some(parameters + whole, rest, p);
+}
+
+typedef struct { vf rate, keep, b1, rest1, b2, rest2, c2, epsilon; } adam_factors;
+
+INLINE void adam_lanes(const adam_factors f, vf g, vf *m, vf *s, vf *parameters) {
+  *m = f.b1 * *m + f.rest1 * g;
+  *s = f.b2 * *s + f.rest2 * g * g;
+  *parameters = f.keep * *parameters - f.rate * *m / (__builtin_elementwise_sqrt(*s * f.c2) + f.epsilon);
 }
 
 void NAME(adam)(const lz_optimizer *o, ptrdiff_t count, const float *restrict gradient, float *restrict mean,
                 float *restrict square, float *restrict parameters) {
-  const vf rate = splat(o->rate * o->correction1), keep = splat(1.0f - o->rate * o->decay);
-  const vf b1 = splat(o->momentum), b2 = splat(o->beta2), c2 = splat(o->correction2), epsilon = splat(o->epsilon);
-  const vf rest1 = splat(1.0f - o->momentum), rest2 = splat(1.0f - o->beta2);
-  for (ptrdiff_t i = 0; i < count; i += VL) {
-    const vf g = load(gradient + i);
-    const vf m = b1 * load(mean + i) + rest1 * g;
-    const vf s = b2 * load(square + i) + rest2 * g * g;
+  const adam_factors f = {
+    .rate = splat(o->rate * o->correction1), .keep = splat(1.0f - o->rate * o->decay),
+    .b1 = splat(o->momentum), .rest1 = splat(1.0f - o->momentum), .b2 = splat(o->beta2), .rest2 = splat(1.0f - o->beta2),
+    .c2 = splat(o->correction2), .epsilon = splat(o->epsilon)};
+  const int decays = o->decay != 0;
+  const ptrdiff_t whole = count / VL * VL, rest = count - whole;
+  for (ptrdiff_t i = 0; i < whole; i += VL) {
+    const vf g = load_any(gradient + i);
+    vf m = load_any(mean + i), s = load_any(square + i);
     // Rows of tokens that were never read have neither gradient nor moments: nothing to divide.
-    if (o->decay == 0 && __builtin_reduce_or(__builtin_bit_cast(vi, m) | __builtin_bit_cast(vi, s)) == 0) continue;
-    store(mean + i, m);
-    store(square + i, s);
-    store(parameters + i, keep * load(parameters + i) - rate * m / (__builtin_elementwise_sqrt(s * c2) + epsilon));
+    const vi bits = __builtin_bit_cast(vi, g) | __builtin_bit_cast(vi, m) | __builtin_bit_cast(vi, s);
+    if (!decays && __builtin_reduce_or(bits) == 0) continue;
+    vf p = load_any(parameters + i);
+    adam_lanes(f, g, &m, &s, &p);
+    store_any(mean + i, m);
+    store_any(square + i, s);
+    store_any(parameters + i, p);
   }
+  if (!rest) return;
+  vf m = load_some(mean + whole, rest), s = load_some(square + whole, rest), p = load_some(parameters + whole, rest);
+  adam_lanes(f, load_some(gradient + whole, rest), &m, &s, &p);
+  store_some(mean + whole, rest, m);
+  store_some(square + whole, rest, s);
+  store_some(parameters + whole, rest, p);
 }
 
 #define CHAINS (VL == 16 ? 24 : 12) // half of the registers or more

@@ -8,11 +8,20 @@ typedef float v4 __attribute__((ext_vector_type(4)));
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE vf splat(float x) { return (vf)(x); }
 INLINE vf load(const float *p) { return *(const vf *)p; }
 INLINE void store(float *p, vf x) { *(vf *)p = x; }
+INLINE vf load_any(const float *p) { vf x; __builtin_memcpy(&x, p, sizeof x); return x; }
+INLINE void store_any(float *p, vf x) { __builtin_memcpy(p, &x, sizeof x); }
+// `lanes` floats, anywhere in memory; the rest is 0, and stays as it is.
+INLINE vf load_some(const float *p, ptrdiff_t lanes) {
+  vf x = splat(0);
+  __builtin_memcpy(&x, p, sizeof(float) * (size_t)lanes);
+  return x;
+}
+INLINE void store_some(float *p, ptrdiff_t lanes, vf x) { __builtin_memcpy(p, &x, sizeof(float) * (size_t)lanes); }
 INLINE v4 load4(const float *p) { v4 x; __builtin_memcpy(&x, p, sizeof x); return x; }
 INLINE void store4(float *p, v4 x) { __builtin_memcpy(p, &x, sizeof x); }
-INLINE vf splat(float x) { return (vf)(x); }
 // A NaN in x stays: it must reach the loss, where it is seen.
 INLINE vf at_least(vf x, vf low) { return x < low ? low : x; }
 INLINE vf at_most(vf x, vf high) { return x > high ? high : x; }

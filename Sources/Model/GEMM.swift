@@ -27,13 +27,14 @@ public enum GEMM {
       blasint(ldb), accumulate ? 1 : 0, c, blasint(ldc))
   }
 
-  /// C[m × n] = A[m × k] · B[k × n], row-major, with the given row strides.
+  /// C[m × n] = scale · A[m × k] · B[k × n] + keep · C, row-major, with the given row strides.
   public static func times(
     m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
-    into c: UnsafeMutablePointer<Float>, ldc: Int
+    into c: UnsafeMutablePointer<Float>, ldc: Int, scale: Float = 1, keep: Float = 0
   ) {
     cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, a, blasint(lda), b,
-      blasint(ldb), 0, c, blasint(ldc))
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), scale, a, blasint(lda),
+      b,
+      blasint(ldb), keep, c, blasint(ldc))
   }
 }

@@ -77,7 +77,8 @@ import Testing
     let runs = Runs()
     let data = runs.folder.put("data", Self.tokens)
     for (more, mention) in [
-      (["--optimizer", "adam"], "moments"), (["--momentum", "0.9"], "momentum"),
+      (["--optimizer", "adam"], "adam's moments"), (["--optimizer", "muon"], "muon's moments"),
+      (["--momentum", "0.9"], "momentum"),
       (["--beta2", "0.9"], "beta2"), (["--table-rate", "5"], "one rate"),
       (["--perturbation", "rademacher"], "rank1"), (["--rank", "2"], "--rank"),
       (["--perturbation", "gaussian"], "rank1"),

@@ -42,7 +42,8 @@ import Testing
     [], ["--readout", "zo"], ["--perturbation", "rademacher", "--lifetime", "1"], ["--rank", "3"],
     ["--perturbation", "gaussian"],
     ["--layers", "2"],
-    ["--window", "context", "--context", "37"], ["--optimizer", "sgd", "--window", "13", "--context", "100"],
+    ["--optimizer", "muon"], ["--window", "context", "--context", "37"],
+    ["--optimizer", "sgd", "--window", "13", "--context", "100"],
   ])
   func oneStreamFromAnyForm(options: [String]) throws {
     let digests = try digests(Runs(), options, pipes: true)

@@ -28,6 +28,7 @@ import Testing
     ["--layers", "2", "--hidden-size", "16"], ["--streams", "16"],
     ["--streams", "3", "--layers", "2", "--pairs", "17"],
     ["--threads", "2", "--pairs", "40"], ["--optimizer", "sgd", "--momentum", "0"],
+    ["--optimizer", "muon", "--layers", "2"],
     ["--window", "context", "--context", "300"],
     ["--window", "3"], ["--vocab-size", "256"],
     ["--regime", "inplace", "--hidden-size", "12", "--heads", "3"],

@@ -16,7 +16,8 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["--optimizer", "sgd"], ["--optimizer", "sgd", "--step", "polyak", "--lr", "0.01"],
+    [], ["--optimizer", "sgd"], ["--optimizer", "muon"],
+    ["--optimizer", "sgd", "--step", "polyak", "--lr", "0.01"],
     ["--weight-decay", "0.1", "--step", "clipped"],
     ["--lifetime", "3", "--streams", "16", "--pairs", "40"],
     ["--perturbation", "rademacher", "--layers", "2"], ["--rank", "3", "--layers", "2"],

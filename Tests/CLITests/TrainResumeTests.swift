@@ -37,7 +37,8 @@ import Testing
     ["--window", "context", "--context", "24"],
     ["--readout", "zo", "--layers", "2"], ["--perturbation", "rademacher", "--lifetime", "3"],
     ["--rank", "3", "--lifetime", "3"], ["--perturbation", "gaussian", "--lifetime", "3"],
-    ["--optimizer", "sgd", "--warmup", "60"], ["--skip-tokens", "11", "--context", "0"],
+    ["--optimizer", "sgd", "--warmup", "60"], ["--optimizer", "muon", "--layers", "2"],
+    ["--skip-tokens", "11", "--context", "0"],
   ])
   func oneStream(options: [String]) throws {
     let runs = Runs()

@@ -50,7 +50,7 @@ struct EstimatorMemoryTests {
       let ledger = MemoryLedger()
       do {
         let optimizer = try Optimizer(shape, configuration, ledger: ledger)
-        let expected = Optimizer.byteCount(for: shape.parameterCount, configuration)
+        let expected = Optimizer.byteCount(for: shape, configuration)
         #expect(ledger.snapshot().current[.optimizer] == expected)
         #expect(ledger.snapshot().current.total == expected)
         #expect(optimizer.first.count == shape.parameterCount)

@@ -163,23 +163,28 @@ struct EstimatorOptions: ParsableArguments {
 }
 
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "adam or sgd. (default: adam)")
+  @Option(
+    help:
+      "adam, sgd, or muon: the layers' matrices move along the orthogonal part of their gradient's mean, all else by adam. (default: adam)"
+  )
   var optimizer: OptimizerKind?
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid, 0.004·√(pairs/256) of node and \(RunConfiguration.defaultExactRate) of bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
+      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam and muon, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid, 0.004·√(pairs/256) of node and \(RunConfiguration.defaultExactRate) of bptt, and for muon \(Int(RunConfiguration.muonRate)) times those of tbptt, hybrid and bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
     transform: SearchedNumber.parse)
   var lr: SearchedNumber?
-  @Option(help: "Momentum of sgd, β₁ of adam. (default: 0.9)")
+  @Option(
+    help:
+      "Momentum of sgd, β₁ of adam and muon. (default: 0.9; \(RunConfiguration.defaultMuonMomentum) of muon)")
   var momentum: Double?
-  @Option(help: "β₂ of adam. (default: 0.999)")
+  @Option(help: "β₂ of adam and muon. (default: 0.999)")
   var beta2: Double?
   @Option(help: "Decoupled weight decay. (default: 0)")
   var weightDecay: Double?
   @Option(
     help:
-      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid, \(RunConfiguration.defaultNodeTableRate) for node, with adam)"
+      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid, \(RunConfiguration.defaultNodeTableRate) for node, with adam or muon)"
   )
   var tableRate: Double?
   @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")

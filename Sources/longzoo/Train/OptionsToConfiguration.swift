@@ -151,6 +151,9 @@ extension TrainCommand {
 
   /// Defaults that depend on other options.
   private func setDependent(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
+    if isNew, optimizer.momentum == nil, c.optimizer == .muon {
+      c.momentum = RunConfiguration.defaultMuonMomentum
+    }
     let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     c.threads = threads
     if isNew || optimizer.lr != nil {
@@ -167,7 +170,7 @@ extension TrainCommand {
     }
     if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
     if isNew, estimator.eps == nil || estimator.eps == .auto { c.epsilon = defaultEpsilon(c) }
-    if isNew, optimizer.tableRate == nil, c.optimizer == .adam { c.tableRate = defaultTableRate(c) }
+    if isNew, optimizer.tableRate == nil, c.optimizer != .sgd { c.tableRate = defaultTableRate(c) }
     if isNew, streaming.window == nil {
       switch c.estimator {
       case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: break

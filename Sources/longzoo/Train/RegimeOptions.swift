@@ -19,7 +19,8 @@ extension TrainCommand {
     guard c.step == .polyak else { return }
     if c.optimizer != .sgd {
       throw RunFailure.usage(
-        "--step polyak sets the size of sgd's step, which adam does not heed; take --optimizer sgd")
+        "--step polyak sets the size of sgd's step, which \(c.optimizer.rawValue) does not heed; take --optimizer sgd"
+      )
     }
     if c.readout != .zo {
       throw RunFailure.usage(
@@ -82,7 +83,9 @@ extension TrainCommand {
       return
         "has no room for a second copy of the weights, which \(c.searchedOptions) goes back to; give a number"
     }
-    if optimizer.optimizer == .adam { return "has no room for adam's moments; take --optimizer sgd" }
+    if let kind = optimizer.optimizer, kind != .sgd {
+      return "has no room for \(kind.rawValue)'s moments; take --optimizer sgd"
+    }
     if let momentum = optimizer.momentum, momentum > 0 {
       return "has no room for a momentum; take --momentum 0"
     }

@@ -25,6 +25,10 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultExactRate = 0.005
   static let defaultTruncatedRate = 0.02
   static let defaultTruncatedTableRate = 3.0
+  /// Of muon, whose mean gradient is not divided by anything that would damp it.
+  static let defaultMuonMomentum = 0.95
+  /// Rates of muon in parts of adam's, for exact gradients.
+  static let muonRate = 2.0
   static let defaultNodeTableRate = 5.0
   static let defaultCreditDecay = 0.7
   static let defaultClipNorm = 1.0
@@ -131,10 +135,11 @@ struct RunConfiguration: Codable, Equatable {
     if step == .normalized || step == .clipped, optimizer == .sgd {
       return Self.defaultNormalizedRate * (1 - momentum) * Double(pairs) / 256
     }
-    guard optimizer == .adam else { return Self.defaultSGDRate }
+    guard optimizer != .sgd else { return Self.defaultSGDRate }
+    let exact = optimizer == .muon ? Self.muonRate : 1
     switch estimator {
-    case .bptt: return Self.defaultExactRate
-    case .tbptt, .hybrid: return Self.defaultTruncatedRate
+    case .bptt: return exact * Self.defaultExactRate
+    case .tbptt, .hybrid: return exact * Self.defaultTruncatedRate
     case .node: return 0.004 * (Double(pairs) / 256).squareRoot()
     default: return 0.01 * (Double(pairs) / 256).squareRoot()
     }

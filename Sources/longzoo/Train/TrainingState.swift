@@ -69,7 +69,7 @@ enum MemoryPlan {
   /// What `TrainingState.trainedMemory` comes to.
   private static func trainedBytes(_ c: RunConfiguration) -> Int {
     let parameters = 4 * c.shape.parameterCount
-    let copies = c.optimizer == .adam ? 4 : 3
+    let copies = c.optimizer == .sgd ? 3 : 4
     let carried =
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
@@ -88,7 +88,7 @@ enum MemoryPlan {
     if c.regime == .shared {
       table[.parameters] = Parameters.byteCount(for: shape)
       table[.optimizer] +=
-        Optimizer.byteCount(for: shape.parameterCount, c.optimizerConfiguration)
+        Optimizer.byteCount(for: shape, c.optimizerConfiguration)
         + WeightAverage.byteCount(for: shape)
     }
     table[.perturbations] += c.threads * bytesPerBLASThread(c)
