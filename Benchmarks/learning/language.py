@@ -3,9 +3,9 @@
 
     Benchmarks/learning/language.py TEXT [--seconds 60] [--seeds 3] [--methods cd-rge;hybrid;…] [--out FILE]
 
-H = 64 and 128, the last tenth of TEXT held out; the defaults, with contexts of 1M tokens for cd-rge and node and of 10k for tbptt and hybrid. PyTorch's
-truncated BPTT (64 streams, windows of 64, Adam) has the same text, hold-out and cores, and the best of three rates (0.005, 0.01, 0.02). The rates of all
-with exact gradients fall by cosine.
+H = 64 and 128, the last tenth of TEXT held out; the defaults, with contexts of 1M tokens for cd-rge and node and of 10k for tbptt and hybrid, those two by
+Adam and by Muon. PyTorch's truncated BPTT (64 streams, windows of 64) has the same text, hold-out, cores and optimizers, with the best rates of a few (Benchmarks/README.md).
+The rates of all with exact gradients fall by cosine.
 Runs go one after another, seed by seed, so that other load falls on all methods. Every run is written to FILE when it ends, and
 one that FILE has is not made again. PyTorch is installed in .venv if it is not there; PYTHON=… names an interpreter that has it.
 """
@@ -24,6 +24,7 @@ from harness.peer import interpreter
 from harness.program import ROOT
 
 FALLING = ["--lr-schedule", "cosine", "--weight-decay", "0.1"]
+MUON = ["--lr-schedule", "cosine", "--optimizer", "muon", "--lr", "0.08", "--weight-decay", "0.05"]
 METHODS = {
     "cd-rge, all zeroth-order": ["--context", "1M", "--readout", "zo"],
     "cd-rge": ["--context", "1M"],
@@ -31,24 +32,27 @@ METHODS = {
     "node": ["--context", "1M", "--estimator", "node"],
     "tbptt": ["--context", "10k", "--estimator", "tbptt", *FALLING],
     "hybrid": ["--context", "10k", "--estimator", "hybrid", *FALLING],
-    "tbptt, PyTorch": None,
+    "tbptt, Muon": ["--context", "10k", "--estimator", "tbptt", *MUON],
+    "hybrid, Muon": ["--context", "10k", "--estimator", "hybrid", *MUON],
 }
-PYTORCH_RATE = 0.02
+PYTORCH = {
+    "tbptt, PyTorch": ["--lr", "0.02", "--weight-decay", "0.1"],
+    "tbptt, PyTorch, Muon": ["--lr", "0.05", "--matrix-lr", "0.05", "--weight-decay", "0.05"],
+}
 KEPT = ("val_bits_per_token", "steps", "tokens", "peak_rss_bytes")
 HEAD = ["method", "H", "held out, bits a byte: median (range)", "seeds", "updates", "tokens read", "peak RSS"]
 
 
 def pytorch(runs, text, *options):
-    command = [interpreter(), ROOT / "Benchmarks/peers/truncated_bptt.py", text, "--lr", PYTORCH_RATE, "--weight-decay", 0.1, "--threads", runs.threads, *options]
+    command = [interpreter(), ROOT / "Benchmarks/peers/truncated_bptt.py", text, "--threads", runs.threads, *options]
     done = subprocess.run(list(map(str, command)), env=runs.environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def one(runs, options, method, hidden, seed):
     shared = ["--hidden-size", hidden, "--max-seconds", options.seconds, "--seed", seed]
-    arguments = METHODS[method]
-    result = (pytorch(runs, options.text, *shared) if arguments is None else
-              runs.train(options.text, *shared, "--reset", options.reset, "--save-interval", "never", *arguments))
+    result = (pytorch(runs, options.text, *shared, *PYTORCH[method]) if method in PYTORCH else
+              runs.train(options.text, *shared, "--reset", options.reset, "--save-interval", "never", *METHODS[method]))
     return {"method": method, "hidden_size": hidden, "seed": seed} | {key: result[key] for key in KEPT}
 
 
@@ -65,7 +69,7 @@ def known(options):
 
 def rows(results, sizes):
     for hidden in sizes:
-        for method in METHODS:
+        for method in [*METHODS, *PYTORCH]:
             found = [r for r in results if (r["method"], r["hidden_size"]) == (method, hidden)]
             if found:
                 middle = lambda key: statistics.median(r[key] for r in found)
@@ -78,7 +82,7 @@ def main():
     parser.add_argument("text")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--hidden-sizes", default="64,128")
-    parser.add_argument("--methods", default=";".join(METHODS), help="separated by ;")
+    parser.add_argument("--methods", default=";".join([*METHODS, *PYTORCH]), help="separated by ;")
     parser.add_argument("--reset", default="context", choices=["context", "together"], help="as of longzoo train")
     options = parser.parse_args()
     started, sizes = time.time(), [int(h) for h in options.hidden_sizes.split(",")]
