@@ -28,7 +28,7 @@ struct AllocationTests {
       cdrge("cd-rge rank1, lifetime 3") { $0.lifetime = 3 },
       cdrge("cd-rge rank1, one stream a pair") { $0.streams = $0.pairs },
       cdrge("cd-rge rank1, sgd", optimizer: .sgd) { _ in },
-      // OpenBLAS packs small matrices into memory that it takes and gives back: once for each of 90 products.
+      // OpenBLAS packs small matrices into memory that it takes and gives back: once for each of 360 products.
       cdrge("cd-rge rank1, muon", optimizer: .muon) { _ in },
       cdrge("cd-rge rademacher, zo readout") { $0.kind = .rademacher },
       cdrge("cd-rge rademacher, exact readout") {

@@ -9,9 +9,9 @@ public enum OptimizerKind: String, CaseIterable, Codable, Sendable { case sgd, a
 /// - `adam` (Kingma and Ba, 2015; decay decoupled as in AdamW, Loshchilov and Hutter, 2019):
 ///   m ← β₁·m + (1 − β₁)·g; s ← β₂·s + (1 − β₂)·g²; θ ← (1 − ηλ)·θ − η·m̂/(√ŝ + 10⁻⁸), with the bias of the zero start
 ///   taken out of m̂ and ŝ.
-/// - `muon` (Jordan et al., 2024): the layers' matrices W [rows × columns], those of every head by themselves, move along the
-///   orthogonal part U ≈ A(AᵀA)^−½ of their gradient's mean: m ← β₁·m + (1 − β₁)·g; A = β₁·m + (1 − β₁)·g;
-///   W ← (1 − ηλ)·W − η·√max(1, rows/columns)·U (`Orthogonalizer`). Everything else is adam's.
+/// - `muon` (Jordan et al., 2024): the layers' matrices W, one for each gate and head, move along the orthogonal part
+///   U ≈ (AAᵀ)^−½A of their gradient's mean: m ← β₁·m + (1 − β₁)·g; A = β₁·m + (1 − β₁)·g; W ← (1 − ηλ)·W − η·U
+///   (`Orthogonalizer`). Everything else is adam's.
 ///
 /// η is the rate times `Configuration.tableRate` for the token table, and the rate for everything else.
 public final class Optimizer {
@@ -54,7 +54,7 @@ public final class Optimizer {
     return switch c.kind {
     case .sgd: moments
     case .adam: 2 * moments
-    case .muon: 2 * moments + Orthogonalizer.byteCount(for: ParameterRuns.matrices(shape))
+    case .muon: 2 * moments + Orthogonalizer.byteCount(for: GateMatrices.all(shape))
     }
   }
 
@@ -72,7 +72,7 @@ public final class Optimizer {
       ledger: ledger)
     orthogonalizer =
       configuration.kind == .muon
-      ? try Orthogonalizer(ParameterRuns.matrices(shape), instructions: instructions, ledger: ledger) : nil
+      ? try Orthogonalizer(GateMatrices.all(shape), instructions: instructions, ledger: ledger) : nil
   }
 
   /// One update at learning rate η.
@@ -98,7 +98,7 @@ public final class Optimizer {
     let (beta, means, ahead) = (configuration.momentum, first.pointer, second.pointer)
     pool.run(runs.pieces) { task, _ in
       let piece = runs.piece(task)
-      guard case .alongOrthogonalPart = piece.rule else { return }
+      guard piece.rule == .alongOrthogonalPart else { return }
       for i in piece.start..<piece.start + piece.count {
         means[i] = beta * means[i] + (1 - beta) * gradient[i]
         ahead[i] = beta * means[i] + (1 - beta) * gradient[i]
@@ -122,9 +122,9 @@ public final class Optimizer {
         count: piece.count, rate: rate, beta1: c.momentum, beta2: c.beta2, decay: c.weightDecay,
         correction1: corrections.first, correction2: corrections.second, gradient: gradient,
         mean: first.pointer + piece.start, square: second.pointer + piece.start, parameters: parameters)
-    case .alongOrthogonalPart(let scale):
+    case .alongOrthogonalPart:
       instructions.descend(
-        count: piece.count, rate: rate * scale, keep: 1 - rate * c.weightDecay,
+        count: piece.count, rate: rate, keep: 1 - rate * c.weightDecay,
         gradient: second.pointer + piece.start, weights: parameters)
     }
   }

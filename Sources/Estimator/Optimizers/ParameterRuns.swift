@@ -7,8 +7,8 @@ struct ParameterRuns {
     case momentum
     /// adam's.
     case byRootOfSquares
-    /// muon's, with √max(1, rows/columns).
-    case alongOrthogonalPart(scale: Float)
+    /// muon's.
+    case alongOrthogonalPart
   }
 
   struct Piece {
@@ -17,16 +17,6 @@ struct ParameterRuns {
     /// The learning rate in parts of the common one.
     var rateFactor: Float
     var rule: Rule
-  }
-
-  /// A matrix of its own: [rows × columns] from parameter `start`.
-  struct Matrix {
-    var start: Int
-    var rows: Int
-    var columns: Int
-
-    /// Units times units, so that a step is as large in a wide matrix as in a square one.
-    var scale: Float { max(1, Float(rows) / Float(columns)).squareRoot() }
   }
 
   /// Parameters that one task updates.
@@ -40,7 +30,7 @@ struct ParameterRuns {
   init(_ shape: ModelShape, _ c: Optimizer.Configuration) {
     var runs: [Piece] = []
     for slice in shape.tensors {
-      let rule = Self.rule(slice, shape, c.kind)
+      let rule = Self.rule(slice.tensor, c.kind)
       let factor = slice.tensor == .table ? c.tableRate : 1
       if let last = runs.last, last.rule == rule, last.rateFactor == factor {
         runs[runs.count - 1].count += slice.count
@@ -56,10 +46,10 @@ struct ParameterRuns {
     (self.runs, self.before, self.pieces) = (runs, before, pieces)
   }
 
-  private static func rule(_ slice: TensorSlice, _ shape: ModelShape, _ kind: OptimizerKind) -> Rule {
-    switch (kind, slice.tensor) {
+  private static func rule(_ tensor: Tensor, _ kind: OptimizerKind) -> Rule {
+    switch (kind, tensor) {
     case (.sgd, _): .momentum
-    case (.muon, .kernel(let layer)): .alongOrthogonalPart(scale: matrices(shape, layer)[0].scale)
+    case (.muon, .kernel): .alongOrthogonalPart
     case (.adam, _), (.muon, _): .byRootOfSquares
     }
   }
@@ -72,17 +62,5 @@ struct ParameterRuns {
     piece.start += first
     piece.count = min(Self.most, piece.count - first)
     return piece
-  }
-
-  /// The matrices of all layers. With heads the gates of each head are one: they share inputs with no other's.
-  static func matrices(_ shape: ModelShape) -> [Matrix] {
-    (0..<shape.layers).flatMap { matrices(shape, $0) }
-  }
-
-  private static func matrices(_ shape: ModelShape, _ layer: Int) -> [Matrix] {
-    let (kernel, rows) = (shape.slice(.kernel(layer)), 4 * shape.headSize)
-    return (0..<shape.heads).map {
-      Matrix(start: kernel.offset + $0 * rows * kernel.columns, rows: rows, columns: kernel.columns)
-    }
   }
 }

@@ -27,7 +27,7 @@ extension Optimizer {
         switch piece.rule {
         case .momentum: first[i]
         case .byRootOfSquares: first[i] * correction1 / ((second[i] * correction2).squareRoot() + 1e-8)
-        case .alongOrthogonalPart(let scale): scale * second[i]
+        case .alongOrthogonalPart: second[i]
         }
       // θ was (θ' + η·step)/(1 − ηλ) before.
       let before = (parameters.values[i] + rate * step) / (1 - decay)
