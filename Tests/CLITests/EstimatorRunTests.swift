@@ -116,6 +116,7 @@ import Testing
     let refused: [(options: [String], mentions: [String])] = [
       (["--estimator", "jvp", "--eps", "0.1"], ["--eps", "jvp"]),
       (["--estimator", "nres", "--lifetime", "2"], ["--lifetime", "nres"]),
+      (["--optimizer", "sgd", "--beta2", "0.9"], ["--beta2", "sgd"]),
       (["--estimator", "pes", "--lifetime", "2"], ["--lifetime", "pes"]),
       (["--estimator", "nres", "--context", "0"], ["--context", "nres"]),
       (["--estimator", "pes", "--context", "0"], ["--context", "pes"]),

@@ -89,6 +89,9 @@ extension TrainCommand {
     for option in options where option.isGiven && !option.hasMeaning {
       throw .usage("\(option.name) means nothing to --estimator \(c.estimator.rawValue); leave it out")
     }
+    if optimizer.beta2 != nil, c.optimizer == .sgd {
+      throw .usage("--beta2 means nothing to --optimizer sgd; leave it out")
+    }
     try refuseForeignMethodOptions(c)
   }
 
