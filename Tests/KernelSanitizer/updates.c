@@ -91,16 +91,15 @@ void check_signs(void) {
   for (ptrdiff_t columns = 1; columns < 12; columns++) check_packing(columns);
 }
 
-// Arrays of the optimizers are padded to a cache line, and the padding is theirs.
-static void check_optimizer(ptrdiff_t count, int adam, float decay) {
-  CASE("%s, %td parameters, decay %g", adam ? "adam" : "sgd", count, (double)decay);
-  const ptrdiff_t padded = (count + 15) / 16 * 16;
+static void check_optimizer(ptrdiff_t count, ptrdiff_t offset, int adam, float decay) {
+  CASE("%s, %td parameters from %td, decay %g", adam ? "adam" : "sgd", count, offset, (double)decay);
   const lz_optimizer o = {.rate = 0.1f, .momentum = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .correction1 = 2,
                           .correction2 = 3, .decay = decay};
-  float *gradient = random_floats(padded, 1), *first = random_floats(padded, 1), *second = random_floats(padded, 1);
-  float *parameters = random_floats(padded, 1);
-  for (ptrdiff_t i = 0; i < padded; i++) second[i] = fabsf(second[i]);
-  const float *m = copy_of(first, padded), *s = copy_of(second, padded), *theta = copy_of(parameters, padded);
+  float *gradient = floats_anywhere(count, offset), *first = floats_anywhere(count, offset);
+  float *second = floats_anywhere(count, offset), *parameters = floats_anywhere(count, offset);
+  fill_random(gradient, count, 1), fill_random(first, count, 1), fill_random(second, count, 1), fill_random(parameters, count, 1);
+  for (ptrdiff_t i = 0; i < count; i++) second[i] = fabsf(second[i]);
+  const float *m = copy_of(first, count), *s = copy_of(second, count), *theta = copy_of(parameters, count);
   if (adam) lz_adam(instructions, &o, count, gradient, first, second, parameters);
   else lz_sgd(instructions, &o, count, gradient, first, parameters);
   for (ptrdiff_t i = 0; i < count; i++) {
@@ -129,7 +128,7 @@ static void check_descent(ptrdiff_t count, ptrdiff_t offset) {
 
 void check_optimizers(void) {
   for (ptrdiff_t count = 1; count < 50; count += 8)
-    for (int variant = 0; variant < 4; variant++) check_optimizer(count, variant & 1, variant >> 1 ? 0.5f : 0);
+    for (int variant = 0; variant < 4; variant++) check_optimizer(count, count % 5, variant & 1, variant >> 1 ? 0.5f : 0);
   for (ptrdiff_t count = 1; count < 40; count += 3) check_descent(count, count % 5);
   CASE("fma_rounds");
   expect_near("operations", 0, lz_fma_rounds(instructions, 3) > 0, 1, 0);

@@ -205,7 +205,7 @@ void lz_expand_nodes(lz_instructions instructions, const uint16_t *words, ptrdif
 // A block of 12 rows of `columns` weights, row by row, into the kernels' order [columns][12].
 void lz_pack_rows(lz_instructions instructions, const float *from, ptrdiff_t columns, float *to);
 
-// Optimizers over `count` parameters, whole vectors at a time: the arrays are 64-byte aligned and padded; see Estimator/Optimizer.swift for the formulas.
+// Optimizers over `count` parameters, anywhere in memory; see Estimator/Optimizers/Optimizer.swift for the formulas.
 typedef struct {
   float rate, momentum, beta2, epsilon, correction1, correction2, decay;
 } lz_optimizer;
@@ -214,7 +214,7 @@ void lz_sgd(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count
 void lz_adam(lz_instructions instructions, const lz_optimizer *o, ptrdiff_t count, const float *gradient,
              float *mean, float *square, float *parameters);
 
-// weights ← keep·weights − rate·gradient, anywhere in memory: the step of lz_sgd without momentum, where the weights lie.
+// weights ← keep·weights − rate·gradient: the step of lz_sgd without momentum, where the weights lie.
 void lz_descend(lz_instructions instructions, ptrdiff_t count, float rate, float keep, const float *gradient,
                 float *weights);
 
