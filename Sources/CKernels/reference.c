@@ -143,8 +143,8 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       if (l->shape.nodes) add_to_means(l, &ch->means, t + 1, pair, h);
       if (!ch->loss || target & LZ_MARK) continue;
       const int hands_out = l->shape.exact_readout && pair < ch->valid;
-      float *delta = ch->delta + t * ch->tile_step * l->delta_tile + pair;
-      float *input = ch->input + t * ch->tile_step * l->input_tile + pair * LZ_PANEL;
+      float *delta = hands_out ? ch->delta + t * ch->tile_step * l->delta_tile + pair : 0;
+      float *input = hands_out ? ch->input + t * ch->tile_step * l->input_tile + pair * LZ_PANEL : 0;
       if (hands_out && l->shape.logits)
         add_slopes(&c, logits, target, now.signs + l->s_readout_bias + (col < LZ_LANES ? 0 : rows), moved, delta);
       now.loss[col] += softmax(logits, V, target);
