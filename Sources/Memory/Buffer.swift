@@ -13,6 +13,9 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
   public let category: MemoryCategory
   private let ledger: MemoryLedger
 
+  /// Bytes from which on a buffer is asked for before it is taken: below, that would cost more than it tells.
+  private static var large: Int { 1 << 20 }
+
   /// The bytes that a buffer of `count` elements reserves.
   public static func byteCount(for count: Int) -> Int {
     (count * MemoryLayout<Element>.stride + alignment - 1) / alignment * alignment
@@ -25,7 +28,9 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     precondition(count >= 0, "a buffer of \(count) elements for \(purpose)")
     let bytes = Self.byteCount(for: count)
     try ledger.reserve(bytes, category, for: purpose)
-    guard let memory = aligned_alloc(Self.alignment, max(bytes, Self.alignment)) else {
+    // A large one must not take the last that Swift's own allocations live on.
+    let leavesSlack = bytes < Self.large || AddressSpace.isFree(bytes + AddressSpace.slack)
+    guard leavesSlack, let memory = aligned_alloc(Self.alignment, max(bytes, Self.alignment)) else {
       ledger.release(bytes, category)
       throw .exhausted(purpose: purpose, bytes: bytes)
     }

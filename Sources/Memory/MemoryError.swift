@@ -5,6 +5,9 @@ public enum MemoryError: Error, CustomStringConvertible, Sendable {
   /// The system had no memory of this size to give.
   case exhausted(purpose: String, bytes: Int)
 
+  /// Whether the system refused, and not the budget.
+  public var isOfTheSystem: Bool { if case .exhausted = self { true } else { false } }
+
   public var description: String {
     switch self {
     case .overBudget(let purpose, let bytes, let category, let budget, let table):
@@ -15,7 +18,7 @@ public enum MemoryError: Error, CustomStringConvertible, Sendable {
         """
     case .exhausted(let purpose, let bytes):
       return
-        "the system has no \(ByteSize.formatted(bytes)) of memory left for \(purpose); make the run smaller"
+        "the system has no \(ByteSize.formatted(bytes)) of memory left for \(purpose); make the run smaller, or raise its limits (ulimit -v)"
     }
   }
 }

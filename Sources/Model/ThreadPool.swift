@@ -1,5 +1,6 @@
 import CKernels
 import Glibc
+import Memory
 import Synchronization
 
 /// A fixed set of threads that run numbered tasks together and meet when all are done.
@@ -10,10 +11,13 @@ public final class ThreadPool: Sendable {
   public let threads: Int
   private let crew: Crew
 
-  public init(threads: Int) {
+  /// Starts the threads, and sets the matrix products up for as many.
+  /// - Throws: one sentence, where the system refuses a thread or what the products need.
+  public init(threads: Int) throws(SystemRefusal) {
     precondition(threads >= 1, "\(threads) threads")
     self.threads = threads
-    crew = Crew(workers: threads - 1)
+    try GEMM.prepare(threads: threads)
+    crew = try Crew(workers: threads - 1)
   }
 
   deinit { crew.dismiss() }
@@ -42,7 +46,7 @@ private final class Crew: @unchecked Sendable {
 
   private static let yields = 400
 
-  init(workers count: Int) {
+  init(workers count: Int) throws(SystemRefusal) {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
     for index in 0..<count {
@@ -55,7 +59,13 @@ private final class Crew: @unchecked Sendable {
           worker.crew.work(as: worker.thread)
           return nil
         }, start.toOpaque())
-      precondition(status == 0, "the system refused thread \(index + 1) of \(count)")
+      guard status == 0 else {
+        start.release()
+        dismiss()
+        throw SystemRefusal(
+          "the system refuses thread \(index + 2) of \(count + 1) (\(String(cString: strerror(status)))); take fewer --threads, or raise the limits of processes and of address space (ulimit -u, ulimit -v)"
+        )
+      }
       workers.append(thread)
     }
   }

@@ -19,36 +19,69 @@ struct LongzooCommand: ParsableCommand {
   static func main() {
     StandardStreams.fillClosed()
     Signals.install()
-    GEMM.useCallingThreadOnly()
+    ParentWatch.begin()
+    var arguments = CommandLine.arguments
     do {
-      var command = try parseAsRoot(try ArgumentLayers.arguments())
+      try AddressSpace.requireSlack()
+      try ArgumentBytes.requireUTF8()
+      arguments = try ArgumentLayers.arguments()
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch let failure as RunFailure {
-      end(failure.message, failure.exitCode)
+      end(failure.message, details: failure.details, code: failure.exitCode)
     } catch let error as StreamError {
       // A refused reservation is no fault of the data.
-      end(error.description, error.code == .memory ? ExitStatus.usage : error.exitCode)
+      guard error.code != .memory else { endWithTable(error.description, code: ExitStatus.usage) }
+      end(error.description, code: error.exitCode)
     } catch let error as MemoryError {
-      end(error.description, ExitStatus.usage)
+      endWithTable(error.description, code: error.isOfTheSystem ? ExitStatus.inputOutput : ExitStatus.usage)
+    } catch let refusal as SystemRefusal {
+      end(refusal.description, code: ExitStatus.inputOutput)
     } catch {
-      exit(withError: error)
+      end(error, given: arguments)
     }
   }
 
-  private static func end(_ message: String, _ code: Int32) -> Never {
+  private static func end(_ message: String, details: String? = nil, code: Int32) -> Never {
     fflush(nil)
-    StandardStreams.tell("longzoo: \(message)\n")
+    StandardStreams.tellFailure(message, details: details)
     Foundation.exit(code)
+  }
+
+  /// The first line, and the ledger's table below it.
+  private static func endWithTable(_ text: String, code: Int32) -> Never {
+    let parts = text.split(separator: ":\n", maxSplits: 1).map(String.init)
+    end(parts[0], details: parts.count > 1 ? parts[1] : nil, code: code)
+  }
+
+  /// What the parser has to say: help on standard output, or what is wrong with an argument, which is quoted in it.
+  private static func end(_ error: any Error, given arguments: [String]) -> Never {
+    let code = exitCode(for: error)
+    var text = fullMessage(for: error)
+    for argument in arguments {
+      for part in [argument] + argument.split(whereSeparator: { "=,".contains($0) }).map(String.init) {
+        text = text.replacingOccurrences(of: part, with: TerminalText.line(part))
+      }
+    }
+    if !text.isEmpty {
+      if code.isSuccess {
+        try? StandardStreams.printResult(text)
+      } else {
+        fflush(nil)
+        StandardStreams.tell(text + "\n")
+      }
+    }
+    Foundation.exit(code.rawValue)
   }
 }
 
 /// Where options come from: the command line wins over the environment, which wins over the file of `--config`.
 enum ArgumentLayers {
   /// `LONGZOO_HIDDEN_SIZE=64` is `--hidden-size 64`, for the commands that know the option.
-  private static let prefix = "LONGZOO_"
+  static let prefix = "LONGZOO_"
   /// Variables that are no options.
   static let reserved: Set<String> = [
-    "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS",
+    "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", ParentWatch.variable,
   ]
 
   static func arguments() throws -> [String] {

@@ -144,6 +144,23 @@ import Testing
     #expect(try !isAnyChildLeft())
   }
 
+  /// Nobody can tell it to end, or clear up behind it.
+  @Test func aKilledComparisonLeavesNoChild() throws {
+    let data = folder.put("data", Sample.tokens(6000))
+    let process = try LongzooProcess(
+      [
+        "compare", "--methods", "cd-rge", "--contexts", "100", "--seconds", "50", "--hidden-size", "8",
+        "--pairs", "16", data,
+      ],
+      in: folder, environment: ["TMPDIR": folder.path])
+    for _ in 0..<1000 where try !isAnyChildLeft() { usleep(10_000) }
+    try #require(try isAnyChildLeft())
+    process.send(SIGKILL)
+    #expect(process.wait(seconds: 10).exitCode == 137)
+    for _ in 0..<1000 where try isAnyChildLeft() { usleep(10_000) }
+    #expect(try !isAnyChildLeft())
+  }
+
   private func isAnyChildLeft() throws -> Bool {
     try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { Int($0) != nil }.contains {
       process in

@@ -59,13 +59,11 @@ struct AllocationTests {
       hybrid("hybrid"), nodes("node"), nodes("node, zo readout", exactReadout: false),
     ]
 
-  init() { GEMM.useCallingThreadOnly() }
-
   @Test(
     "An update allocates what the thresholds allow", .enabled(if: allocations_can_be_counted() != 0),
     arguments: runs, [1, 2])
   func allocations(_ run: Run, threads: Int) throws {
-    let pool = ThreadPool(threads: threads)
+    let pool = try ThreadPool(threads: threads)
     let update = try run.make(pool)
     for number in 0..<12 { update(number) }
     let updates = 6
@@ -79,8 +77,8 @@ struct AllocationTests {
   }
 
   @Test("What any thread allocates is counted", .enabled(if: allocations_can_be_counted() != 0))
-  func counterCounts() {
-    let pool = ThreadPool(threads: 2)
+  func counterCounts() throws {
+    let pool = try ThreadPool(threads: 2)
     var kept: [[Int]] = [[], []]
     let counted = count(on: pool) {
       kept.withUnsafeMutableBufferPointer { kept in

@@ -58,7 +58,7 @@ struct BPTTCase {
     let c = BPTT.Configuration(
       streams: streams, window: window ?? tokens, checkpointing: checkpointing, clip: clip)
     return try BPTT(
-      shape, c, pool: ThreadPool(threads: threads), instructions: instructions, ledger: ledger)
+      shape, c, pool: try ThreadPool(threads: threads), instructions: instructions, ledger: ledger)
   }
 
   /// The exact gradient of the mean loss over a window, from given states, which then are those behind it.

@@ -27,7 +27,7 @@ struct BPTTMemoryTests {
           let c = BPTT.Configuration(streams: streams, window: tokens, checkpointing: checkpointing)
           let ledger = MemoryLedger()
           let expected = BPTT.byteCount(for: shape, c, threads: 2)
-          let bptt = try? BPTT(shape, c, pool: ThreadPool(threads: 2), ledger: ledger)
+          let bptt = try? BPTT(shape, c, pool: try ThreadPool(threads: 2), ledger: ledger)
           if bptt != nil { #expect(ledger.snapshot().current == expected) }
           withExtendedLifetime(bptt) {}
         }
@@ -36,7 +36,7 @@ struct BPTTMemoryTests {
     let ledger = MemoryLedger()
     do {
       let c = BPTT.Configuration(streams: 2, window: 10)
-      _ = try BPTT(Self.shape, c, pool: ThreadPool(threads: 1), ledger: ledger)
+      _ = try BPTT(Self.shape, c, pool: try ThreadPool(threads: 1), ledger: ledger)
     }
     #expect(ledger.snapshot().current.total == 0)
   }
@@ -79,7 +79,7 @@ struct BPTTMemoryTests {
     let c = BPTT.Configuration(streams: 1, window: 1000, checkpointing: .within(bytes: 1000))
     let ledger = MemoryLedger()
     let error = #expect(throws: MemoryError.self) {
-      _ = try BPTT(Self.shape, c, pool: ThreadPool(threads: 1), ledger: ledger)
+      _ = try BPTT(Self.shape, c, pool: try ThreadPool(threads: 1), ledger: ledger)
     }
     #expect("\(error!)".contains("1000 B"))
     #expect(ledger.snapshot().current.total == 0)

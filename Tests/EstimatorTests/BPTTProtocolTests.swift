@@ -23,7 +23,7 @@ struct GradientEstimatorTests {
   @Test("the same loop follows the exact gradient and CD-RGE's downhill")
   func both() throws {
     let model = try BPTTCase(vocabulary: 7, hidden: 8, streams: 1, tokens: 24)
-    let (ledger, pool) = (MemoryLedger(), ThreadPool(threads: 1))
+    let (ledger, pool) = (MemoryLedger(), try ThreadPool(threads: 1))
     let bptt = try model.estimator()
     let parameters = model.parameters
     func exactStep(rate: Float) -> Double {

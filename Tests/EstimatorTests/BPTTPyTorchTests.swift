@@ -28,7 +28,8 @@ struct BPTTPyTorchTests {
       (0...f.tokens).map { t in UInt32((7 * t * t + 3 * b + t) % f.vocabulary) }
     }
     let bptt = try BPTT(
-      shape, .init(streams: f.streams, window: f.tokens), pool: ThreadPool(threads: 1), ledger: MemoryLedger()
+      shape, .init(streams: f.streams, window: f.tokens), pool: try ThreadPool(threads: 1),
+      ledger: MemoryLedger()
     )
     bptt.take(parameters)
     bptt.beginWindow(0)

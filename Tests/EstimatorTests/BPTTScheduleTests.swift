@@ -72,7 +72,7 @@ struct BPTTScheduleTests {
     let units = all.plan.units
     for stream in [0, 5, 12] {
       let alone = try BPTT(
-        model.shape, .init(streams: 1, window: 20), pool: ThreadPool(threads: 1), ledger: MemoryLedger())
+        model.shape, .init(streams: 1, window: 20), pool: try ThreadPool(threads: 1), ledger: MemoryLedger())
       alone.take(model.parameters)
       alone.beginWindow(0)
       alone.consume(model.rows[stream], stride: 21, count: 20)

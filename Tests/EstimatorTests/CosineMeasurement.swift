@@ -16,8 +16,7 @@ struct CosineMeasurement {
 
   @Test(arguments: [DirectionKind.rank1, .rademacher])
   func cosines(_ kind: DirectionKind) throws {
-    GEMM.useCallingThreadOnly()
-    let pool = ThreadPool(threads: 2)
+    let pool = try ThreadPool(threads: 2)
     let shape = ModelShape(vocabularySize: 65, hiddenSize: 64)
     let parameters = try Parameters(shape, ledger: MemoryLedger())
     parameters.initialize(seed: 7)

@@ -20,7 +20,7 @@ struct EstimatorAverageTests {
     let ledger = MemoryLedger()
     let parameters = try Parameters(shape, ledger: ledger)
     let averages = [try WeightAverage(shape, ledger: ledger), try WeightAverage(shape, ledger: ledger)]
-    let pools = [ThreadPool(threads: 1), ThreadPool(threads: 3)]
+    let pools = [try ThreadPool(threads: 1), try ThreadPool(threads: 3)]
     let watched = [0, 1, 16383, 16384, shape.parameterCount - 1]
     var history: [[Double]] = []
     var random = ModelRandom(4)
@@ -48,7 +48,7 @@ struct EstimatorAverageTests {
       try Parameters(shape, ledger: ledger), try WeightAverage(shape, ledger: ledger)
     )
     parameters.initialize(seed: 1)
-    let pool = ThreadPool(threads: 1)
+    let pool = try ThreadPool(threads: 1)
     for update in 1...100 { average.add(parameters, update: update, on: pool) }
     #expect(average.mean.values.array == parameters.values.array)
   }

@@ -34,7 +34,7 @@ struct EstimatorMemoryTests {
       configuration.method = method
       let ledger = MemoryLedger()
       do {
-        let pool = ThreadPool(threads: threads)
+        let pool = try ThreadPool(threads: threads)
         let estimator = try CDRGE(shape, configuration, pool: pool, ledger: ledger)
         #expect(ledger.snapshot().current == CDRGE.byteCount(for: shape, configuration, threads: threads))
         #expect(estimator.gradient.count == shape.parameterCount)

@@ -167,7 +167,7 @@ struct EstimatorMetersTests {
     "The last update's norm is how far the weights went", arguments: OptimizerKind.allCases, [0, Float(0.3)])
   func updateNorm(_ kind: OptimizerKind, decay: Float) throws {
     let ledger = MemoryLedger()
-    let pool = ThreadPool(threads: 1)
+    let pool = try ThreadPool(threads: 1)
     let parameters = try Parameters(Self.shape, ledger: ledger)
     parameters.initialize(seed: 3)
     let optimizer = try Optimizer(

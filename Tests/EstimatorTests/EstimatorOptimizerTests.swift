@@ -69,7 +69,7 @@ struct EstimatorOptimizerTests {
     let rate: Float = 0.03
     for instructions in Instructions.allCases where instructions.isSupported {
       let ledger = MemoryLedger()
-      let pool = ThreadPool(threads: 2)
+      let pool = try ThreadPool(threads: 2)
       let parameters = try Parameters(Self.large, ledger: ledger)
       let gradient = try Buffer<Float>(count: count, .perturbations, for: "a test", ledger: ledger)
       let optimizer = try Optimizer(
@@ -147,7 +147,7 @@ struct EstimatorOptimizerTests {
     let shape = ModelShape(vocabularySize: 2, hiddenSize: 1)
     for (configuration, rate, updates) in Self.settings {
       let ledger = MemoryLedger()
-      let pool = ThreadPool(threads: 1)
+      let pool = try ThreadPool(threads: 1)
       let parameters = try Parameters(shape, ledger: ledger)
       let gradient = try Buffer<Float>(
         count: shape.parameterCount, .perturbations, for: "a test", ledger: ledger)
@@ -177,7 +177,7 @@ struct EstimatorOptimizerTests {
       count: shape.parameterCount, .perturbations, for: "a test", ledger: ledger)
     let optimizer = try Optimizer(
       shape, .init(kind: .sgd, momentum: 0, weightDecay: 0.5), ledger: ledger)
-    let pool = ThreadPool(threads: 1)
+    let pool = try ThreadPool(threads: 1)
     for _ in 0..<2000 {
       for i in 0..<3 { gradient[i] = Float(i + 1) * (parameters.values[i] - 2) }
       optimizer.update(parameters, gradient: gradient, rate: 0.05, on: pool)

@@ -19,9 +19,8 @@ final class UnderTest<Estimator: GradientEstimator> {
     ledger: MemoryLedger = MemoryLedger(),
     make: (ThreadPool, MemoryLedger) throws -> Estimator
   ) throws {
-    GEMM.useCallingThreadOnly()
     self.shape = shape
-    pool = ThreadPool(threads: threads)
+    pool = try ThreadPool(threads: threads)
     parameters = try Parameters(shape, ledger: MemoryLedger())
     estimator = try make(pool, ledger)
     var random = ModelRandom(seed)

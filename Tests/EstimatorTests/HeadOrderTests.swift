@@ -19,7 +19,7 @@ struct HeadOrderTests {
   func losses(_ shape: ModelShape, threads: Int) throws {
     let (pairs, chunk, streams, epsilon) = (40, 9, 3, Float(0.1))
     let layout = Layout(shape, kind: .rank1, exactReadout: false)
-    let (ledger, pool) = (MemoryLedger(), ThreadPool(threads: threads))
+    let (ledger, pool) = (MemoryLedger(), try ThreadPool(threads: threads))
     let weights = try PackedWeights(layout, ledger: ledger)
     weights.initialize(seed: 5, Initialization(tokenScale: 1), on: pool)
     var random = ModelRandom(3)
@@ -73,8 +73,7 @@ struct HeadOrderTests {
       #expect(HeadOrder.pays(for: layout, pairs: 20, chunk: 3, carriesStates: false))
       #expect(!HeadOrder.pays(for: layout, pairs: 20, chunk: 3, carriesStates: true))
       #expect(!HeadOrder.pays(for: layout, pairs: 20, chunk: 100_000, carriesStates: false))
-      GEMM.useCallingThreadOnly()
-      let (ledger, pool) = (MemoryLedger(), ThreadPool(threads: threads))
+      let (ledger, pool) = (MemoryLedger(), try ThreadPool(threads: threads))
       let estimator = try CDRGE(shape, c, pool: pool, ledger: ledger)
       #expect(ledger.snapshot().current == CDRGE.byteCount(for: shape, c, threads: threads))
       estimator.weights.initialize(seed: 5, on: pool)

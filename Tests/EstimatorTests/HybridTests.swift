@@ -89,7 +89,8 @@ struct HybridTests {
   func firstWindow(momentum: Float) throws {
     let under = try HybridUnderTest(Self.shape, lifetime: 4, momentum: momentum)
     let plain = try BPTT(
-      Self.shape, under.estimator.configuration.exact, pool: ThreadPool(threads: 1), ledger: MemoryLedger())
+      Self.shape, under.estimator.configuration.exact, pool: try ThreadPool(threads: 1),
+      ledger: MemoryLedger())
     plain.take(under.parameters)
     plain.beginWindow(0)
     let flat = under.streams.flatMap { $0 }
@@ -105,7 +106,7 @@ struct HybridTests {
   func shrinkage() throws {
     let shape = ModelShape(vocabularySize: 7, hiddenSize: 40)
     let count = shape.slice(.readout).offset
-    let pool = ThreadPool(threads: 2)
+    let pool = try ThreadPool(threads: 2)
     for signal in [0, 1] as [Double] {
       let mean = try LongRangeMean(shape, momentum: 0.9, ledger: MemoryLedger())
       var random = ModelRandom(3)

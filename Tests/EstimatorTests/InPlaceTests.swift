@@ -16,8 +16,6 @@ struct InPlaceTests {
     ModelShape(vocabularySize: 3, hiddenSize: 380),  // more rows than a job has
   ]
 
-  init() { GEMM.useCallingThreadOnly() }
-
   private func configuration(_ inPlace: Bool, step: StepRule = .gradient) -> CDRGE.Configuration {
     var c = CDRGE.Configuration(
       pairs: 20, epsilon: 0.05, exactReadout: false, streams: 4, chunk: 8, seed: 17)
@@ -39,7 +37,7 @@ struct InPlaceTests {
 
   /// The packed weights after one window of either regime.
   private func train(_ shape: ModelShape, inPlace: Bool, threads: Int = 2) throws -> [Float] {
-    let (ledger, pool) = (MemoryLedger(), ThreadPool(threads: threads))
+    let (ledger, pool) = (MemoryLedger(), try ThreadPool(threads: threads))
     let estimator = try CDRGE(shape, configuration(inPlace), pool: pool, ledger: ledger)
     let (rate, decay): (Float, Float) = (0.3, 0.01)
     let tokens = tokens(shape)
@@ -75,7 +73,7 @@ struct InPlaceTests {
 
   @Test("Weights are made where they lie as Parameters makes them", arguments: shapes)
   func initialWeights(_ shape: ModelShape) throws {
-    let (ledger, pool) = (MemoryLedger(), ThreadPool(threads: 2))
+    let (ledger, pool) = (MemoryLedger(), try ThreadPool(threads: 2))
     let layout = Layout(shape, kind: .rank1, exactReadout: false)
     let parameters = try Parameters(shape, ledger: ledger)
     let (packed, made) = (
@@ -91,7 +89,7 @@ struct InPlaceTests {
 
   @Test("States that nobody asks for again need not be carried", arguments: shapes)
   func transientStates(_ shape: ModelShape) throws {
-    let pool = ThreadPool(threads: 2)
+    let pool = try ThreadPool(threads: 2)
     func losses(carried: Bool) throws -> [UInt64] {
       var c = configuration(true)
       c.carriesStates = carried
@@ -113,7 +111,7 @@ struct InPlaceTests {
   @Test("Polyak's step is the estimate times L over the mean square of the slopes")
   func polyak() throws {
     let shape = Self.shapes[2]
-    let pool = ThreadPool(threads: 1)
+    let pool = try ThreadPool(threads: 1)
     func gradient(_ step: StepRule) throws -> (values: [Double], loss: Double, fall: Double) {
       let ledger = MemoryLedger()
       let estimator = try CDRGE(shape, configuration(false, step: step), pool: pool, ledger: ledger)

@@ -22,7 +22,7 @@ struct OrthogonalizerTests {
       GateMatrices.all(shape), instructions: instructions, ledger: ledger)
     let buffer = try Buffer<Float>(count: values.count, .optimizer, for: "a test", ledger: ledger)
     for (i, value) in values.enumerated() { buffer[i] = value }
-    orthogonalizer.orthogonalize(buffer.pointer, on: ThreadPool(threads: threads))
+    orthogonalizer.orthogonalize(buffer.pointer, on: try ThreadPool(threads: threads))
     return buffer.array
   }
 
@@ -118,7 +118,7 @@ struct OrthogonalizerTests {
   @Test("Matrices move along the orthogonal part of their mean gradient, looked ahead", arguments: shapes)
   func updates(_ shape: ModelShape) throws {
     let ledger = MemoryLedger()
-    let pool = ThreadPool(threads: 2)
+    let pool = try ThreadPool(threads: 2)
     let parameters = try Parameters(shape, ledger: ledger)
     parameters.initialize(seed: 4)
     let gradient = try Buffer<Float>(

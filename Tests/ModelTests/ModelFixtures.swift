@@ -49,10 +49,11 @@ extension Layout {
 struct RandomModel {
   let parameters: Parameters
   let weights: PackedWeights
-  let pool = ThreadPool(threads: 1)
+  let pool: ThreadPool
   let ledger = MemoryLedger()
 
   init(_ layout: Layout, scale: Double? = nil, seed: UInt64) throws {
+    pool = try ThreadPool(threads: 1)
     var random = ModelRandom(seed)
     parameters = try Parameters(layout.shape, ledger: ledger)
     let scale = scale ?? 2 / Double(layout.shape.hiddenSize).squareRoot()

@@ -67,7 +67,7 @@ struct ModelPackingTests {
     let second = try RandomModel(layout, seed: 2)
     second.parameters.values.pointer.update(
       from: first.parameters.values.pointer, count: shape.parameterCount)
-    second.weights.pack(second.parameters, on: ThreadPool(threads: 3))
+    second.weights.pack(second.parameters, on: try ThreadPool(threads: 3))
     expectSame(first.weights.values.array, second.weights.values.array)
   }
 

@@ -135,7 +135,7 @@ struct ModelPopulationTests {
     for threads in [2, 3, 5] {
       let several = try PopulationUnderTest(
         layout, pairs: 100, threads: threads, instructions: .best, seed: 41)
-      several.run(model.weights, chunks: [23, 4], on: ThreadPool(threads: threads))
+      several.run(model.weights, chunks: [23, 4], on: try ThreadPool(threads: threads))
       expectSame(several.allBits, single.allBits, "\(threads) threads")
       expectSame(several.delta.map(\.bitPattern), single.delta.map(\.bitPattern))
       expectSame(several.input.map(\.bitPattern), single.input.map(\.bitPattern))
@@ -146,7 +146,7 @@ struct ModelPopulationTests {
   func turns() throws {
     let layout = Layout(ModelShape(vocabularySize: 2, hiddenSize: 1), kind: .rank1, exactReadout: false)
     for (pairs, threads, tokens) in [(16, 1, 9), (48, 2, 30), (80, 4, 64), (33, 2, 3), (16, 3, 40)] {
-      let pool = ThreadPool(threads: threads)
+      let pool = try ThreadPool(threads: threads)
       let population = try Population(
         layout, pairs: pairs, streams: pairs, threads: threads, ledger: MemoryLedger())
       for _ in 0..<20 {

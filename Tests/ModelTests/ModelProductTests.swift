@@ -6,7 +6,6 @@ import Testing
 
 @Suite("Matrix products and sign sums")
 struct ModelProductTests {
-  init() { GEMM.useCallingThreadOnly() }
 
   private struct Matrix {
     var rows: Int

@@ -17,8 +17,8 @@ struct ModelThreadPoolTests {
   }
 
   @Test("Every task runs exactly once", arguments: [1, 2, 3, 8])
-  func once(threads: Int) {
-    let pool = ThreadPool(threads: threads)
+  func once(threads: Int) throws {
+    let pool = try ThreadPool(threads: threads)
     for round in 0..<300 {
       let count = round % 23
       let record = Record()
@@ -30,8 +30,8 @@ struct ModelThreadPoolTests {
   }
 
   @Test("Threads that have gone to sleep wake for the next run")
-  func sleepers() {
-    let pool = ThreadPool(threads: 3)
+  func sleepers() throws {
+    let pool = try ThreadPool(threads: 3)
     for _ in 0..<5 {
       usleep(20_000)
       let record = Record()
@@ -41,9 +41,9 @@ struct ModelThreadPoolTests {
   }
 
   @Test("All threads work side by side")
-  func together() {
+  func together() throws {
     let threads = 4
-    let pool = ThreadPool(threads: threads)
+    let pool = try ThreadPool(threads: threads)
     for _ in 0..<20 {
       let arrived = Atomic<Int>(0)
       let record = Record()
@@ -58,8 +58,8 @@ struct ModelThreadPoolTests {
   }
 
   @Test("What tasks write is seen by the caller, run after run")
-  func visibility() {
-    let pool = ThreadPool(threads: 3)
+  func visibility() throws {
+    let pool = try ThreadPool(threads: 3)
     let values = UnsafeMutableBufferPointer<Int>.allocate(capacity: 64)
     values.initialize(repeating: 0)
     defer { values.deallocate() }
@@ -73,12 +73,12 @@ struct ModelThreadPoolTests {
   }
 
   @Test("Pools live inside of each other's tasks, and one after the other")
-  func nested() {
-    let outer = ThreadPool(threads: 2)
+  func nested() throws {
+    let outer = try ThreadPool(threads: 2)
     let total = Atomic<Int>(0)
     for _ in 0..<20 {
       outer.run(6) { _, _ in
-        let inner = ThreadPool(threads: 2)
+        guard let inner = try? ThreadPool(threads: 2) else { return }
         for _ in 0..<3 { inner.run(5) { _, _ in total.add(1, ordering: .relaxed) } }
       }
     }
@@ -86,10 +86,10 @@ struct ModelThreadPoolTests {
   }
 
   @Test("Threads end with their pool, asleep or awake", arguments: [0, 30_000])
-  func joins(microseconds: UInt32) {
+  func joins(microseconds: UInt32) throws {
     let ids = Mutex<Set<String>>([])
     do {
-      let pool = ThreadPool(threads: 3)
+      let pool = try ThreadPool(threads: 3)
       let arrived = Atomic<Int>(0)
       pool.run(3) { _, thread in
         if thread > 0 { ids.withLock { _ = $0.insert(threadPath()) } }

@@ -47,7 +47,7 @@ struct BenchCommand: ParsableCommand {
       throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000")
     }
     if let instructions { try use(instructions) }
-    let pool = ThreadPool(threads: threads)
+    let pool = try ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
       try kinds(size).map { kind in try BenchCase(configuration(size, kind, threads), pool: pool) }
     }
@@ -61,8 +61,7 @@ struct BenchCommand: ParsableCommand {
         }
         if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
         if !json, isatty(2) == 1 {
-          StandardStreams.tell(
-            "\rround \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)\u{1B}[K\r")
+          StandardStreams.showStatus("round \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)")
         }
       }
     }

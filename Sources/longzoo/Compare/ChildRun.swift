@@ -83,7 +83,7 @@ struct ChildRun {
   private static func environment() -> [String] {
     ProcessInfo.processInfo.environment
       .filter { !$0.key.hasPrefix("LONGZOO_") || ArgumentLayers.reserved.contains($0.key) }
-      .map { "\($0.key)=\($0.value)" }
+      .map { "\($0.key)=\($0.value)" } + ["\(ParentWatch.variable)=\(getpid())"]
   }
 
   private static func residentPeak(of process: pid_t) -> Int? {

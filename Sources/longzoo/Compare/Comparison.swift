@@ -39,7 +39,7 @@ final class Comparison {
       results[cell] = result
     }
     if settings.cosineSeconds > 0 {
-      let gradients = GradientComparison(settings)
+      let gradients = try GradientComparison(settings)
       for cell in cells where results[cell]!.ran {
         results[cell]!.cosine = try gradients.cosine(cell.method, context: cell.context)
         if let cosine = results[cell]!.cosine { say(CompareTable.cosineLine(cell, cosine)) }

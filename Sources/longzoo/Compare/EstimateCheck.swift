@@ -51,7 +51,7 @@ struct EstimateCheck {
     )
     (c.readout, c.epsilon, c.lifetime, c.clipNorm) = (.zo, Double(Self.epsilon), 1, 0)
     c.checkpointing = .none
-    pool = ThreadPool(threads: c.threads)
+    pool = try ThreadPool(threads: c.threads)
     configuration = c
     let ledger = MemoryLedger()
     weights = try Parameters(c.shape, ledger: ledger)

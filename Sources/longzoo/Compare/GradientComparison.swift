@@ -22,9 +22,9 @@ final class GradientComparison {
   /// Seconds a token, as far as known: what is going to take too long is not begun.
   private var secondsPerToken: [String: Double] = [:]
 
-  init(_ settings: CompareSettings) {
+  init(_ settings: CompareSettings) throws(SystemRefusal) {
     self.settings = settings
-    pool = ThreadPool(threads: settings.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    pool = try ThreadPool(threads: settings.threads ?? ProcessInfo.processInfo.activeProcessorCount)
   }
 
   /// - Returns: nil where it would take longer than the settings allow, or there is no gradient.

@@ -44,7 +44,7 @@ struct TerminalPlot {
     let isAlone = plot.series.count(where: { $0.style.hasMarkers }) == 1
     let mark = isAlone ? Self.marks[0] : Self.marks[1 + series.color % (Self.marks.count - 1)]
     for place in places { canvas.put(mark, at: place) }
-    names.append("\(mark) \(series.name)")
+    names.append("\(mark) \(TerminalText.line(series.name))")
   }
 
   /// The tick that falls into this row, if one does.

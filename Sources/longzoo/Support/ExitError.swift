@@ -15,15 +15,18 @@ enum ExitStatus {
 
 /// The end of a run that could not go on: one sentence for the user and the exit code.
 struct RunFailure: Error, Equatable, CustomStringConvertible, LocalizedError {
+  /// One line: a line break in it is shown as `\n`.
   let message: String
   let exitCode: Int32
+  /// A table below the message.
+  var details: String?
 
   var description: String { message }
   var errorDescription: String? { message }
 
   /// Options that contradict each other or the data. Exit code 64.
-  static func usage(_ message: String) -> RunFailure {
-    RunFailure(message: message, exitCode: ExitStatus.usage)
+  static func usage(_ message: String, details: String? = nil) -> RunFailure {
+    RunFailure(message: message, exitCode: ExitStatus.usage, details: details)
   }
 
   /// A file whose content is not what it should be. Exit code 65.
@@ -36,7 +39,7 @@ struct RunFailure: Error, Equatable, CustomStringConvertible, LocalizedError {
     RunFailure(message: message, exitCode: ExitStatus.missingInput)
   }
 
-  /// A read or a write that the system refused. Exit code 74.
+  /// A read, a write, memory or a thread that the system refused. Exit code 74.
   static func inputOutput(_ message: String) -> RunFailure {
     RunFailure(message: message, exitCode: ExitStatus.inputOutput)
   }

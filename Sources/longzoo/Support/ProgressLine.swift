@@ -61,7 +61,7 @@ final class ProgressLine {
   /// A line of its own above the progress: an evaluation, a saved checkpoint, a warning. `--quiet` hides it.
   func message(_ text: String) {
     guard !quiet else { return }
-    emit((isShown ? "\r\u{1B}[K" : "") + text + "\n")
+    emit((isShown ? "\r\u{1B}[K" : "") + TerminalText.line(text) + "\n")
     isShown = false
     if output.isTerminal { last = -.infinity }
   }

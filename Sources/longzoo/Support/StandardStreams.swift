@@ -1,5 +1,6 @@
 import Foundation
 
+/// The terminal, or whatever takes its place. Texts go through `TerminalText` here, whoever made them.
 enum StandardStreams {
   /// Opens `/dev/null` where standard input, output or error was closed by the caller.
   ///
@@ -11,21 +12,32 @@ enum StandardStreams {
     }
   }
 
-  /// Says something on standard error. Nobody may be listening any more: a log's reader that is gone, or a full disk, ends no run.
-  static func tell(_ text: String) {
+  /// Says something on standard error, with its line breaks. Nobody may be listening any more: a log's reader that is gone, or
+  /// a full disk, ends no run.
+  static func tell(_ text: String) { write(TerminalText.lines(text)) }
+
+  /// The last words of a program that failed: one line, and what stands below it.
+  static func tellFailure(_ message: String, details: String? = nil) {
+    tell("longzoo: " + TerminalText.line(message) + (details.map { ":\n" + $0 } ?? "") + "\n")
+  }
+
+  /// Rewrites a line of the terminal on standard error.
+  static func showStatus(_ text: String) { write("\r" + TerminalText.line(text) + "\u{1B}[K\r") }
+
+  /// Prints a result, and does not take it for printed before the system has it. JSON stays what it is.
+  /// - Throws: exit code 74.
+  static func printResult(_ text: String) throws(RunFailure) {
+    print(TerminalText.lines(text))
+    guard fflush(nil) == 0 else { throw .system("write to", "standard output", errno: errno) }
+  }
+
+  private static func write(_ text: String) {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
-      let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      let written = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
       if written < 0, errno == EINTR { continue }
       guard written > 0 else { return }
       bytes = bytes.dropFirst(written)
     }
-  }
-
-  /// Prints a result, and does not take it for printed before the system has it.
-  /// - Throws: exit code 74.
-  static func printResult(_ text: String) throws(RunFailure) {
-    print(text)
-    guard fflush(nil) == 0 else { throw .system("write to", "standard output", errno: errno) }
   }
 }
