@@ -257,6 +257,11 @@ final class ByteDecoder {
     }
     head += step.consumed
     if let failure = step.failure {
+      if step.lacksMemory {
+        throw StreamError(
+          .io, failure, advice: "make the run smaller, or raise its limits (ulimit -v)", file: file?.name,
+          compressedOffset: compressedOffset)
+      }
       throw site.error(failure, advice: "the file is damaged: make it anew")
     }
     if step.frameEnded {

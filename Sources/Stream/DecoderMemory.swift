@@ -41,7 +41,7 @@ final class DecoderMemory {
     do {
       try ledger.reserve(larger.byteCount - need.byteCount, .stream, for: "decompression")
     } catch {
-      throw StreamError(.memory, error.description)
+      throw StreamError(error)
     }
     need = larger
   }
@@ -55,7 +55,7 @@ extension Buffer {
     do {
       return try Buffer(count: count, .stream, for: purpose, ledger: ledger)
     } catch {
-      throw StreamError(.memory, error.description)
+      throw StreamError(error)
     }
   }
 }

@@ -8,7 +8,7 @@ final class LZ4Decompressor {
     var context: OpaquePointer?
     let result = LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))
     guard LZ4F_isError(result) == 0, let context else {
-      throw StreamError(.memory, "the system has no memory left for an lz4 context")
+      throw StreamError(.io, DecodeStep.noMemory(of: "lz4"))
     }
     self.context = context
   }
@@ -30,13 +30,17 @@ final class LZ4Decompressor {
     let result = LZ4F_decompress(context, output.baseAddress, &produced, input.baseAddress, &consumed, nil)
     guard LZ4F_isError(result) == 0 else {
       // The counts say nothing after an error.
-      return DecodeStep(failure: Self.reason(String(cString: LZ4F_getErrorName(result))))
+      let name = String(cString: LZ4F_getErrorName(result))
+      return DecodeStep(failure: Self.reason(name), lacksMemory: name == Self.noMemory)
     }
     return DecodeStep(consumed: consumed, produced: produced, frameEnded: result == 0)
   }
 
+  private static let noMemory = "ERROR_allocation_failed"
+
   private static func reason(_ name: String) -> String {
     switch name {
+    case noMemory: DecodeStep.noMemory(of: "lz4")
     case "ERROR_contentChecksum_invalid": "the checksum of the lz4 frame does not match its content"
     case "ERROR_blockChecksum_invalid": "the checksum of an lz4 block does not match it"
     case "ERROR_headerChecksum_invalid": "the checksum of the lz4 header does not match it"

@@ -1,3 +1,5 @@
+import Memory
+
 /// Why tokens cannot be had: what failed, where, and what to do, as one sentence.
 public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The kind of failure; the raw value is the exit code of the program.
@@ -36,6 +38,11 @@ public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
     self.file = file
     self.compressedOffset = compressedOffset
     self.tokenIndex = tokenIndex
+  }
+
+  /// A reservation that the budget or the system refused.
+  init(_ refusal: MemoryError) {
+    self.init(refusal.isOfTheSystem ? .io : .memory, refusal.description)
   }
 
   public var exitCode: Int32 { code.rawValue }

@@ -7,6 +7,12 @@ struct DecodeStep {
   var frameEnded = false
   /// Set if the frame cannot be decoded, with what is wrong about it.
   var failure: String?
+  /// The frame may be sound, but the system refused the memory to decode it.
+  var lacksMemory = false
+
+  static func noMemory(of codec: String) -> String {
+    "the system has no memory left for decompression by \(codec)"
+  }
 }
 
 /// A zstd context, used for one frame after the other. The only file that calls libzstd.
@@ -15,7 +21,7 @@ final class ZstdDecompressor {
 
   init(windowLogMax: Int) throws(StreamError) {
     guard let context = ZSTD_createDStream() else {
-      throw StreamError(.memory, "the system has no memory left for a zstd context")
+      throw StreamError(.io, DecodeStep.noMemory(of: "zstd"))
     }
     ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Int32(windowLogMax))
     self.context = context
@@ -40,7 +46,10 @@ final class ZstdDecompressor {
     var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
     let result = ZSTD_decompressStream(context, &target, &source)
     var step = DecodeStep(consumed: source.pos, produced: target.pos, frameEnded: result == 0)
-    if ZSTD_isError(result) != 0 { step.failure = Self.reason(result) }
+    if ZSTD_isError(result) != 0 {
+      step.failure = Self.reason(result)
+      step.lacksMemory = ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation
+    }
     return step
   }
 
@@ -48,6 +57,7 @@ final class ZstdDecompressor {
     switch ZSTD_getErrorCode(result) {
     case ZSTD_error_checksum_wrong: "the checksum of the zstd frame does not match its content"
     case ZSTD_error_dictionary_wrong: "the zstd frame needs a dictionary"
+    case ZSTD_error_memory_allocation: DecodeStep.noMemory(of: "zstd")
     default: "the zstd frame is damaged (\(String(cString: ZSTD_getErrorName(result))))"
     }
   }
