@@ -1,4 +1,5 @@
 import Foundation
+import Memory
 import Testing
 
 @testable import longzoo
@@ -13,7 +14,7 @@ import Testing
     let folder = TestFolder()
     let floats: [Float] = [1, -2.5, .infinity, 0, 5, 6]
     // Larger than the buffer, so that it comes in several pieces.
-    let longCount = SafetensorsWriter.bufferBytes / 2 + 1001
+    let longCount = TransferBuffer.byteCount / 2 + 1001
     try floats.withUnsafeBufferPointer { floats in
       try SafetensorsWriter.write(
         to: folder("a.safetensors"), metadata: ["note": "a \"quoted\" line\n\u{1}é"],
@@ -27,7 +28,7 @@ import Testing
           },
           TensorToWrite(name: "wéight", shape: [2, 3], floats: floats),
           TensorToWrite(name: "none", dtype: .f64, shape: [0, 4]) { _, _ in },
-        ])
+        ], through: TransferBuffer(ledger: MemoryLedger()))
     }
     let reader = try SafetensorsReader(path: folder("a.safetensors"))
     #expect(reader.metadata == ["format": "pt", "note": "a \"quoted\" line\n\u{1}é"])
@@ -149,7 +150,8 @@ import Testing
           TensorToWrite(name: "a", shape: shape, floats: values),
           TensorToWrite(name: "b", shape: shape, floats: values),
         ]
-        return try SafetensorsWriter.digest(of: reversed ? tensors.reversed() : tensors)
+        return try SafetensorsWriter.digest(
+          of: reversed ? tensors.reversed() : tensors, through: TransferBuffer(ledger: MemoryLedger()))
       }
     }
     let first = try digest()

@@ -37,7 +37,7 @@ final class BenchCase {
     update = BenchFigure(c)
     let ledger = MemoryLedger()
     state = try SharedState(c, pool: pool, ledger: ledger)
-    try state.begin(c, from: nil)
+    try state.begin(c, from: nil, through: TransferBuffer(ledger: ledger))
     state.start()
     rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
     let random = Philox(seed: c.seed, domain: .initialization, tensor: 0)

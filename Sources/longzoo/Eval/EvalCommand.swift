@@ -50,8 +50,8 @@ struct EvalCommand: ParsableCommand {
     }
     let ledger = MemoryLedger()
     let weights = try PackedWeights(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
-    let pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    try PackedWeightsFile.read(file, into: weights, on: pool)
+    let pool = try ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    try PackedWeightsFile.read(file, into: weights, through: TransferBuffer(ledger: ledger), on: pool)
     var stream = StreamConfiguration(
       paths: paths, tokenType: dtype, compression: data.compression ?? .auto,
       vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,

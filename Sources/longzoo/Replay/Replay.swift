@@ -8,6 +8,7 @@ import Stream
 /// and updates.
 final class Replay {
   let model: any TrainingState
+  let transfer: TransferBuffer
   /// Windows that the weights have behind them, now and at the start.
   private(set) var step: Int
   let firstStep: Int
@@ -21,8 +22,10 @@ final class Replay {
     c.threads = threads
     c.memoryBudget = nil
     configuration = c
-    let pool = ThreadPool(threads: threads)
-    model = try TrainingStates.make(c, pool: pool, ledger: MemoryLedger())
+    let pool = try ThreadPool(threads: threads)
+    let ledger = MemoryLedger()
+    transfer = try TransferBuffer(ledger: ledger)
+    model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     guard let descent = model.estimator as? CDRGE else {
       throw RunFailure.badData(
         "\(reader.path) is of --estimator \(c.estimator.rawValue), which has no coefficients")
@@ -36,10 +39,10 @@ final class Replay {
       step = state.progress.step
       model.updates = state.optimizerUpdates
       if step > 0 { model.estimator.restore(afterWindow: step - 1) }
-      try model.restore(checkpoint)
+      try model.restore(checkpoint, through: transfer)
     } else {
       step = 0
-      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) })
+      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
     }
     firstStep = step
     model.start()

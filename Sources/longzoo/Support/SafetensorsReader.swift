@@ -61,6 +61,23 @@ final class SafetensorsReader {
     try Self.fill(destination, from: dataStart + entry.range.lowerBound + offset, descriptor, path)
   }
 
+  /// Reads floats one after the other, as many at a time as `buffer` holds.
+  /// - Parameter body: gets the number of the piece's first element.
+  /// - Throws: as the other `read`.
+  func read(
+    _ entry: Safetensors.Entry, through buffer: UnsafeMutableRawBufferPointer,
+    _ body: (_ first: Int, UnsafeBufferPointer<Float>) -> Void
+  ) throws(RunFailure) {
+    precondition(entry.dtype == .f32, "\(entry.name) is \(entry.dtype)")
+    let width = MemoryLayout<Float>.stride
+    let most = buffer.count / width * width
+    for offset in stride(from: 0, to: entry.byteCount, by: most) {
+      let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(most, entry.byteCount - offset)])
+      try read(entry, from: offset, into: piece)
+      body(offset / width, UnsafeBufferPointer(piece.assumingMemoryBound(to: Float.self)))
+    }
+  }
+
   private static func readHeader(
     _ descriptor: Int32, _ path: String
   ) throws(RunFailure) -> (header: [UInt8], length: Int, fileSize: Int) {

@@ -60,31 +60,27 @@ struct TensorToWrite {
 
 /// Writes safetensors files through one fixed buffer, atomically.
 enum SafetensorsWriter {
-  /// What `write` and `digest` hold beside the tensors themselves; the caller charges it to `.checkpoint`.
-  static let bufferBytes = 1 << 20
-
   /// Writes `path`; the old file stays as it was if anything fails. `"format":"pt"` is added to the metadata.
   /// - Throws: what a tensor's `fill` throws, or `RunFailure` with exit code 74.
-  static func write(to path: String, metadata: [String: String], tensors: [TensorToWrite]) throws {
+  static func write(
+    to path: String, isOfRun: Bool = false, metadata: [String: String], tensors: [TensorToWrite],
+    through buffer: TransferBuffer
+  ) throws {
     let ordered = inFileOrder(tensors)
     let header = header(metadata: metadata, ordered)
-    try AtomicFile.write(to: path) { file in
+    try AtomicFile.write(to: path, isOfRun: isOfRun) { file in
       try header.withUnsafeBytes { try file.write($0) }
-      try withBuffer { buffer in
-        for tensor in ordered { try tensor.forEachPiece(through: buffer) { try file.write($0) } }
-      }
+      for tensor in ordered { try tensor.forEachPiece(through: buffer.bytes) { try file.write($0) } }
     }
   }
 
   /// The SHA-256 over names, types, shapes and bytes, in hex: equal exactly when all of these are.
   /// The order in which the tensors are given does not matter.
-  static func digest(of tensors: [TensorToWrite]) throws -> String {
+  static func digest(of tensors: [TensorToWrite], through buffer: TransferBuffer) throws -> String {
     var digest = Digest()
-    try withBuffer { buffer in
-      for tensor in inFileOrder(tensors) {
-        digest.update("\(tensor.name) \(tensor.dtype.rawValue) \(tensor.shape)")
-        try tensor.forEachPiece(through: buffer) { digest.update($0) }
-      }
+    for tensor in inFileOrder(tensors) {
+      digest.update("\(tensor.name) \(tensor.dtype.rawValue) \(tensor.shape)")
+      try tensor.forEachPiece(through: buffer.bytes) { digest.update($0) }
     }
     return digest.hex
   }
@@ -118,11 +114,5 @@ enum SafetensorsWriter {
     json += [UInt8](repeating: 0x20, count: (8 - json.count % 8) % 8)
     precondition(json.count <= Safetensors.maximumHeaderBytes, "a header of \(json.count) bytes")
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
-  }
-
-  private static func withBuffer(_ body: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferBytes, alignment: 64)
-    defer { buffer.deallocate() }
-    try body(buffer)
   }
 }

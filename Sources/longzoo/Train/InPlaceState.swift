@@ -13,15 +13,14 @@ final class InPlaceState: TrainingState {
   init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
     self.pool = pool
     decay = Float(c.weightDecay)
-    try ledger.reserve(PackedWeightsFile.bufferBytes, .checkpoint, for: "reading weights")
     descent = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
   }
 
   var estimator: any WindowEstimator { descent }
 
-  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws {
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?, through buffer: TransferBuffer) throws {
     if let file {
-      try PackedWeightsFile.read(file, into: descent.weights, on: pool)
+      try PackedWeightsFile.read(file, into: descent.weights, through: buffer, on: pool)
     } else {
       descent.weights.initialize(seed: c.seed, c.initialization, on: pool)
     }
@@ -47,8 +46,8 @@ final class InPlaceState: TrainingState {
 
   var checkpointTensors: [TensorToWrite] { finalTensors + memory.map(\.tensor) }
 
-  func restore(_ file: SafetensorsReader) throws(RunFailure) {
-    try PackedWeightsFile.read(file, into: descent.weights, on: pool)
+  func restore(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure) {
+    try PackedWeightsFile.read(file, into: descent.weights, through: buffer, on: pool)
     for piece in memory { try piece.read(file) }
   }
 

@@ -4,9 +4,6 @@ import Model
 ///
 /// The first layer's bias is part of the token table there: a file has it in `weight_ih_l0`, and zeros for `bias_ih_l0`.
 enum PackedWeightsFile {
-  /// Bytes of the buffer that `read` takes for a moment.
-  static let bufferBytes = 1 << 20
-
   /// All tensors of a model, to be written or digested. `weights` must live until then.
   static func tensors(_ weights: PackedWeights) -> [TensorToWrite] {
     let shape = weights.shape
@@ -40,69 +37,64 @@ enum PackedWeightsFile {
   /// Fills all weights.
   /// - Throws: exit code 65 if a tensor is missing, is not F32, or has another shape.
   static func read(
-    _ file: SafetensorsReader, into weights: PackedWeights, on pool: ThreadPool
+    _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
+    on pool: ThreadPool
   ) throws(RunFailure) {
     let shape = weights.shape
     let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
     weights.clearReadoutBias()
-    try readTable(file, into: weights, on: pool)
+    try readTable(file, into: weights, through: buffer, on: pool)
     for layer in 0..<shape.layers {
       let kernel = shape.slice(.kernel(layer))
-      try forEachRow(file, "rnn.weight_hh_l\(layer)", [4 * h, d], on: pool) { row, values in
-        weights.row(kernel, WeightsFile.internalRow(row, h)).part(kernel.columns - d..<kernel.columns).take(
-          values)
+      try fillRows(file, "rnn.weight_hh_l\(layer)", [4 * h, d], through: buffer, on: pool) { row in
+        weights.row(kernel, WeightsFile.internalRow(row, h)).part(kernel.columns - d..<kernel.columns)
       }
       if layer > 0 {
-        try forEachRow(file, "rnn.weight_ih_l\(layer)", [4 * h, h], on: pool) { row, values in
-          weights.row(kernel, WeightsFile.internalRow(row, h)).part(0..<h).take(values)
+        try fillRows(file, "rnn.weight_ih_l\(layer)", [4 * h, h], through: buffer, on: pool) { row in
+          weights.row(kernel, WeightsFile.internalRow(row, h)).part(0..<h)
         }
       }
-      try readBias(file, layer: layer, into: weights)
+      try readBias(file, layer: layer, into: weights, through: buffer)
     }
-    try forEachRow(file, "decoder.weight", [v, h], on: pool) { row, values in
-      weights.row(shape.slice(.readout), row).take(values)
+    try fillRows(file, "decoder.weight", [v, h], through: buffer, on: pool) { row in
+      weights.row(shape.slice(.readout), row)
     }
-    try forEachRow(file, "decoder.bias", [v]) { row, value in
-      weights.bias(.readoutBias, row)!.pointee = value[0]
+    let bias = try WeightsFile.floatEntry(file, "decoder.bias", [v])
+    try file.read(bias, through: buffer.bytes) { first, values in
+      for i in 0..<values.count { weights.bias(.readoutBias, first + i)!.pointee = values[i] }
     }
   }
 
   /// The sum of a layer's two biases; the first layer's goes to every token's row.
   private static func readBias(
-    _ file: SafetensorsReader, layer: Int, into weights: PackedWeights
+    _ file: SafetensorsReader, layer: Int, into weights: PackedWeights, through buffer: TransferBuffer
   ) throws(RunFailure) {
     let h = weights.shape.hiddenSize
-    var sums = [Float](repeating: 0, count: 4 * h)
-    try forEachRow(file, "rnn.bias_ih_l\(layer)", [4 * h]) { row, value in sums[row] = value[0] }
-    try forEachRow(file, "rnn.bias_hh_l\(layer)", [4 * h]) { row, value in sums[row] += value[0] }
-    for row in 0..<4 * h {
+    try WeightsFile.forEachBias(file, layer: layer, hidden: h, through: buffer) { row, sum in
       let gate = WeightsFile.internalRow(row, h)
       if let bias = weights.bias(.bias(layer), gate) {
-        bias.pointee = sums[row]
-        continue
+        bias.pointee = sum
+      } else {
+        let tokens = weights.tokens(ofGate: gate)
+        for token in 0..<tokens.count { tokens.first[token * tokens.stride] += sum }
       }
-      let tokens = weights.tokens(ofGate: gate)
-      for token in 0..<tokens.count { tokens.first[token * tokens.stride] += sums[row] }
     }
   }
 
   private static func readTable(
-    _ file: SafetensorsReader, into weights: PackedWeights, on pool: ThreadPool
+    _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
+    on pool: ThreadPool
   ) throws(RunFailure) {
     let (v, h) = (weights.shape.vocabularySize, weights.shape.hiddenSize)
     guard let encoder = file["encoder.weight"] else {
-      return try forEachRow(file, "rnn.weight_ih_l0", [4 * h, v], on: pool) { row, values in
-        weights.tokens(ofGate: WeightsFile.internalRow(row, h)).take(values)
+      return try fillRows(file, "rnn.weight_ih_l0", [4 * h, v], through: buffer, on: pool) { row in
+        weights.tokens(ofGate: WeightsFile.internalRow(row, h))
       }
     }
-    let (embedding, width) = try WeightsFile.embedding(file, encoder, vocabulary: v)
-    try forEachRow(file, "rnn.weight_ih_l0", [4 * h, width], on: pool) { row, values in
+    let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: 4 * h)
+    try folding.forEachElement(through: buffer, on: pool) { row, token, sum in
       let tokens = weights.tokens(ofGate: WeightsFile.internalRow(row, h))
-      for token in 0..<v {
-        var sum: Float = 0
-        for k in 0..<width { sum += embedding[token * width + k] * values[k] }
-        tokens.first[token * tokens.stride] = sum
-      }
+      tokens.first[token * tokens.stride] = sum
     }
   }
 
@@ -132,26 +124,28 @@ enum PackedWeightsFile {
     }
   }
 
-  /// Reads a tensor row by row, as many rows at a time as the buffer holds; with a pool, `body` runs on its threads.
-  private static func forEachRow(
-    _ file: SafetensorsReader, _ name: String, _ shape: [Int], on pool: ThreadPool? = nil,
-    _ body: (Int, UnsafePointer<Float>) -> Void
+  /// Reads a matrix whose rows belong somewhere else, as many whole rows at a time as the buffer holds, shared by the threads;
+  /// longer ones in parts.
+  private static func fillRows(
+    _ file: SafetensorsReader, _ name: String, _ shape: [Int], through buffer: TransferBuffer,
+    on pool: ThreadPool, _ row: (Int) -> WeightRow
   ) throws(RunFailure) {
     let entry = try WeightsFile.floatEntry(file, name, shape)
-    let (rows, width) = (shape[0], shape.count > 1 ? shape[1] : 1)
-    let rowBytes = width * MemoryLayout<Float>.stride
-    let most = max(1, bufferBytes / max(1, rowBytes))
-    let buffer = UnsafeMutablePointer<Float>.allocate(capacity: min(most, max(1, rows)) * max(1, width))
-    defer { buffer.deallocate() }
-    for first in stride(from: 0, to: rows, by: most) {
-      let count = min(most, rows - first)
-      try file.read(
-        entry, from: first * rowBytes,
-        into: UnsafeMutableRawBufferPointer(start: buffer, count: count * rowBytes))
-      if let pool {
-        pool.run(count) { row, _ in body(first + row, buffer + row * width) }
-      } else {
-        for row in 0..<count { body(first + row, buffer + row * width) }
+    let width = max(1, shape[1])
+    let fitting = buffer.bytes.count / (4 * width)
+    let bytes = fitting > 0 ? buffer.bytes[..<(4 * fitting * width)] : buffer.bytes[...]
+    try file.read(entry, through: UnsafeMutableRawBufferPointer(rebasing: bytes)) { first, values in
+      guard fitting == 0 else {
+        return pool.run(values.count / width) { index, _ in
+          row(first / width + index).take(values.extracting(index * width..<(index + 1) * width))
+        }
+      }
+      var next = 0
+      while next < values.count {
+        let column = (first + next) % width
+        let count = min(width - column, values.count - next)
+        row((first + next) / width).part(column..<column + count).take(values.extracting(next..<next + count))
+        next += count
       }
     }
   }
@@ -162,7 +156,7 @@ extension WeightRow {
     WeightRow(first: first + range.lowerBound * stride, stride: stride, count: range.count)
   }
 
-  fileprivate func take(_ values: UnsafePointer<Float>) {
+  fileprivate func take(_ values: UnsafeBufferPointer<Float>) {
     for i in 0..<count { first[i * stride] = values[i] }
   }
 

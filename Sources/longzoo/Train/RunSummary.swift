@@ -44,7 +44,7 @@ struct RunSummary {
     programBytes = trainer.programBytes
     digest =
       configuration.savesWeights && divergence.map { $0.good != nil } ?? true
-      ? try SafetensorsWriter.digest(of: trainer.model.finalTensors) : nil
+      ? try SafetensorsWriter.digest(of: trainer.model.finalTensors, through: trainer.transfer) : nil
     outDir = trainer.folder.path
     learningRate = trainer.baseRate
     epsilon = configuration.estimator.takesDifferences ? trainer.epsilon : nil
@@ -62,12 +62,7 @@ struct RunSummary {
 
   /// For a shell. A pipe has to be given again from its start.
   var resumeCommand: String {
-    let plain = outDir.utf8.allSatisfy { byte in
-      UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || UInt8(ascii: "-")...UInt8(ascii: "9") ~= byte
-        || byte == UInt8(ascii: "_")
-    }
-    let folder = plain ? outDir : "'" + outDir.replacingOccurrences(of: "'", with: "'\\''") + "'"
-    return "longzoo train --resume \(folder)" + (configuration.isPipe ? " -" : "")
+    "longzoo train --resume \(ShellText.quoted(outDir))" + (configuration.isPipe ? " -" : "")
   }
 
   var json: String {
@@ -135,7 +130,9 @@ struct RunSummary {
       "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
         + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
     lines.append(
-      digest.map { "weights          \(outDir)/model.safetensors (digest \($0.prefix(16)))" }
+      digest.map {
+        "weights          \(TerminalText.line(outDir))/model.safetensors (digest \($0.prefix(16)))"
+      }
         ?? "weights          not saved")
     if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }
     return lines.joined(separator: "\n")

@@ -35,9 +35,9 @@ final class SharedState: TrainingState {
     set { optimizer.updates = newValue }
   }
 
-  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws {
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?, through buffer: TransferBuffer) throws {
     parameters.initialize(seed: c.seed, c.initialization)
-    if let file { try WeightsFile.read(file, into: parameters) }
+    if let file { try WeightsFile.read(file, into: parameters, through: buffer) }
   }
 
   func start() { gradients.take(parameters) }
@@ -75,8 +75,8 @@ final class SharedState: TrainingState {
     WeightsFile.tensors(parameters) + memory.map(\.tensor)
   }
 
-  func restore(_ file: SafetensorsReader) throws(RunFailure) {
-    try WeightsFile.read(file, into: parameters)
+  func restore(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure) {
+    try WeightsFile.read(file, into: parameters, through: buffer)
     for piece in memory { try piece.read(file) }
   }
 

@@ -21,6 +21,7 @@ final class Trainer {
   let ledger: MemoryLedger
   /// Bytes resident before anything was reserved: the program and its libraries.
   let programBytes: Int?
+  let transfer: TransferBuffer
   let model: any TrainingState
   /// The estimator, where it moves anything by ε.
   private let perturbing: (any PerturbingEstimator)?
@@ -57,10 +58,11 @@ final class Trainer {
     configuration = c
     self.folder = folder
     self.ledger = ledger
+    // It loads OpenBLAS, which is a part of the program.
+    pool = try ThreadPool(threads: c.threads)
     programBytes = ResidentSet.read()?.current
-    pool = ThreadPool(threads: c.threads)
     try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
-    try ledger.reserve(SafetensorsWriter.bufferBytes, .checkpoint, for: "writing checkpoints")
+    transfer = try TransferBuffer(ledger: ledger)
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     perturbing = model.estimator as? any PerturbingEstimator
     snapshot = !c.searched.isEmpty ? try StateSnapshot(model, ledger: ledger) : nil
@@ -80,7 +82,7 @@ final class Trainer {
     if let resume {
       try takeState(resume.state, resume.file)
     } else {
-      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) })
+      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
       model.start()
     }
     try writeConfiguration()
@@ -91,7 +93,7 @@ final class Trainer {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let json = String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n"
-    try AtomicFile.write(to: folder.configPath) { try $0.write(json) }
+    try AtomicFile.write(to: folder.configPath, isOfRun: true) { try $0.write(json) }
   }
 
   /// Trains until a limit, the end of the data or a signal; then saves and evaluates.

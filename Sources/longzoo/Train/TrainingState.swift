@@ -9,7 +9,7 @@ protocol TrainingState: AnyObject {
   /// Updates made so far.
   var updates: Int { get set }
   /// The weights of a new run: random ones, or those of a file.
-  func begin(_ c: RunConfiguration, from file: SafetensorsReader?) throws
+  func begin(_ c: RunConfiguration, from file: SafetensorsReader?, through buffer: TransferBuffer) throws
   /// To be called once the weights are there.
   func start()
   /// One update by the window that has ended.
@@ -21,7 +21,7 @@ protocol TrainingState: AnyObject {
   /// The weights in training, and what else a checkpoint holds of them.
   var checkpointTensors: [TensorToWrite] { get }
   /// Fills them; the directions must have been drawn before.
-  func restore(_ file: SafetensorsReader) throws(RunFailure)
+  func restore(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure)
   /// The weights that a run hands out.
   var finalTensors: [TensorToWrite] { get }
   /// Where they are evaluated; asked for once, and only if something is.
@@ -101,10 +101,9 @@ enum MemoryPlan {
       table = table + Evaluator.byteCount(for: c.evaluatedLayout)
       if c.regime == .shared { table[.parameters] += PackedWeights.byteCount(for: c.evaluatedLayout) }
     }
-    table[.checkpoint] += SafetensorsWriter.bufferBytes
+    table[.checkpoint] += TransferBuffer.byteCount
     if c.replayLog { table[.checkpoint] += ReplayLog.byteCount(c) }
     if !c.searched.isEmpty { table[.checkpoint] += StateSnapshot.byteCount(forBytes: trainedBytes(c)) }
-    if c.regime == .inPlace { table[.checkpoint] += PackedWeightsFile.bufferBytes }
     return table
   }
 }

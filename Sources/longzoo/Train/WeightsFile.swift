@@ -64,57 +64,61 @@ enum WeightsFile {
 
   /// Reads all tensors into `parameters`.
   /// - Throws: exit code 65 if a tensor is missing, is not F32, or has another shape.
-  static func read(_ file: SafetensorsReader, into parameters: Parameters) throws(RunFailure) {
+  static func read(
+    _ file: SafetensorsReader, into parameters: Parameters, through buffer: TransferBuffer
+  ) throws(RunFailure) {
     let shape = parameters.shape
     let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
       let width = shape.inputs(ofLayer: layer)
-      let recurrent = try floats(file, "rnn.weight_hh_l\(layer)", [4 * h, d])
-      for i in 0..<4 * h * d { kernel[internalRow(i / d, h) * width + width - d + i % d] = recurrent[i] }
+      try forEachFloat(file, "rnn.weight_hh_l\(layer)", [4 * h, d], through: buffer) { i, value in
+        kernel[internalRow(i / d, h) * width + width - d + i % d] = value
+      }
       if layer > 0 {
-        let input = try floats(file, "rnn.weight_ih_l\(layer)", [4 * h, h])
-        for i in 0..<4 * h * h { kernel[internalRow(i / h, h) * width + i % h] = input[i] }
+        try forEachFloat(file, "rnn.weight_ih_l\(layer)", [4 * h, h], through: buffer) { i, value in
+          kernel[internalRow(i / h, h) * width + i % h] = value
+        }
       }
       let bias = parameters.pointer(shape.slice(.bias(layer)))
-      let first = try floats(file, "rnn.bias_ih_l\(layer)", [4 * h])
-      let second = try floats(file, "rnn.bias_hh_l\(layer)", [4 * h])
-      for row in 0..<4 * h { bias[internalRow(row, h)] = first[row] + second[row] }
-    }
-    try readTable(file, into: parameters.pointer(shape.slice(.table)), v, h)
-    let readout = try floats(file, "decoder.weight", [v, h])
-    parameters.pointer(shape.slice(.readout)).update(from: readout, count: v * h)
-    let bias = try floats(file, "decoder.bias", [v])
-    parameters.pointer(shape.slice(.readoutBias)).update(from: bias, count: v)
-  }
-
-  private static func readTable(
-    _ file: SafetensorsReader, into table: UnsafeMutablePointer<Float>, _ v: Int, _ h: Int
-  ) throws(RunFailure) {
-    guard let encoder = file["encoder.weight"] else {
-      let input = try floats(file, "rnn.weight_ih_l0", [4 * h, v])
-      for i in 0..<4 * h * v { table[i % v * 4 * h + internalRow(i / v, h)] = input[i] }
-      return
-    }
-    let (embedding, width) = try embedding(file, encoder, vocabulary: v)
-    let input = try floats(file, "rnn.weight_ih_l0", [4 * h, width])
-    for token in 0..<v {
-      for row in 0..<4 * h {
-        var sum: Float = 0
-        for k in 0..<width { sum += embedding[token * width + k] * input[row * width + k] }
-        table[token * 4 * h + internalRow(row, h)] = sum
+      try forEachBias(file, layer: layer, hidden: h, through: buffer) { row, sum in
+        bias[internalRow(row, h)] = sum
       }
     }
+    let table = parameters.pointer(shape.slice(.table))
+    if let encoder = file["encoder.weight"] {
+      let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: 4 * h)
+      try folding.forEachElement(through: buffer) { row, token, sum in
+        table[token * 4 * h + internalRow(row, h)] = sum
+      }
+    } else {
+      try forEachFloat(file, "rnn.weight_ih_l0", [4 * h, v], through: buffer) { i, value in
+        table[i % v * 4 * h + internalRow(i / v, h)] = value
+      }
+    }
+    let readout = parameters.pointer(shape.slice(.readout))
+    try forEachFloat(file, "decoder.weight", [v, h], through: buffer) { i, value in readout[i] = value }
+    let bias = parameters.pointer(shape.slice(.readoutBias))
+    try forEachFloat(file, "decoder.bias", [v], through: buffer) { i, value in bias[i] = value }
   }
 
-  /// The embedding that `weight_ih_l0` multiplies, [V][width].
-  static func embedding(
-    _ file: SafetensorsReader, _ encoder: Safetensors.Entry, vocabulary v: Int
-  ) throws(RunFailure) -> (values: [Float], width: Int) {
-    guard encoder.shape.count == 2, encoder.shape[0] == v else {
-      throw .badData("\(file.path): encoder.weight is \(encoder.shape), not [\(v), …]")
+  /// The sums of a layer's two biases.
+  static func forEachBias(
+    _ file: SafetensorsReader, layer: Int, hidden h: Int, through buffer: TransferBuffer,
+    _ body: (_ row: Int, _ sum: Float) -> Void
+  ) throws(RunFailure) {
+    let entries = [
+      try floatEntry(file, "rnn.bias_ih_l\(layer)", [4 * h]),
+      try floatEntry(file, "rnn.bias_hh_l\(layer)", [4 * h]),
+    ]
+    let halves = [buffer.halves.0, buffer.halves.1].map { $0.assumingMemoryBound(to: Float.self) }
+    for first in stride(from: 0, to: 4 * h, by: halves[0].count) {
+      let count = min(halves[0].count, 4 * h - first)
+      for (entry, half) in zip(entries, halves) {
+        try file.read(entry, from: 4 * first, into: UnsafeMutableRawBufferPointer(half.extracting(..<count)))
+      }
+      for i in 0..<count { body(first + i, halves[0][i] + halves[1][i]) }
     }
-    return (try floats(file, "encoder.weight", encoder.shape), encoder.shape[1])
   }
 
   /// From PyTorch's row g·H + u to 4·u + g.
@@ -130,14 +134,13 @@ enum WeightsFile {
     }
   }
 
-  private static func floats(_ file: SafetensorsReader, _ name: String, _ shape: [Int]) throws(RunFailure)
-    -> [Float]
-  {
-    let entry = try floatEntry(file, name, shape)
-    var values = [Float](repeating: 0, count: entry.elementCount)
-    var room = values.mutableSpan
-    try room.withUnsafeMutableBytes { (bytes) throws(RunFailure) in try file.read(name, into: bytes) }
-    return values
+  private static func forEachFloat(
+    _ file: SafetensorsReader, _ name: String, _ shape: [Int], through buffer: TransferBuffer,
+    _ body: (Int, Float) -> Void
+  ) throws(RunFailure) {
+    try file.read(floatEntry(file, name, shape), through: buffer.bytes) { first, values in
+      for i in 0..<values.count { body(first + i, values[i]) }
+    }
   }
 
   /// A tensor of floats of this shape.
