@@ -94,7 +94,7 @@ import Testing
   }
 
   @Test func aFullDiskIsAnError() throws {
-    let log = try MetricsLog(path: "/dev/full")
+    let log = MetricsLog(FileSink(descriptor: open("/dev/full", O_WRONLY), path: "/dev/full"))
     #expect(failure { try log.append(MetricsRecord(step: 1, tokens: 1)) }?.exitCode == 74)
   }
 

@@ -34,16 +34,17 @@ struct ReplayCommand: ParsableCommand {
   }
 
   func run() throws {
-    let reader = try ReplayReader(path: logPath)
+    let reader = try ReplayReader(path: logPath())
     let replay = try Replay(
       reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, checkpoint: try start(reader))
     try replay.follow(to: step)
     let tensors = replay.model.finalTensors
     if let out {
       try SafetensorsWriter.write(
-        to: out, metadata: WeightsFile.metadata(reader.configuration), tensors: tensors)
+        to: out, metadata: WeightsFile.metadata(reader.configuration), tensors: tensors,
+        through: replay.transfer)
     }
-    let digest = try SafetensorsWriter.digest(of: tensors)
+    let digest = try SafetensorsWriter.digest(of: tensors, through: replay.transfer)
     try StandardStreams.printResult(
       json
         ? "{\"command\":\"replay\",\"step\":\(replay.step),\"from_step\":\(replay.firstStep),"
@@ -53,22 +54,25 @@ struct ReplayCommand: ParsableCommand {
           + (out.map { ", in \($0)" } ?? ""))
   }
 
-  private var logPath: String {
+  private func logPath() throws(RunFailure) -> String {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    return exists && isFolder.boolValue ? path + "/" + ReplayFormat.fileName : path
+    guard exists, isFolder.boolValue else { return path }
+    let log = path + "/" + ReplayFormat.fileName
+    try RegularFile.require(log)
+    return log
   }
 
   /// The checkpoint to start from; nil: the initial weights.
   private func start(_ reader: ReplayReader) throws -> SafetensorsReader? {
     if let from { return try SafetensorsReader(path: RunFolder.checkpoint(from)) }
     guard reader.firstStep > 0 else { return nil }
-    let folder = RunFolder.parent(of: logPath)
+    let folder = RunFolder.parent(of: reader.path)
     guard let path = try? RunFolder.checkpoint(folder), let file = try? SafetensorsReader(path: path),
       let state = try? Checkpoint.state(of: file), state.progress.step <= step
     else {
       throw RunFailure.usage(
-        "\(logPath) begins at step \(reader.firstStep), where the run was resumed; give --from a checkpoint of that step or later, up to \(step)"
+        "\(reader.path) begins at step \(reader.firstStep), where the run was resumed; give --from a checkpoint of that step or later, up to \(step)"
       )
     }
     return file

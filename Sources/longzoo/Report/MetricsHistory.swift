@@ -11,27 +11,14 @@ struct MetricsHistory {
   /// Reads a file line by line; none is an empty history.
   /// - Throws: exit code 74.
   init(path: String) throws(RunFailure) {
-    guard let file = fopen(path, "re") else {
-      if errno == ENOENT { return }
-      throw .system("read", path, errno: errno)
-    }
-    defer { fclose(file) }
-    var line: UnsafeMutablePointer<CChar>?
-    var capacity = 0
-    defer { free(line) }
-    while true {
-      let count = getline(&line, &capacity, file)
-      guard count > 0, let line else { break }
-      let bytes = UnsafeRawBufferPointer(start: line, count: count)
-      let isWhole = bytes.last == UInt8(ascii: "\n")
-      let text = isWhole ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes
-      if let record = MetricsLine.record(text) {
+    guard let lines = try LineReader(path: path) else { return }
+    while let line = try lines.next() {
+      if let record = MetricsLine.record(line.text) {
         records.append(record)
-      } else if isWhole, !text.isEmpty {
+      } else if line.isWhole, line.isTooLong || !line.text.isEmpty {
         unreadableLines += 1
       }
     }
-    if ferror(file) != 0 { throw .system("read", path, errno: errno) }
   }
 }
 

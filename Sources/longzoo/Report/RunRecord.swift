@@ -43,8 +43,8 @@ struct RunRecord {
     }
     self.path = path
     name = Self.lastPart(of: path)
-    configuration = JSONValue.object(in: FileManager.default.contents(atPath: folder.configuration)) ?? [:]
-    summary = JSONValue.object(in: FileManager.default.contents(atPath: folder.summary))
+    configuration = JSONValue.object(in: try RegularFile.contents(folder.configuration)) ?? [:]
+    summary = JSONValue.object(in: try RegularFile.contents(folder.summary))
     history = try MetricsHistory(path: folder.metrics)
     if RunLock.isHeld(folder.lock) {
       state = .running
@@ -113,7 +113,7 @@ struct RunPaths {
 enum RunLock {
   static func isHeld(_ path: String) -> Bool {
     var status = stat()
-    guard stat(path, &status) == 0, let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
+    guard lstat(path, &status) == 0, let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
     else { return false }
     // "1: FLOCK  ADVISORY  WRITE 1234 fe:01:56789 0 EOF". Some file systems show another device there than stat does.
     return locks.split(separator: "\n").contains { line in

@@ -4,20 +4,24 @@ import Foundation
 enum AtomicFile {
   /// Writes `path` through a temporary `.<name>.tmp-<pid>` beside it: write, fsync, rename, fsync of the folder.
   ///
-  /// When `body` or the system fails, the temporary is removed and the old file is untouched. A link is followed;
-  /// a device or a pipe, which no rename may replace, is written directly.
+  /// When `body` or the system fails, the temporary is removed and the old file is untouched. A link that a person has
+  /// named is followed; a device or a pipe, which no rename may replace, is written directly.
+  /// - Parameter isOfRun: in a run folder nothing but files is replaced.
   /// - Throws: what `body` throws, or `RunFailure` with exit code 74.
-  static func write(to path: String, _ body: (FileSink) throws -> Void) throws {
+  static func write(to path: String, isOfRun: Bool = false, _ body: (FileSink) throws -> Void) throws {
+    if isOfRun { try RegularFile.require(path) }
     var status = stat()
     if stat(path, &status) == 0 {
       let kind = status.st_mode & S_IFMT
       if kind == S_IFDIR { throw RunFailure.inputOutput("cannot write \(path): it is a folder") }
       if kind != S_IFREG { return try writeDirectly(to: path, body) }
     }
-    let target = resolved(path)
+    let target = isOfRun ? path : resolved(path)
     let (folder, name) = split(target)
     let temporary = joined(folder, ".\(name).tmp-\(getpid())")
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    // Whatever has the name: a link or a pipe is not to be opened.
+    unlink(temporary)
+    let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard file >= 0 else { throw RunFailure.system("write", path, errno: errno) }
     var isOpen = true
     do {

@@ -34,10 +34,16 @@ final class MetricsLog {
 
   /// Opens `path` for appending, and makes it if there is none.
   /// - Throws: exit code 74.
-  init(path: String) throws(RunFailure) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw .system("write", path, errno: errno) }
-    file = FileSink(descriptor: descriptor, path: path)
+  convenience init(path: String) throws(RunFailure) {
+    guard let descriptor = try RegularFile.open(path, O_WRONLY | O_CREAT | O_APPEND) else {
+      throw .system("write", path, errno: ENOENT)
+    }
+    self.init(FileSink(descriptor: descriptor, path: path))
+  }
+
+  /// Takes over the descriptor.
+  init(_ file: FileSink) {
+    self.file = file
   }
 
   deinit {
@@ -60,25 +66,13 @@ final class MetricsLog {
   /// What is no record goes as well: a killed run may leave a torn last line. No file is no error.
   /// - Throws: exit code 74.
   static func truncate(_ path: String, toStep step: Int) throws {
-    guard let old = fopen(path, "re") else {
-      if errno == ENOENT { return }
-      throw RunFailure.system("read", path, errno: errno)
-    }
-    defer { fclose(old) }
-    try AtomicFile.write(to: path) { file in
-      var line: UnsafeMutablePointer<CChar>?
-      var capacity = 0
-      defer { free(line) }
-      while true {
-        let count = getline(&line, &capacity, old)
-        guard count > 0, let line else { break }
-        let bytes = UnsafeRawBufferPointer(start: line, count: count)
-        let text = bytes.last == 0x0a ? UnsafeRawBufferPointer(rebasing: bytes.dropLast()) : bytes
-        guard let recorded = Self.step(of: text), recorded <= step else { continue }
-        try file.write(text)
+    guard let old = try LineReader(path: path) else { return }
+    try AtomicFile.write(to: path, isOfRun: true) { file in
+      while let line = try old.next() {
+        guard let recorded = Self.step(of: line.text), recorded <= step else { continue }
+        try file.write(line.text)
         try file.write("\n")
       }
-      if ferror(old) != 0 { throw RunFailure.system("read", path, errno: errno) }
     }
   }
 

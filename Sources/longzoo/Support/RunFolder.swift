@@ -8,12 +8,12 @@ final class RunFolder {
   var checkpointPath: String { Self.file(Self.checkpointName, in: path) }
   var modelPath: String { Self.file(Self.modelName, in: path) }
   /// What was there before, kept until the newer ones have proved to be sound.
-  var previousCheckpointPath: String { Self.file("checkpoint.previous.safetensors", in: path) }
-  var previousModelPath: String { Self.file("model.previous.safetensors", in: path) }
+  var previousCheckpointPath: String { Self.file(Self.previousCheckpointName, in: path) }
+  var previousModelPath: String { Self.file(Self.previousModelName, in: path) }
   var hasCheckpoint: Bool { access(checkpointPath, F_OK) == 0 }
-  var metricsPath: String { Self.file("metrics.jsonl", in: path) }
+  var metricsPath: String { Self.file(Self.metricsName, in: path) }
   var replayPath: String { Self.file(ReplayFormat.fileName, in: path) }
-  var configPath: String { Self.file("config.json", in: path) }
+  var configPath: String { Self.file(Self.configName, in: path) }
 
   /// The JSON object of the run's end: what a report has of a run besides its curve.
   var summaryPath: String { Self.file(Self.summaryName, in: path) }
@@ -21,6 +21,17 @@ final class RunFolder {
   static let summaryName = "summary.json"
   private static let checkpointName = "checkpoint.safetensors"
   private static let modelName = "model.safetensors"
+  private static let previousCheckpointName = "checkpoint.previous.safetensors"
+  private static let previousModelName = "model.previous.safetensors"
+  private static let metricsName = "metrics.jsonl"
+  private static let configName = "config.json"
+  private static let lockName = ".lock"
+  /// All that a run writes.
+  private static let names = [
+    lockName, checkpointName, modelName, previousCheckpointName, previousModelName, metricsName, configName,
+    summaryName,
+    ReplayFormat.fileName,
+  ]
 
   /// Makes the folder if there is none, proves that files can be made in it, takes the lock, and clears away the
   /// temporaries of runs that were killed.
@@ -28,9 +39,11 @@ final class RunFolder {
   init(path: String) throws(RunFailure) {
     self.path = path
     try Self.create(path)
-    let lockPath = Self.file(".lock", in: path)
+    let lockPath = Self.file(Self.lockName, in: path)
     // Opening for writing is the test of writability: permission bits say nothing to root or on a read-only disk.
-    lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    // Nothing of a folder that came from elsewhere is written through a link.
+    for name in Self.names { try RegularFile.require(Self.file(name, in: path)) }
+    lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o666)
     guard lock >= 0 else { throw .system("write in the folder", path, errno: errno) }
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 || Self.cannotLock(errno) else {
       // The deinitializer closes the file: it runs once all properties are set.
@@ -41,6 +54,17 @@ final class RunFolder {
     let number = "\(getpid())\n"
     _ = pwrite(lock, number, number.utf8.count, 0)
     AtomicFile.removeStaleTemporaries(in: path)
+    restorePrevious()
+  }
+
+  /// Gives the last good files their names back where a save has failed, or was killed, on a file system without hard links:
+  /// there they lie under the other name while they are replaced.
+  func restorePrevious() {
+    for (previous, path) in [
+      (previousCheckpointPath, checkpointPath), (previousModelPath, modelPath),
+    ] where access(path, F_OK) != 0 && RegularFile.exists(previous) {
+      rename(previous, path)
+    }
   }
 
   deinit {
@@ -50,13 +74,13 @@ final class RunFolder {
   /// The weights that `argument` names: a safetensors file, or a run folder with a model or a checkpoint in it.
   /// - Throws: exit code 66.
   static func weights(_ argument: String) throws(RunFailure) -> String {
-    try resolve(argument, among: [modelName, checkpointName])
+    try resolve(argument, among: [modelName, checkpointName, previousModelName, previousCheckpointName])
   }
 
   /// The checkpoint that `argument` names: a safetensors file, or a run folder with a checkpoint in it.
   /// - Throws: exit code 66.
   static func checkpoint(_ argument: String) throws(RunFailure) -> String {
-    try resolve(argument, among: [checkpointName])
+    try resolve(argument, among: [checkpointName, previousCheckpointName])
   }
 
   /// Whether two paths lead to one file that exists.
@@ -72,8 +96,24 @@ final class RunFolder {
       throw .missingInput("cannot open \(argument): \(RunFailure.reason(errno))")
     }
     guard status.st_mode & S_IFMT == S_IFDIR else { return argument }
-    for name in names where access(file(name, in: argument), F_OK) == 0 { return file(name, in: argument) }
-    throw .missingInput("the folder \(argument) has no \(names.joined(separator: " and no "))")
+    for path in names.map({ file($0, in: argument) }) {
+      try RegularFile.require(path)
+      if access(path, F_OK) == 0 { return path }
+    }
+    let missing = names.filter { !$0.contains(".previous.") }
+    throw .missingInput("the folder \(argument) has no \(missing.joined(separator: " and no "))")
+  }
+
+  /// Makes a folder that was not there before: `path`, or if that is taken `path-2`, `path-3` and so on.
+  /// - Throws: exit code 74.
+  static func makeNew(_ path: String) throws(RunFailure) -> String {
+    try create(parent(of: path))
+    for number in 1... {
+      let name = number == 1 ? path : "\(path)-\(number)"
+      if mkdir(name, 0o777) == 0 { return name }
+      guard errno == EEXIST else { throw .system("make the folder", name, errno: errno) }
+    }
+    return path
   }
 
   /// `mkdir -p`

@@ -40,12 +40,14 @@ struct CheckpointState: Codable {
 enum Checkpoint {
   static let key = "longzoo.checkpoint"
 
-  static func write(to path: String, _ state: CheckpointState, _ model: any TrainingState) throws {
+  static func write(
+    to path: String, _ state: CheckpointState, _ model: any TrainingState, through buffer: TransferBuffer
+  ) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(state), as: UTF8.self)
     try SafetensorsWriter.write(
-      to: path, metadata: [key: json], tensors: model.checkpointTensors)
+      to: path, isOfRun: true, metadata: [key: json], tensors: model.checkpointTensors, through: buffer)
   }
 
   /// What a checkpoint says of its run.

@@ -9,15 +9,22 @@ final class CheckpointKeeper {
   static let trial = 20
 
   private let folder: RunFolder
+  private let link: (String, String) -> Int32
   /// The checkpoint in the folder is one of this run.
   private var isOwn: Bool
   /// The step of the checkpoint that is on trial, if one is.
   private var onTrial: Int?
   private var previousIsOwn: Bool
 
-  /// - Parameter resumed: the step of the folder's own checkpoint, if the run goes on from that.
-  init(_ folder: RunFolder, resumed: Int?) {
+  /// - Parameters:
+  ///   - resumed: the step of the folder's own checkpoint, if the run goes on from that.
+  ///   - link: as the system's; some file systems know no second name.
+  init(
+    _ folder: RunFolder, resumed: Int?,
+    link: @escaping (String, String) -> Int32 = { Foundation.link($0, $1) }
+  ) {
     self.folder = folder
+    self.link = link
     isOwn = resumed != nil
     onTrial = resumed != nil && access(folder.previousCheckpointPath, F_OK) == 0 ? resumed : nil
     previousIsOwn = onTrial != nil
@@ -29,7 +36,12 @@ final class CheckpointKeeper {
       try keep(folder.checkpointPath, as: folder.previousCheckpointPath)
       try keep(folder.modelPath, as: folder.previousModelPath)
     }
-    try write()
+    do {
+      try write()
+    } catch {
+      folder.restorePrevious()
+      throw error
+    }
     // The first weights of all are what they are.
     onTrial = step == 0 ? nil : step
     if step == 0 { forgetPrevious() }
@@ -71,8 +83,8 @@ final class CheckpointKeeper {
   /// A second name for the file, so that there is no moment without it; where links are unknown, another name.
   private func keep(_ path: String, as previous: String) throws(RunFailure) {
     previousIsOwn = isOwn
-    unlink(previous)
     guard access(path, F_OK) == 0 else { return }
+    unlink(previous)
     if link(path, previous) != 0 { try rename(path, to: previous) }
   }
 

@@ -122,7 +122,8 @@ extension TrainCommand {
   private func defaultStreams(_ c: RunConfiguration) -> Int {
     switch c.estimator {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: c.pairs
-    case .tbptt, .hybrid: RunConfiguration.defaultTruncation
+    case .tbptt: RunConfiguration.defaultTruncation
+    case .hybrid: min(RunConfiguration.defaultTruncation, c.pairs)
     case .bptt: 1
     }
   }

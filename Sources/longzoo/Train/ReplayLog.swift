@@ -58,8 +58,10 @@ final class ReplayLog {
     let path = folder.replayPath
     let goesOn = isResumedThere && access(path, F_OK) == 0
     let end = goesOn ? try Self.end(of: path, step: step, c) : 0
-    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw RunFailure.system("write", path, errno: errno) }
+    guard let opened = try RegularFile.open(path, O_WRONLY | O_CREAT) else {
+      throw RunFailure.system("write", path, errno: ENOENT)
+    }
+    descriptor = opened
     sink = FileSink(descriptor: descriptor, path: path)
     guard ftruncate(descriptor, off_t(end)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
       throw RunFailure.system("write", path, errno: errno)

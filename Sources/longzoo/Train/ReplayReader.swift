@@ -20,10 +20,11 @@ final class ReplayReader {
 
   /// - Throws: exit code 66 if there is none, 65 if it is not a replay log.
   init(path: String) throws {
-    guard let file = fopen(path, "re") else {
+    guard let descriptor = try RegularFile.open(path, O_RDONLY, followsLinks: true) else {
       throw RunFailure.missingInput(
-        "cannot open \(path): \(RunFailure.reason(errno)); was the run made with --replay-log?")
+        "cannot open \(path): \(RunFailure.reason(ENOENT)); was the run made with --replay-log?")
     }
+    guard let file = fdopen(descriptor, "r") else { throw RunFailure.system("read", path, errno: errno) }
     self.file = file
     self.path = path
     let broken = RunFailure.badData("\(path) is no replay log that this version of longzoo can read")

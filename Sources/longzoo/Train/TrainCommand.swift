@@ -30,7 +30,7 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "No progress.") var quiet = false
 
   func run() throws {
-    let checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
+    var checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
     var configuration = try configuration(over: stored?.configuration)
     try configuration.validate()
@@ -46,10 +46,14 @@ struct TrainCommand: ParsableCommand {
     if let budget = configuration.memoryBudget, plan.total > budget {
       throw RunFailure.usage(
         "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
-          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size:\n\(plan.formatted(budget: budget))"
-      )
+          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size",
+        details: plan.formatted(budget: budget))
     }
     let folder = try RunFolder(path: outputFolder())
+    if let resume, let file = checkpoint, access(file.path, F_OK) != 0 {
+      // The folder has just given it its name back.
+      checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
+    }
     let trainer = try Trainer(
       configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
@@ -57,13 +61,13 @@ struct TrainCommand: ParsableCommand {
     unlink(folder.summaryPath)
     let summary = try trainer.run()
     let object = summary.json + "\n"
-    try AtomicFile.write(to: folder.summaryPath) { try $0.write(object) }
+    try AtomicFile.write(to: folder.summaryPath, isOfRun: true) { try $0.write(object) }
     if json || !quiet || summary.stoppedBy == .signal {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }
     if let divergence = summary.divergence {
       let text = divergence.message(configuration)
-      StandardStreams.tell("longzoo: \(text)\n")
+      StandardStreams.tellFailure(text)
       throw ExitCode(ExitStatus.diverged)
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
@@ -98,7 +102,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   /// --out-dir; else the resumed run's folder; else a new one named by the time.
-  private func outputFolder() -> String {
+  private func outputFolder() throws(RunFailure) -> String {
     if let given = limits.outDir { return given }
     if let resume {
       var isFolder: ObjCBool = false
@@ -108,9 +112,6 @@ struct TrainCommand: ParsableCommand {
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")
     format.dateFormat = "yyyyMMdd-HHmmss"
-    let name = "runs/" + format.string(from: Date())
-    return (1...).lazy.map { $0 == 1 ? name : "\(name)-\($0)" }.first {
-      !FileManager.default.fileExists(atPath: $0)
-    }!
+    return try RunFolder.makeNew("runs/" + format.string(from: Date()))
   }
 }

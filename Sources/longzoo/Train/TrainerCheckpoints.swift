@@ -17,10 +17,10 @@ extension Trainer {
       configuration: configuration, progress: progress, optimizerUpdates: model.updates,
       position: position.feed, tokensBehindPosition: position.tokens)
     try keeper.save(step: progress.step) {
-      try Checkpoint.write(to: folder.checkpointPath, state, model)
+      try Checkpoint.write(to: folder.checkpointPath, state, model, through: transfer)
       try SafetensorsWriter.write(
-        to: folder.modelPath, metadata: WeightsFile.metadata(configuration),
-        tensors: model.finalTensors)
+        to: folder.modelPath, isOfRun: true, metadata: WeightsFile.metadata(configuration),
+        tensors: model.finalTensors, through: transfer)
     }
     lastSave = TrainingClock.now()
   }
@@ -44,7 +44,7 @@ extension Trainer {
   func takeState(_ state: CheckpointState, _ file: SafetensorsReader) throws {
     model.updates = state.optimizerUpdates
     if state.progress.step > 0 { model.estimator.restore(afterWindow: state.progress.step - 1) }
-    try model.restore(file)
+    try model.restore(file, through: transfer)
     model.start()
   }
 }
