@@ -111,7 +111,7 @@ final class GradientComparison {
       estimator.take(parameters)
       _ = try windows.run(estimator, at: update, atMost: .max)
       optimizer.update(
-        parameters, gradient: estimator.gradient, rate: Float(RunConfiguration.defaultExactRate), on: pool)
+        parameters, gradient: estimator.gradient, rate: Float(Recipe.exactRate), on: pool)
     }
     return parameters
   }

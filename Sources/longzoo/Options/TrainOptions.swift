@@ -78,7 +78,7 @@ struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
     help:
-      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for hybrid, 1024 for pes)",
+      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
@@ -165,29 +165,29 @@ struct EstimatorOptions: ParsableArguments {
 struct OptimizerOptions: ParsableArguments {
   @Option(
     help:
-      "adam, sgd, or muon: the layers' matrices move along the orthogonal part of their gradient's mean, all else by adam. (default: adam)"
+      "adam, sgd, or muon: the layers' matrices move along the orthogonal part of their gradient's mean, all else by adam. (default: adam; muon for tbptt, bptt and hybrid)"
   )
   var optimizer: OptimizerKind?
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and again whenever the loss stands still. (default: 0.01·√(pairs/256) for adam and muon, but \(RunConfiguration.defaultTruncatedRate) of tbptt and hybrid, 0.004·√(pairs/256) of node and \(RunConfiguration.defaultExactRate) of bptt, and for muon \(Int(RunConfiguration.muonRate)) times those of tbptt, hybrid and bptt; \(RunConfiguration.defaultSGDRate) for sgd, 1 for --step polyak, \(RunConfiguration.defaultNormalizedRate)·(1 − momentum)·pairs/256 for sgd with --step normalized or clipped)",
+      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and whenever the loss stands still. (default: 0.02·√(pairs/256) falling, half of it constant; of the other estimators and optimizers in docs/defaults.md)",
     transform: SearchedNumber.parse)
   var lr: SearchedNumber?
   @Option(
     help:
-      "Momentum of sgd, β₁ of adam and muon. (default: 0.9; \(RunConfiguration.defaultMuonMomentum) of muon)")
+      "Momentum of sgd, β₁ of adam and muon. (default: 0.9; \(Recipe.muonMomentum) of muon)")
   var momentum: Double?
   @Option(help: "β₂ of adam and muon. (default: 0.999)")
   var beta2: Double?
-  @Option(help: "Decoupled weight decay. (default: 0)")
+  @Option(help: "Decoupled weight decay. (default: 0; with exact gradients 0.05 by muon, 0.1 by adam)")
   var weightDecay: Double?
   @Option(
     help:
-      "Learning rate of the token table in parts of --lr: its rows learn only where their tokens are read. (default: 1; \(RunConfiguration.defaultTruncatedTableRate) for tbptt and hybrid, \(RunConfiguration.defaultNodeTableRate) for node, with adam or muon)"
+      "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, \(Int(Recipe.nodeTableRate)) for node)"
   )
   var tableRate: Double?
-  @Option(help: "\(ScheduleKind.help) (default: \(RunConfiguration.defaultSchedule.rawValue))")
+  @Option(help: "\(ScheduleKind.help) (default: cosine where an end is known, else constant)")
   var lrSchedule: ScheduleKind?
   @Option(
     help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)

@@ -9,7 +9,10 @@ enum RunOptionText {
     "searchesEpsilon": "eps",
   ]
   /// Their defaults depend on other options or on the machine.
-  private static let alwaysGiven: Set<String> = ["learningRate", "streams", "valFraction", "seed", "threads"]
+  private static let alwaysGiven: Set<String> = [
+    "learningRate", "optimizer", "momentum", "weightDecay", "schedule", "streams", "valFraction", "seed",
+    "threads",
+  ]
   /// Data, which is no option.
   static let paths = "paths"
   /// Options that may be auto, and where that is said.

@@ -131,7 +131,6 @@ extension TrainCommand {
   /// The columns of hybrid only tell what crosses a window's border.
   private func setHybridDefaults(_ c: inout RunConfiguration) {
     if estimator.lifetime == nil { c.lifetime = RunConfiguration.defaultHybridLifetime }
-    if streaming.context == nil { c.context = RunConfiguration.defaultHybridContext }
     if estimator.pairs == nil {
       c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
     }
@@ -145,25 +144,24 @@ extension TrainCommand {
     }
   }
 
-  private func defaultTableRate(_ c: RunConfiguration) -> Double? {
-    switch c.estimator {
-    case .tbptt, .hybrid: RunConfiguration.defaultTruncatedTableRate
-    case .node: RunConfiguration.defaultNodeTableRate
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .bptt: nil
-    }
-  }
-
   /// Defaults that depend on other options.
   private func setDependent(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
-    if isNew, optimizer.momentum == nil, c.optimizer == .muon {
-      c.momentum = RunConfiguration.defaultMuonMomentum
+    c.threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
+    try setDataDefaults(&c, isNew: isNew)
+    if isNew { setWindowDefaults(&c) }
+    if let streams = streaming.streams {
+      c.streams = streams
+    } else if isNew {
+      c.streams = c.isPipe ? 1 : defaultStreams(c)
     }
-    let threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
-    c.threads = threads
+    if isNew { setRecipe(&c) }
     if isNew || optimizer.lr != nil {
       c.searchesRate = optimizer.lr == .auto
       c.learningRate = if case .value(let rate) = optimizer.lr { rate } else { c.defaultRate }
     }
+  }
+
+  private func setDataDefaults(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
     if let vocabulary = data.vocabSize {
       c.vocabularySize = vocabulary
     } else if isNew {
@@ -172,30 +170,43 @@ extension TrainCommand {
       }
       c.vocabularySize = c.dtype.range(c.targets)
     }
-    if isNew, c.estimator == .hybrid { setHybridDefaults(&c) }
-    if isNew, estimator.eps == nil || estimator.eps == .auto { c.epsilon = defaultEpsilon(c) }
-    if isNew, optimizer.tableRate == nil, c.optimizer != .sgd { c.tableRate = defaultTableRate(c) }
-    if isNew, streaming.window == nil {
+    if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
+    if let fraction = heldOut.valFraction {
+      c.valFraction = fraction
+    } else if isNew {
+      c.valFraction = c.isPipe || c.valPath != nil ? 0 : RunConfiguration.defaultHoldout
+    }
+  }
+
+  /// Windows, contexts and what the estimator does over them.
+  private func setWindowDefaults(_ c: inout RunConfiguration) {
+    if c.estimator == .hybrid { setHybridDefaults(&c) }
+    if estimator.eps == nil || estimator.eps == .auto { c.epsilon = defaultEpsilon(c) }
+    if streaming.window == nil {
       switch c.estimator {
       case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: break
       case .tbptt, .hybrid: c.window = .tokens(RunConfiguration.defaultTruncation)
       case .bptt: c.window = .context
       }
     }
-    if isNew, streaming.context == nil, c.estimator == .pes { c.context = RunConfiguration.defaultPESContext }
+    if streaming.context == nil {
+      switch c.estimator {
+      case .tbptt, .hybrid: c.context = RunConfiguration.defaultTruncatedContext
+      case .pes: c.context = RunConfiguration.defaultPESContext
+      case .cdRGE, .fdRGE, .jvp, .nres, .node, .bptt: break
+      }
+    }
     // Their credit reaches back to the context's start, and would end where a pair is sent back.
-    if isNew, estimator.maxDivergence == nil, c.estimator.method?.isUnrolled == true { c.maxDivergence = 0 }
-    if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
-    if let streams = streaming.streams {
-      c.streams = streams
-    } else if isNew {
-      c.streams = c.isPipe ? 1 : defaultStreams(c)
-    }
-    if let fraction = heldOut.valFraction {
-      c.valFraction = fraction
-    } else if isNew {
-      c.valFraction = c.isPipe || c.valPath != nil ? 0 : RunConfiguration.defaultHoldout
-    }
+    if estimator.maxDivergence == nil, c.estimator.method?.isUnrolled == true { c.maxDivergence = 0 }
+  }
+
+  /// Optimizer, schedule and what goes with them; the rate follows from these (`RunConfiguration.defaultRate`).
+  private func setRecipe(_ c: inout RunConfiguration) {
+    if optimizer.optimizer == nil { c.optimizer = Recipe.optimizer(c) }
+    if optimizer.momentum == nil { c.momentum = Recipe.momentum(c) }
+    if optimizer.lrSchedule == nil { c.schedule = Recipe.schedule(c, searchesRate: optimizer.lr == .auto) }
+    if optimizer.weightDecay == nil { c.weightDecay = Recipe.weightDecay(c) }
+    if optimizer.tableRate == nil { c.tableRate = Recipe.tableRate(c) }
   }
 }
 

@@ -60,6 +60,7 @@ extension TrainCommand {
     c.optimizer = .sgd
     c.momentum = 0
     c.readout = .zo
+    if optimizer.lrSchedule == nil { c.schedule = Recipe.schedule(c, searchesRate: false) }
     if optimizer.lr == nil { c.learningRate = c.defaultRate }
     try c.validate()
   }

@@ -18,18 +18,8 @@ struct RunConfiguration: Codable, Equatable {
   static let defaultHybridLifetime = 4
   /// States that begin at zero must be met often enough: with a million tokens a model forgot how to start (4.6 bits held out,
   /// 2.3 in training).
-  static let defaultHybridContext = 10_000
+  static let defaultTruncatedContext = 10_000
   static let defaultBeyondMomentum = 0.99
-  static let defaultSGDRate = 0.1
-  static let defaultNormalizedRate = 0.16
-  static let defaultExactRate = 0.005
-  static let defaultTruncatedRate = 0.02
-  static let defaultTruncatedTableRate = 3.0
-  /// Of muon, whose mean gradient is not divided by anything that would damp it.
-  static let defaultMuonMomentum = 0.95
-  /// Rates of muon in parts of adam's, for exact gradients.
-  static let muonRate = 2.0
-  static let defaultNodeTableRate = 5.0
   static let defaultCreditDecay = 0.7
   static let defaultClipNorm = 1.0
   static let defaultTruncation = 64
@@ -129,22 +119,6 @@ struct RunConfiguration: Codable, Equatable {
   }
   /// Weight of the newest window in the running mean of the loss.
   var lossSmoothing: Double { 1 / Double(lossWindows ?? Self.defaultLossWindows) }
-  /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
-  var defaultRate: Double {
-    if step == .polyak { return 1 }
-    if step == .normalized || step == .clipped, optimizer == .sgd {
-      return Self.defaultNormalizedRate * (1 - momentum) * Double(pairs) / 256
-    }
-    guard optimizer != .sgd else { return Self.defaultSGDRate }
-    let exact = optimizer == .muon ? Self.muonRate : 1
-    switch estimator {
-    case .bptt: return exact * Self.defaultExactRate
-    case .tbptt, .hybrid: return exact * Self.defaultTruncatedRate
-    case .node: return 0.004 * (Double(pairs) / 256).squareRoot()
-    default: return 0.01 * (Double(pairs) / 256).squareRoot()
-    }
-  }
-
   /// Products in a direction.
   var rank: Int {
     get { products ?? 1 }

@@ -5,11 +5,15 @@ struct RunLimits {
 
   init(_ configuration: RunConfiguration) { c = configuration }
 
+  /// Whether anything says when the run will be over: only then can a rate fall to it.
+  var hasEnd: Bool { hasLimit || contextToFinish != nil }
+
   private var hasLimit: Bool { c.maxSteps != nil || c.maxTokens != nil || c.maxSeconds != nil }
   private var contextToFinish: Int? {
     guard !hasLimit, !c.isPipe, c.context > 0 else { return nil }
-    // A few contexts of hybrid's are no training.
-    return c.estimator == .hybrid ? max(c.context, RunConfiguration.defaultContext) : c.context
+    // A few contexts of the short ones are no training.
+    let isShort = c.estimator == .hybrid || c.estimator == .tbptt
+    return isShort ? max(c.context, RunConfiguration.defaultContext) : c.context
   }
 
   func reached(_ p: RunProgress, tokens: Int) -> Trainer.StopReason? {

@@ -101,6 +101,15 @@ struct RunSummary {
     return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
   }
 
+  /// What would serve this data better; nil too where the run is not over.
+  private var advice: String? {
+    guard stoppedBy != .signal, divergence == nil else { return nil }
+    return Advice(
+      configuration: configuration, updates: progress.step, activations: memory.peak[.activations],
+      heldOutBits: evaluation?.bitsPerToken, rightAnswers: evaluation?.answers?.sequenceAccuracy
+    ).sentence
+  }
+
   var text: String {
     let c = configuration
     var lines = [
@@ -135,6 +144,7 @@ struct RunSummary {
       }
         ?? "weights          not saved")
     if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }
+    if let advice { lines.append("to learn more    \(advice)") }
     return lines.joined(separator: "\n")
   }
 }

@@ -1,0 +1,73 @@
+import Testing
+
+@testable import longzoo
+
+/// The defaults that follow from other options: docs/defaults.md.
+@Suite struct RecipeTests {
+  private func configuration(_ options: [String]) throws -> RunConfiguration {
+    let command = try #require(try LongzooCommand.parseAsRoot(["train"] + options) as? TrainCommand)
+    return try command.configuration(over: nil)
+  }
+
+  @Test(arguments: ["tbptt", "hybrid", "bptt"])
+  func exactGradientsLearnByMuonAtARateThatFalls(estimator: String) throws {
+    let c = try configuration(["data", "--estimator", estimator])
+    #expect(c.optimizer == .muon && c.momentum == 0.95 && c.weightDecay == 0.05)
+    #expect(c.schedule == .cosine)
+    #expect(c.learningRate == (estimator == "bptt" ? 0.02 : 0.08))
+    #expect(c.tableRate == (estimator == "bptt" ? nil : 3))
+    #expect(c.context == (estimator == "bptt" ? 1_000_000 : 10_000))
+  }
+
+  @Test func pairsLearnByAdam() throws {
+    for estimator in ["cd-rge", "fd-rge", "jvp", "nres", "pes", "node"] {
+      let c = try configuration(["data", "--estimator", estimator])
+      #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0, "\(estimator)")
+    }
+  }
+
+  @Test func aRateFallsOnlyToAnEndThatIsKnown() throws {
+    for estimator in ["cd-rge", "tbptt", "hybrid"] {
+      let endless = ["-", "--estimator", estimator]
+      let constant = try configuration(endless)
+      #expect(constant.schedule == .constant, "\(estimator)")
+      for limit in ["--max-steps", "--max-tokens", "--max-seconds"] {
+        let c = try configuration(endless + [limit, "100"])
+        #expect(c.schedule == .cosine && c.learningRate > constant.learningRate, "\(estimator) \(limit)")
+      }
+      #expect(try configuration(["data", "--estimator", estimator]).schedule == .cosine)
+      #expect(try configuration(["data", "--estimator", estimator, "--lr", "auto"]).schedule == .constant)
+    }
+  }
+
+  @Test func theRateIsThatOfTheScheduleAndOfThePairs() throws {
+    let falling = try configuration(["data"]).learningRate
+    #expect(try configuration(["data", "--pairs", "64"]).learningRate == falling / 2)
+    let constant = try configuration(["data", "--lr-schedule", "constant"]).learningRate
+    #expect(constant == 0.01)
+    #expect(try configuration(["-", "--max-steps", "5", "--lr-schedule", "constant"]).learningRate == 0.01)
+  }
+
+  @Test func whatIsGivenWins() throws {
+    let c = try configuration([
+      "data", "--estimator", "tbptt", "--optimizer", "adam", "--lr", "0.004", "--lr-schedule", "linear",
+      "--weight-decay", "0",
+      "--table-rate", "1", "--momentum", "0.8", "--context", "5k",
+    ])
+    #expect(c.optimizer == .adam && c.learningRate == 0.004 && c.schedule == .linear && c.weightDecay == 0)
+    #expect(c.tableRate == 1 && c.momentum == 0.8 && c.context == 5000)
+  }
+
+  @Test func whatDependsFollowsTheOptimizerThatIsGiven() throws {
+    let adam = try configuration(["data", "--estimator", "tbptt", "--optimizer", "adam"])
+    #expect(
+      adam.momentum == 0.9 && adam.learningRate == 0.02 && adam.weightDecay == 0.1 && adam.tableRate == 3)
+    for estimator in ["cd-rge", "tbptt"] {
+      let sgd = try configuration(["data", "--estimator", estimator, "--optimizer", "sgd"])
+      #expect(sgd.momentum == 0.9 && sgd.learningRate == 0.1 && sgd.weightDecay == 0 && sgd.tableRate == nil)
+      #expect(sgd.schedule == .constant, "\(estimator)")
+    }
+    let muon = try configuration(["data", "--optimizer", "muon"])
+    #expect(muon.momentum == 0.95)
+  }
+}
