@@ -17,7 +17,9 @@ import Testing
   @Test(arguments: ["cd-rge", "fd-rge", "jvp", "node"])
   func pairsAreToldOfExactGradients(estimator: String) throws {
     let text = try #require(try advice(["--estimator", estimator]))
-    for part in ["--estimator tbptt", "64 tokens of credit", "(here: 8)", "activations of", "(here: 3.00 MiB)"] {
+    for part in [
+      "--estimator tbptt", "64 tokens of credit", "(here: 8)", "activations of", "(here: 3.00 MiB)",
+    ] {
       #expect(text.contains(part), "\(text)")
     }
     #expect(!text.contains("\n"))

@@ -23,11 +23,13 @@ import Testing
     for estimator in ["cd-rge", "fd-rge", "jvp", "nres", "pes", "node"] {
       let c = try configuration(["data", "--estimator", estimator])
       #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0, "\(estimator)")
+      #expect(
+        c.schedule == .constant && c.learningRate == (estimator == "node" ? 0.004 : 0.01), "\(estimator)")
     }
   }
 
   @Test func aRateFallsOnlyToAnEndThatIsKnown() throws {
-    for estimator in ["cd-rge", "tbptt", "hybrid"] {
+    for estimator in ["tbptt", "hybrid"] {
       let endless = ["-", "--estimator", estimator]
       let constant = try configuration(endless)
       #expect(constant.schedule == .constant, "\(estimator)")
@@ -40,12 +42,9 @@ import Testing
     }
   }
 
-  @Test func theRateIsThatOfTheScheduleAndOfThePairs() throws {
-    let falling = try configuration(["data"]).learningRate
-    #expect(try configuration(["data", "--pairs", "64"]).learningRate == falling / 2)
-    let constant = try configuration(["data", "--lr-schedule", "constant"]).learningRate
-    #expect(constant == 0.01)
-    #expect(try configuration(["-", "--max-steps", "5", "--lr-schedule", "constant"]).learningRate == 0.01)
+  @Test func theRateIsThatOfThePairs() throws {
+    #expect(try configuration(["data", "--pairs", "64"]).learningRate == 0.005)
+    #expect(try configuration(["data", "--estimator", "node", "--pairs", "1024"]).learningRate == 0.008)
   }
 
   @Test func whatIsGivenWins() throws {

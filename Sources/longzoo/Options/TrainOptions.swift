@@ -171,7 +171,7 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("learning-rate")],
     help:
-      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and whenever the loss stands still. (default: 0.02·√(pairs/256) falling, half of it constant; of the other estimators and optimizers in docs/defaults.md)",
+      "Learning rate, or auto: several are tried on the first windows, for at most a tenth of --max-seconds, and whenever the loss stands still. (default: 0.01·√(pairs/256); other estimators and optimizers: docs/defaults.md)",
     transform: SearchedNumber.parse)
   var lr: SearchedNumber?
   @Option(
@@ -187,7 +187,8 @@ struct OptimizerOptions: ParsableArguments {
       "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, \(Int(Recipe.nodeTableRate)) for node)"
   )
   var tableRate: Double?
-  @Option(help: "\(ScheduleKind.help) (default: cosine where an end is known, else constant)")
+  @Option(
+    help: "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt and hybrid where an end is known)")
   var lrSchedule: ScheduleKind?
   @Option(
     help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)

@@ -21,9 +21,10 @@ enum Recipe {
 
   static func momentum(_ c: RunConfiguration) -> Double { c.optimizer == .muon ? muonMomentum : adamMomentum }
 
-  /// A rate can only fall to an end that is known; one that is searched for has a fall of its own, and sgd has not been measured.
+  /// A rate can only fall to an end that is known. Pairs are limited by how far they come, not by the noise at the end, and gain
+  /// nothing; a rate that is searched for is lowered by the search; sgd has not been measured.
   static func schedule(_ c: RunConfiguration, searchesRate: Bool) -> ScheduleKind {
-    let falls = RunLimits(c).hasEnd && !searchesRate && c.optimizer != .sgd
+    let falls = c.estimator.isExact && c.optimizer != .sgd && !searchesRate && RunLimits(c).hasEnd
     return falls ? .cosine : .constant
   }
 
@@ -64,8 +65,7 @@ enum Recipe {
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
   private static func rateOfEstimates(_ c: RunConfiguration) -> Double {
     let ofAllPairs = c.estimator == .node ? 0.004 : 0.01
-    let rise = c.schedule == .constant ? 1.0 : 2
-    return rise * ofAllPairs * (Double(c.pairs) / 256).squareRoot()
+    return ofAllPairs * (Double(c.pairs) / 256).squareRoot()
   }
 }
 
