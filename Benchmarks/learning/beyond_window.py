@@ -19,19 +19,21 @@ from harness.learning import Runs, parser_of, say, spread, write
 from harness.markdown import table
 
 TEXT = ["--hidden-size", 64, "--context", "10k", "--window", 8, "--streams", 64]
-TEXT_PAIRS = ["--estimator", "hybrid", "--pairs", 64, "--eps", 0.05, "--lifetime", 4]
+# What these rows were measured with.
+ADAM = ["--optimizer", "adam", "--lr-schedule", "constant", "--weight-decay", 0]
+TEXT_PAIRS = ["--estimator", "hybrid", *ADAM, "--pairs", 64, "--eps", 0.05, "--lifetime", 4]
 LATCH = ["--targets", "marked", "--vocab-size", 128, "--hidden-size", 24, "--context", 0, "--window", 8, "--streams", 64]
 LATCH_PAIRS = ["--pairs", 256, "--lifetime", 6]
 METHODS = {
     "text": {
-        "truncated BPTT": ["--estimator", "tbptt"],
+        "truncated BPTT": ["--estimator", "tbptt", *ADAM],
         "hybrid, momentum 0": [*TEXT_PAIRS, "--beyond-momentum", 0],
         "hybrid, momentum 0.99": [*TEXT_PAIRS, "--beyond-momentum", 0.99],
         "hybrid, momentum 0.997": [*TEXT_PAIRS, "--beyond-momentum", 0.997],
     },
     "latch": {
-        "truncated BPTT": ["--estimator", "tbptt"],
-        "hybrid, momentum 0.9, rate 0.005": [*LATCH_PAIRS, "--estimator", "hybrid", "--beyond-momentum", 0.9, "--lr", 0.005],
+        "truncated BPTT": ["--estimator", "tbptt", *ADAM],
+        "hybrid, momentum 0.9, rate 0.005": [*LATCH_PAIRS, "--estimator", "hybrid", *ADAM, "--beyond-momentum", 0.9, "--lr", 0.005],
         "cd-rge": LATCH_PAIRS,
     },
 }

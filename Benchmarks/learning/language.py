@@ -23,7 +23,7 @@ from harness.markdown import short, table
 from harness.peer import interpreter
 from harness.program import ROOT
 
-FALLING = ["--lr-schedule", "cosine", "--weight-decay", "0.1"]
+FALLING = ["--optimizer", "adam", "--lr-schedule", "cosine", "--weight-decay", "0.1"]
 MUON = ["--lr-schedule", "cosine", "--optimizer", "muon", "--lr", "0.08", "--weight-decay", "0.05"]
 METHODS = {
     "cd-rge, all zeroth-order": ["--context", "1M", "--readout", "zo"],

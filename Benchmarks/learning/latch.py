@@ -110,7 +110,7 @@ def main():
                  "--loss-windows", 4)
     row(f"last stage: cd-rge, {A.pairs} pairs, one update a context of {A.gap + 3:,}", last, "last")
 
-    exact = ["--estimator", "tbptt", "--streams", A.pairs]
+    exact = ["--estimator", "tbptt", "--streams", A.pairs, "--optimizer", "adam", "--lr-schedule", "constant", "--weight-decay", 0]
     fits = 64
     while fits < A.gap and planned(long, *exact, "--window", 2 * fits)["peak_total"] <= last["memory"]["peak_total"]:
         fits *= 2

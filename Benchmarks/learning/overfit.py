@@ -44,7 +44,7 @@ class Method:
 
 
 def back_propagation(name, optimizer, rate, most=3000, is_tuned=True):
-    return Method(name, ["--estimator", "bptt", *optimizer], rate, most, ("--clip-norm", 1, [0.3, 3]) if is_tuned else None)
+    return Method(name, ["--estimator", "bptt", *optimizer, "--lr-schedule", "constant", "--weight-decay", 0], rate, most, ("--clip-norm", 1, [0.3, 3]) if is_tuned else None)
 
 
 def methods(sizes):

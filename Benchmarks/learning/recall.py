@@ -19,7 +19,7 @@ from harness.markdown import short, table
 
 TASK = ["recall", "--length", "16..64", "--symbols", "1", "--targets", "marked"]
 SHARED = ["--targets", "marked", "--context", 0, "--window", 8, "--streams", 64, "--hidden-size", 64, "--memory-span", 64]
-FALLING = ["--lr-schedule", "cosine"]
+FALLING = ["--optimizer", "adam", "--lr-schedule", "cosine", "--weight-decay", 0]
 METHODS = {
     "tbptt": ["--estimator", "tbptt", *FALLING],
     "hybrid": ["--estimator", "hybrid", "--pairs", 256, "--eps", 0.4, "--lifetime", 12, "--beyond-momentum", 0.9, "--lr", 0.005, *FALLING],

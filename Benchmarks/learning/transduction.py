@@ -30,8 +30,9 @@ from harness.markdown import short, table
 
 TASKS = ["copy", "reverse", "sort", "add"]
 SHARED = ["--targets", "marked", "--hidden-size", 64, "--window", "context", "--val-fraction", 0]
+ADAM = ["--optimizer", "adam", "--lr-schedule", "constant", "--weight-decay", 0]
 METHODS = {
-    "BPTT, Adam": ["--estimator", "bptt", "--streams", 64],
+    "BPTT, Adam": ["--estimator", "bptt", "--streams", 64, *ADAM],
     "BPTT, SGD with momentum": ["--estimator", "bptt", "--streams", 64, "--optimizer", "sgd"],
     "CD-RGE, exact readout": ["--pairs", 256],
     "CD-RGE, all zeroth-order": ["--pairs", 256, "--readout", "zo"],

@@ -18,8 +18,8 @@ def measure(context):
         ours, theirs = [], []
         for _ in range(rounds):
             run = context.longzoo.train(
-                data, "--estimator", "tbptt", "--hidden-size", hidden, "--streams", STREAMS, "--window", WINDOW, "--context", 0,
-                "--max-seconds", limit)
+                data, "--estimator", "tbptt", "--optimizer", "adam", "--hidden-size", hidden, "--streams", STREAMS, "--window", WINDOW,
+                "--context", 0, "--max-seconds", limit)
             ours.append(run["token_columns_per_second"])
             theirs.append(context.peer.rate("tbptt", "update", limit))
         results.append({"hidden_size": hidden, "longzoo": spread(ours), "pytorch": spread(theirs), "ratio": ratio(ours, theirs)})
