@@ -25,6 +25,9 @@ public enum GEMM {
   /// Address space of such a buffer, with what aligning it takes. Only what a product needs of it is ever touched.
   private static let bufferBytes = 128 << 20 + 1 << 16
 
+  /// What the library is built for; for products on more threads than these it makes room when they meet.
+  private static let mostBuffers = 128
+
   private static let library = Result { () throws(SystemRefusal) in try load() }
   /// The buffers that are there already.
   private static let buffers = Mutex(0)
@@ -42,7 +45,7 @@ public enum GEMM {
       // The buffers first, then some room for everything else.
       guard AddressSpace.isFree(bufferBytes, count: threads - known + 1) else { throw refusal }
       guard let take = library.takeBuffer, let giveBack = library.returnBuffer else { return }
-      let taken = (0..<threads).map { _ in take(0) }
+      let taken = (0..<min(threads, mostBuffers)).map { _ in take(0) }
       for buffer in taken { if let buffer { giveBack(buffer) } }
       guard taken.allSatisfy({ $0 != nil }) else { throw refusal }
       known = threads

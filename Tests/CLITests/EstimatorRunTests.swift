@@ -173,4 +173,14 @@ import Testing
       #expect((row["activation_bytes"] as? Int ?? 0) > 0 && row["cosine"] is Double, "\(row)")
     }
   }
+
+  /// Streams are shared out among pairs: the default must not be more than there are.
+  @Test(arguments: ["cd-rge", "fd-rge", "jvp", "nres", "pes", "node", "hybrid"], [1, 32])
+  func defaultStreamsFitThePairs(estimator: String, pairs: Int) throws {
+    let runs = Runs()
+    let data = runs.folder.put("data", Self.tokens)
+    let options = ["--estimator", estimator, "--pairs", "\(pairs)", "--hidden-size", "8", "--max-steps", "1"]
+    let result = try run(runs, ["train"] + options + ["--json", "--quiet", "--out-dir", "run", data])
+    #expect(result["streams"] == pairs)
+  }
 }

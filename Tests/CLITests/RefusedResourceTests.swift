@@ -66,6 +66,15 @@ import Testing
     #expect(error.split(separator: "\n").count == 1, "\(error)")
   }
 
+  @Test func aHeaderWithoutMemory() throws {
+    let count = 90 << 20
+    let header = withUnsafeBytes(of: UInt64(count).littleEndian) { Array($0) } + [UInt8(ascii: "{")]
+    let path = runs.folder.put("m", header + [UInt8](repeating: 0x20, count: count - 2) + [UInt8(ascii: "}")])
+    let outcome = try LongzooProcess.run(
+      ["eval", path, "data"], in: runs.folder, shell: "ulimit -v 250000;")
+    outcome.expectFailure(74, mentions: ["header", "ulimit"], "a header of 90 MiB")
+  }
+
   /// A sound file is not called damaged because its window of 128 MiB does not fit.
   @Test func decompressionWithoutMemory() throws {
     let folder = runs.folder

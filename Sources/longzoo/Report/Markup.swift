@@ -2,8 +2,7 @@
 enum Markup {
   /// For the inside of an element or of a quoted attribute, in HTML and in XML alike.
   ///
-  /// What XML forbids, and the marks that turn the direction of the text around them, become U+FFFD: names of folders
-  /// come from anywhere.
+  /// What XML forbids, and what is not plain text in a terminal either, becomes U+FFFD: names of folders come from anywhere.
   static func escaped(_ text: String) -> String {
     var out = ""
     out.reserveCapacity(text.utf8.count)
@@ -15,9 +14,8 @@ enum Markup {
       case "\"": out += "&quot;"
       case "'": out += "&#39;"
       case "\n", "\t": out.unicodeScalars.append(scalar)
-      case "\0"..<" ", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}", "\u{FFFE}",
-        "\u{FFFF}":
-        out += "\u{FFFD}"
+      case "\u{FFFE}", "\u{FFFF}": out += "\u{FFFD}"
+      case _ where !TerminalText.isPlain(scalar): out += "\u{FFFD}"
       default: out.unicodeScalars.append(scalar)
       }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Memory
 
 /// An open safetensors file, its header validated; tensors are read in place, never the whole file.
 final class SafetensorsReader {
@@ -94,6 +95,12 @@ final class SafetensorsReader {
     guard length <= UInt64(Safetensors.maximumHeaderBytes), length <= UInt64(size - 8) else {
       throw .badData(
         "\(path): byte 0: a header of \(length) bytes in a file of \(size); not a sound safetensors file")
+    }
+    // The bytes, and what is made of them.
+    guard length < 1 << 20 || AddressSpace.isFree(4 * Int(length) + AddressSpace.slack) else {
+      throw .inputOutput(
+        "\(path): the system has no memory for its header of \(ByteSize.formatted(Int(length))); raise its limits (ulimit -v)"
+      )
     }
     var header = [UInt8](repeating: 0, count: Int(length))
     var room = header.mutableSpan

@@ -57,6 +57,8 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(
       configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
+    // Everything large is there: what is left must do for the many small things, a save among them.
+    try AddressSpace.requireSlack()
     // That of an earlier end is wrong from the next update on.
     unlink(folder.summaryPath)
     let summary = try trainer.run()
