@@ -36,6 +36,13 @@ public protocol PerturbingEstimator: WindowEstimator {
   var epsilon: Float { get set }
 }
 
+/// One whose `finishWindow` does work that grows with the window, and can be given up on the way.
+public protocol InterruptibleEstimator: WindowEstimator {
+  /// Asked again and again while a window ends, with the part of that work that is done, 0 … 1. Once it has said true, the
+  /// window's result is void, and so are the states: what goes on must begin from a checkpoint.
+  var isGivenUp: ((Double) -> Bool)? { get set }
+}
+
 /// One that writes its gradient down, for weights that somebody else keeps.
 public protocol GradientEstimator: WindowEstimator {
   /// Of the last window, in the order of `ModelShape.tensors`.

@@ -3,7 +3,7 @@ import Memory
 
 /// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
 public final class PackedWeights {
-  let layout: Layout
+  package let layout: Layout
   package let values: Buffer<Float>
   private let jobs: [Job]
 

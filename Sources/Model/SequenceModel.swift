@@ -13,7 +13,7 @@ public final class SequenceModel {
       + Buffer<Float>.byteCount(for: withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) })
   }
 
-  private static func stateCount(_ layout: Layout) -> Int { layout.shape.layers * 2 * layout.c.units }
+  package static func stateCount(_ layout: Layout) -> Int { layout.shape.layers * 2 * layout.c.units }
 
   public init(
     _ weights: PackedWeights, instructions: Instructions = .best, ledger: MemoryLedger

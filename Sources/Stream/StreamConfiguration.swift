@@ -49,6 +49,8 @@ public struct StreamConfiguration: Sendable {
   public var holdoutFraction: Double?
   /// The largest zstd window that is accepted, as a power of two (10 … 31).
   public var windowLogMax: Int
+  /// Whether `TokenFeed.trainingTokens` is wanted even where counting them means to decode files one time more.
+  public var countsTokens = false
   /// The folder for unpacked copies; nil: `$TMPDIR`, or else /var/tmp, or else /tmp.
   public var scratchFolder: String?
   /// The descriptor that "-" stands for. It is not closed.

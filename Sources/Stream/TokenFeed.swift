@@ -7,7 +7,8 @@ import Memory
 public final class TokenFeed {
   /// Positions of the data that are read in parallel.
   public let streams: Int
-  /// Tokens of the training region; nil for a pipe, and for compressed data that did not have to be counted.
+  /// Tokens of the training region; nil for a pipe, and for compressed data that did not have
+  /// to be counted.
   public let trainingTokens: Int?
   /// Tokens of all of the data, with those held out and left out; nil if not known.
   public let totalTokens: Int?
@@ -106,7 +107,7 @@ public final class TokenFeed {
   ) throws(StreamError) -> Int? {
     guard let files else { return nil }
     let plain = files.allSatisfy { $0.format == .plain }
-    guard plain || configuration.holdoutFraction != nil else { return nil }
+    guard plain || configuration.holdoutFraction != nil || configuration.countsTokens else { return nil }
     return try DataSurvey.countTokens(
       files, decoder: decoder, layout: TokenLayout(configuration), space: space)
   }

@@ -73,16 +73,14 @@ import Testing
     #expect(m["update_norm"] == 0)
   }
 
-  @Test func troubleIsSaid() {
+  @Test func troubleIsMeasured() throws {
     var m = RunMeters()
     var window = WindowMeters()
-    (window.pairs, window.lostPairs, window.returnedPairs, window.divergence) = (100, 0, 0, 0.5)
-    m.add(window, rate: 0.1)
-    #expect(m.trouble.isEmpty)
-    (window.lostPairs, window.returnedPairs, window.divergence) = (40, 20, 3.5)
+    (window.pairs, window.lostPairs, window.returnedPairs, window.divergence) = (100, 40, 20, 3.5)
     m.add(window, rate: nil)
-    #expect(m.trouble == " losses lost 20.0 % pairs returned 10.0 % states apart 2.00")
-    #expect(m.readings(.rank1, updateNorm: nil).returnedPairs == 20)
+    let readings = m.readings(.rank1, updateNorm: nil)
+    #expect(readings.returnedPairs == 20 && readings.divergence == 3.5)
+    #expect(abs(try #require(readings.lostShare) - 0.4) < 1e-12)
     #expect(m.lastRate == nil)
   }
 

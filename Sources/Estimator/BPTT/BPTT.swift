@@ -8,7 +8,7 @@ import Model
 ///
 /// Tokens are kept until the window ends; then it runs forward, saving states as the checkpoint schedule says, and
 /// backward in blocks of 16 tokens. Results depend neither on the schedule, nor on the threads, nor on how the tokens came.
-public final class BPTT: GradientEstimator {
+public final class BPTT: GradientEstimator, InterruptibleEstimator {
   public struct Configuration: Sendable {
     /// Positions in the data that are read in parallel, B.
     public var streams: Int
@@ -46,6 +46,11 @@ public final class BPTT: GradientEstimator {
   private let packed: Buffer<Float>
   private var weights: Parameters?
   private var consumed = 0
+  var work = BPTTWork()
+  public var isGivenUp: ((Double) -> Bool)? {
+    get { work.isAsked }
+    set { work.isAsked = newValue }
+  }
   /// Steps of the schedule that the last window took without keeping them.
   private(set) var advancedTokens = 0
 
@@ -164,6 +169,7 @@ public final class BPTT: GradientEstimator {
     tape.load(states.pointer)
     let targets = TokenMark.targets(tokens.pointer + plan.streams, count: count * plan.streams)
     guard targets > 0 else {
+      work.begin(tokens: count, plan: plan, positions: slotPositions.pointer)
       advance(tokens: count)
       return WindowResult(loss: 0, targets: 0, gradientNorm: 0, isFinite: true)
     }
@@ -209,20 +215,21 @@ public final class BPTT: GradientEstimator {
   /// Nothing but the states outlives a window.
   public func restore(afterWindow window: Int) {}
 
-  /// Follows the checkpoint schedule; returns the sum of the losses.
+  /// Follows the checkpoint schedule; returns the sum of the losses, or NaN if it was given up.
   private func runSchedule(tokens count: Int, targets: Int, weights: Parameters) -> Double {
+    work.begin(tokens: count, plan: plan, positions: slotPositions.pointer)
     var schedule = Revolve(
       steps: (count + plan.step - 1) / plan.step, slots: plan.slots, positions: slotPositions.pointer)
     var loss = 0.0
     advancedTokens = 0
-    while let action = schedule.next() {
+    while !work.isGivenUp, let action = schedule.next() {
       switch action {
       case .save(let slot):
         tape.store(slot: 0, to: checkpoints.pointer + slot * plan.stateCount)
       case .restore(let slot):
         tape.load(checkpoints.pointer + slot * plan.stateCount)
       case .advance(let steps):
-        for step in steps {
+        for step in steps where !work.isGivenUp {
           forward(step * plan.step..<(step + 1) * plan.step, keep: false)
           tape.moveToStart(slot: plan.step)
         }
@@ -234,7 +241,7 @@ public final class BPTT: GradientEstimator {
         reverse(segment, windowTargets: targets, weights: weights, loss: &loss)
       }
     }
-    return loss
+    return work.isGivenUp ? .nan : loss
   }
 
   /// Carries the states through a window in which there is nothing to predict.

@@ -14,9 +14,14 @@ extension BPTT {
 
   /// Runs the state in slot 0 of the tape through these tokens of the window.
   func forward(_ segment: Range<Int>, keep: Bool) {
-    let first = tokens.pointer + segment.lowerBound * plan.streams
-    pool.run(pieces) { piece, _ in
-      sweep.forward(0..<segment.count, tokens: first, streams: streams(ofPiece: piece), keep: keep)
+    let stretch = min(segment.count, work.piece(of: plan))
+    for first in stride(from: 0, to: segment.count, by: stretch) {
+      let slots = first..<min(segment.count, first + stretch)
+      guard work.mayGoOn(slots.count) else { return }
+      let tokens = tokens.pointer + (segment.lowerBound + first) * plan.streams
+      pool.run(pieces) { piece, _ in
+        sweep.forward(slots, tokens: tokens, streams: streams(ofPiece: piece), keep: keep)
+      }
     }
   }
 
@@ -26,6 +31,7 @@ extension BPTT {
     let block = BPTTPlan.blockTokens
     for index in (0..<(segment.count + block - 1) / block).reversed() {
       let slots = index * block..<min(segment.count, (index + 1) * block)
+      guard work.mayGoOn(BPTTWork.backward * slots.count) else { return }
       loss += reverse(
         slots, tokens: tokens.pointer + (segment.lowerBound + slots.lowerBound) * plan.streams,
         windowTargets: windowTargets, weights: weights)

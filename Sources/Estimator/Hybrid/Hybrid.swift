@@ -13,7 +13,7 @@ import Model
 /// has the expectation of CD-RGE over the lifetime, but only the part that crosses a window's border has its noise. The
 /// pairs' columns need no readout and no losses. (Forward products ∂s/∂θ·z as in Silver et al., "Learning by directional
 /// gradient descent", 2022; that they are needed at window borders only is what makes them cheap here.)
-public final class Hybrid: GradientEstimator, PerturbingEstimator {
+public final class Hybrid: GradientEstimator, PerturbingEstimator, InterruptibleEstimator {
   public struct Configuration: Sendable {
     public var exact: BPTT.Configuration
     /// Pairs of columns, at least one a stream; pair p reads stream ⌊p·B/P⌋.
@@ -111,6 +111,11 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator {
     mean =
       configuration.momentum > 0
       ? try LongRangeMean(shape, momentum: configuration.momentum, ledger: ledger) : nil
+  }
+
+  public var isGivenUp: ((Double) -> Bool)? {
+    get { exact.isGivenUp }
+    set { exact.isGivenUp = newValue }
   }
 
   // MARK: One window

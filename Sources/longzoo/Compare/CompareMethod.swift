@@ -97,7 +97,7 @@ struct CompareSettings {
   /// The options of train that do not depend on the method.
   var common: [String] {
     data + ["--hidden-size", "\(hiddenSize)", "--layers", "\(layers)", "--streams", "\(streams)"]
-      + ["--seed", "\(seed)", "--eval-tokens", "\(evalTokens)"]
+      + ["--seed", "\(seed)", "--eval-tokens", "\(evalTokens)", "--eval-interval", "0"]
       + (threads.map { ["--threads", "\($0)"] } ?? [])
   }
 

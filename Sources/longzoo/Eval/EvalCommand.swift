@@ -60,10 +60,12 @@ struct EvalCommand: ParsableCommand {
     stream.targets = targets
     let reset = resetEvery?.value ?? 0
     let readers = reset > 0 ? min(pool.threads, EvaluationReader.lanes) : 1
-    let evaluator = try Evaluator(weights, isMarked: targets == .marked, readers: readers, ledger: ledger)
+    let evaluator = try Evaluator(
+      weights, isMarked: targets == .marked, readers: readers, threads: readers > 1 ? 1 : pool.threads,
+      ledger: ledger)
     let evaluation = try evaluator.evaluate(
       (0..<readers).map { _ in try HeldOutReader(stream, ledger: ledger) }, limit: maxTokens?.value ?? 0,
-      resetEvery: reset, on: pool, stop: { Signals.received != nil })
+      resetEvery: reset, on: pool, observe: progress, stop: { Signals.received != nil })
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
     guard let evaluation else {
       throw RunFailure.badData(
@@ -71,6 +73,12 @@ struct EvalCommand: ParsableCommand {
       )
     }
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
+  }
+
+  /// Tells how far the evaluation is, where somebody looks on.
+  private var progress: (Int) -> Void {
+    let line = ProgressLine(total: maxTokens?.value, quiet: json)
+    return { line.update($0) }
   }
 
   private func jsonText(_ e: Evaluation) -> String {

@@ -4,26 +4,31 @@ import Stream
 
 /// One unperturbed model that reads pieces of the data, each from a zero state.
 final class EvaluationReader {
-  private static let block = 4096
+  /// Tokens that are read at a time by one thread.
+  static let block = 4096
   /// Sums that are kept apart; fixed, so that a result does not depend on the threads.
   static let lanes = 64
 
-  private let model: SequenceModel
+  private let model: SpannedSequence
   private let tokens: Buffer<UInt32>
   private let losses: Buffer<Float>
   private let hits: Buffer<UInt8>
 
   /// Without the weights, which are somebody else's.
-  static func byteCount(for layout: Layout) -> Int {
-    SequenceModel.byteCount(for: layout) + Buffer<UInt32>.byteCount(for: block + 1)
+  static func byteCount(for layout: Layout, threads: Int = 1) -> Int {
+    let block = threads > 1 ? threads * SpannedSequence.span : block
+    return SpannedSequence.byteCount(for: layout, threads: threads)
+      + Buffer<UInt32>.byteCount(for: block + 1)
       + Buffer<Float>.byteCount(for: block) + Buffer<UInt8>.byteCount(for: block)
   }
 
-  init(_ weights: PackedWeights, ledger: MemoryLedger) throws(MemoryError) {
-    model = try SequenceModel(weights, ledger: ledger)
-    tokens = try Buffer(count: Self.block + 1, .activations, for: "the evaluated tokens", ledger: ledger)
-    losses = try Buffer(count: Self.block, .activations, for: "the evaluated losses", ledger: ledger)
-    hits = try Buffer(count: Self.block, .activations, for: "the evaluated answers", ledger: ledger)
+  /// - Parameter threads: that share one sequence.
+  init(_ weights: PackedWeights, threads: Int = 1, ledger: MemoryLedger) throws(MemoryError) {
+    model = try SpannedSequence(weights, threads: threads, ledger: ledger)
+    let block = model.block
+    tokens = try Buffer(count: block + 1, .activations, for: "the evaluated tokens", ledger: ledger)
+    losses = try Buffer(count: block, .activations, for: "the evaluated losses", ledger: ledger)
+    hits = try Buffer(count: block, .activations, for: "the evaluated answers", ledger: ledger)
   }
 
   /// What is read: piece i of `resetEvery` tokens belongs to lane i mod 64, and that to reader lane mod `readers`.
@@ -44,17 +49,21 @@ final class EvaluationReader {
   /// Reads the data from its start to its end, and passes over the pieces of others.
   /// - Parameters:
   ///   - baseline: counts all tokens.
-  ///   - stop: asked between blocks; true ends it.
+  ///   - pool: of the threads that share the sequence; nil: there is one.
+  ///   - observe: told between blocks how many predictions were made so far.
+  ///   - stop: asked every some tenths of a second, by all threads; true ends it.
   /// - Returns: sums by lane, and the tokens behind the first.
   func run(
-    _ data: HeldOutReader, _ share: Share, baseline: NGramBaseline?, stop: () -> Bool
+    _ data: HeldOutReader, _ share: Share, baseline: NGramBaseline?, on pool: ThreadPool?,
+    observe: (Int) -> Void = { _ in }, stop: () -> Bool
   ) throws(StreamError) -> (sums: [EvaluationSums], tokens: Int) {
     var sums = [EvaluationSums](repeating: EvaluationSums(), count: Self.lanes)
     var (read, sinceReset, piece, carried) = (0, 0, 0, 0)
     model.reset()
     data.rewind()
     while !stop() {
-      var wanted = Self.block
+      observe(read)
+      var wanted = model.block
       if share.limit > 0 { wanted = min(wanted, share.limit - read) }
       if share.resetEvery > 0 { wanted = min(wanted, share.resetEvery - sinceReset) }
       if wanted == 0 { break }
@@ -64,7 +73,7 @@ final class EvaluationReader {
       let block = UnsafeBufferPointer(rebasing: tokens.elements[..<count])
       baseline?.add(block)
       let lane = share.lane(ofPiece: piece)
-      if let lane { evaluate(block, from: sinceReset, into: &sums[lane]) }
+      if let lane { evaluate(block, from: sinceReset, into: &sums[lane], on: pool, stop: stop) }
       read += count - 1
       sinceReset += count - 1
       tokens[0] = tokens[count - 1]
@@ -81,9 +90,10 @@ final class EvaluationReader {
   }
 
   private func evaluate(
-    _ block: UnsafeBufferPointer<UInt32>, from position: Int, into sums: inout EvaluationSums
+    _ block: UnsafeBufferPointer<UInt32>, from position: Int, into sums: inout EvaluationSums,
+    on pool: ThreadPool?, stop: () -> Bool
   ) {
-    _ = model.run(block, losses: losses.pointer, hits: hits.pointer)
+    model.run(block, losses: losses.pointer, hits: hits.pointer, on: pool, stop: stop)
     for index in 0..<block.count - 1 {
       let isMarked = block[index + 1] & TokenMark.mark != 0
       sums.add(

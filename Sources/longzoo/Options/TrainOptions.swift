@@ -207,6 +207,8 @@ struct RunOptions: ParsableArguments {
   var maxTokens: TokenCount?
   @Option(help: "End after this many seconds of training in all; evaluation does not count.")
   var maxSeconds: Double?
+  @Option(help: "End after this many passes over the training tokens; 0.5 is half of one.")
+  var epochs: Double?
   @Option(
     help:
       "Give up as diverged, with the last good weights and exit code 1, once the loss stays above this many nats a token, and 1 above its best; 0: never. (default: log of the vocabulary, + 1)"
@@ -235,11 +237,19 @@ struct RunOptions: ParsableArguments {
       "Folder of checkpoints, weights and metrics. (default: runs/ and the time)", valueName: "path"))
   var outDir: String?
   @Option(
-    help: "Updates between evaluations of the held-out tokens; 0: only at the end. (default: 0)",
+    help:
+      "Updates between evaluations of the held-out tokens, the best of which is kept as the model; 0: only at the end, and the last weights are kept. (default: about twenty a run, for at most a tenth of its time)",
     transform: TokenCount.parse)
   var evalInterval: TokenCount?
-  @Option(help: "Held-out tokens that an evaluation reads; 0: all. (default: 0)", transform: TokenCount.parse)
+  @Option(
+    help:
+      "Held-out tokens that an evaluation reads; 0: all. (default: 1M, and at the end all if that is quick)",
+    transform: TokenCount.parse)
   var evalTokens: TokenCount?
+  @Option(
+    help: "End after N evaluations in a row without a better one. (default: go on)",
+    transform: TokenCount.number)
+  var patience: Int?
   @Option(
     help: "Updates between lines of metrics.jsonl. (default: about one a second)", transform: TokenCount.parse
   )

@@ -41,8 +41,8 @@ struct ReplayCommand: ParsableCommand {
     let tensors = replay.model.finalTensors
     if let out {
       try SafetensorsWriter.write(
-        to: out, metadata: WeightsFile.metadata(reader.configuration), tensors: tensors,
-        through: replay.transfer)
+        to: out, metadata: WeightsFile.metadata(reader.configuration, step: step, heldOut: nil),
+        tensors: tensors, through: replay.transfer)
     }
     let digest = try SafetensorsWriter.digest(of: tensors, through: replay.transfer)
     try StandardStreams.printResult(

@@ -39,6 +39,25 @@ enum AtomicFile {
     try synchronize(folder: folder)
   }
 
+  /// Writes a copy of a file, in pieces.
+  /// - Throws: exit code 74.
+  static func copy(_ source: String, to path: String) throws {
+    let file = open(source, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw RunFailure.system("read", source, errno: errno) }
+    defer { close(file) }
+    try write(to: path) { sink in
+      try withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
+        while true {
+          let count = read(file, buffer.baseAddress, buffer.count)
+          if count < 0, errno == EINTR { continue }
+          guard count >= 0 else { throw RunFailure.system("read", source, errno: errno) }
+          if count == 0 { return }
+          try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+      }
+    }
+  }
+
   /// Removes what killed processes left in `folder`: temporaries whose process is gone, or has this one's number,
   /// which in a container comes up again and again. Call it before this process writes there.
   static func removeStaleTemporaries(in folder: String) {

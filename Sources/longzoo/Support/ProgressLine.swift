@@ -43,17 +43,33 @@ final class ProgressLine {
   }
 
   /// Shows `count` if it is time to; `note` (such as `loss 2.31`) is made only then.
-  func update(_ count: Int, note: @autoclosure () -> String = "") {
-    guard !quiet else { return }
+  /// - Parameters:
+  ///   - part: of the run that is done, 0 … 1; nil: what `count` is of the total.
+  ///   - secondsLeft: of a run that a clock ends.
+  func update(
+    _ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: @autoclosure () -> String = ""
+  ) {
+    guard !quiet, let now = dueTime else { return }
+    show(line(count, part: part, secondsLeft: secondsLeft, note: note(), elapsed: now - start), now)
+  }
+
+  /// The same with a text of another kind.
+  func updateText(_ text: () -> String) {
+    guard !quiet, let now = dueTime else { return }
+    show(text(), now)
+  }
+
+  /// Now, if it is time to show something.
+  private var dueTime: Double? {
     let now = output.now()
-    guard now - last >= interval(at: now) else { return }
-    show(count, note(), now)
+    return now - last >= interval(at: now) ? now : nil
   }
 
   /// Shows `count` in any case and ends the line.
-  func finish(_ count: Int, note: String = "") {
+  func finish(_ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: String = "") {
     guard !quiet else { return }
-    show(count, note, output.now())
+    let now = output.now()
+    show(line(count, part: part, secondsLeft: secondsLeft, note: note, elapsed: now - start), now)
     if output.isTerminal { emit("\n") }
     isShown = false
   }
@@ -67,17 +83,22 @@ final class ProgressLine {
   }
 
   /// Text for `count` at `now`; open to tests.
-  func line(_ count: Int, note: String, elapsed: Double) -> String {
+  func line(
+    _ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: String, elapsed: Double
+  ) -> String {
     let rate = elapsed > 0 ? Double(count - initial) / elapsed : 0
-    var text = ""
-    var left = ""
-    if let total {
-      let percent = total > 0 ? min(100, Int(Double(count) / Double(total) * 100)) : 100
-      text = "\(percent)% \(Self.scaled(Double(count)))/\(Self.scaled(Double(total)))"
-      left = "<" + (rate > 0 ? Self.clock(Double(max(total - count, 0)) / rate) : "?")
-    } else {
-      text = Self.scaled(Double(count))
-    }
+    let ofTotal = total.map { $0 > 0 ? Double(count) / Double($0) : 1 }
+    let percent = (part ?? ofTotal).map { "\(max(0, min(100, Int($0 * 100))))% " } ?? ""
+    let text = percent + Self.scaled(Double(count)) + (total.map { "/" + Self.scaled(Double($0)) } ?? "")
+    let tokensLeft = total.map { rate > 0 ? Double(max($0 - count, 0)) / rate : .infinity }
+    let left = [tokensLeft, secondsLeft].compactMap { $0 }.min().map { "<" + Self.clock($0) } ?? ""
+    return tail(text, left, rate, note, elapsed)
+  }
+
+  private func tail(_ head: String, _ left: String, _ rate: Double, _ note: String, _ elapsed: Double)
+    -> String
+  {
+    var text = head
     let speed = rate > 0 ? Self.scaled(rate) : "?"
     text += " [\(Self.clock(elapsed))\(left), \(speed) \(unit)/s]"
     return note.isEmpty ? text : text + " " + note
@@ -88,9 +109,8 @@ final class ProgressLine {
     output.isTerminal ? 0.1 : max(5, min(60, (now - start) / 10))
   }
 
-  private func show(_ count: Int, _ note: String, _ now: Double) {
+  private func show(_ text: String, _ now: Double) {
     last = now
-    let text = line(count, note: note, elapsed: now - start)
     if output.isTerminal {
       emit("\r" + text.prefix(max(width() - 1, 20)) + "\u{1B}[K")
       isShown = true

@@ -83,6 +83,9 @@ final class RunFolder {
     try resolve(argument, among: [checkpointName, previousCheckpointName])
   }
 
+  /// The weights that a run keeps where it keeps a checkpoint.
+  static func model(beside checkpoint: String) -> String { file(modelName, in: parent(of: checkpoint)) }
+
   /// Whether two paths lead to one file that exists.
   static func isSame(_ path: String, _ other: String) -> Bool {
     var (first, second) = (stat(), stat())

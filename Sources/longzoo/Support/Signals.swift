@@ -3,8 +3,8 @@ import Synchronization
 
 /// SIGINT and SIGTERM as a flag that the training loop looks at between steps.
 ///
-/// The first signal asks for an orderly end: finish the step, save, say how to resume. The second ends the process
-/// at once with 128 + n. `timeout` and terminals deliver one and the same request to a process and to its
+/// The first signal asks for an orderly end: finish the step if that is quick, save, say how to resume; the handler itself says so at
+/// once, whatever the program is busy with. The second ends the process at once with 128 + n. `timeout` and terminals deliver one and the same request to a process and to its
 /// group, so a repetition within a quarter of a second counts as the first.
 enum Signals {
   private static let first = Atomic<Int32>(0)
@@ -17,6 +17,31 @@ enum Signals {
     let number = first.load(ordering: .relaxed)
     return number == 0 ? nil : number
   }
+
+  /// What the program is doing when a signal comes, and what is said to it.
+  enum Phase: Int {
+    /// Nothing is said: the end is near.
+    case brief
+    case opening, training, evaluating
+
+    fileprivate var answer: StaticString {
+      switch self {
+      case .brief: ""
+      case .opening: "longzoo: stopping (once more: at once)\n"
+      case .training: "longzoo: finishing this update if it is quick, then saving (once more: at once)\n"
+      case .evaluating: "longzoo: giving up the evaluation; the weights are safe (once more: at once)\n"
+      }
+    }
+  }
+
+  private static let phaseNumber = Atomic<Int>(Phase.brief.rawValue)
+  private static let isAnswered = Atomic<Bool>(true)
+
+  /// What follows, until the next call.
+  static func enter(_ phase: Phase) { phaseNumber.store(phase.rawValue, ordering: .relaxed) }
+
+  /// Whether a signal is answered on standard error: not where nobody wants to hear anything.
+  static func answer(_ wanted: Bool) { isAnswered.store(wanted, ordering: .relaxed) }
 
   /// Installs the handlers and ignores SIGPIPE and SIGXFSZ, so that a closed pipe and a file too large are errors
   /// of `write` and no sudden deaths. System calls that were under way go on.
@@ -33,12 +58,36 @@ enum Signals {
     signal(SIGXFSZ, SIG_IGN)
   }
 
-  /// Runs inside of the handler: atomics, clock_gettime and _exit only.
+  /// Runs inside of the handler: atomics, clock_gettime, write and _exit only.
   private static func handle(_ number: Int32) {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     let now = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     if isSecond(number, at: now) { _exit(ExitStatus.signal(number)) }
+    if firstNanoseconds.load(ordering: .relaxed) == now { answer() }
+  }
+
+  /// A standard error that nobody reads must not hold up the handler.
+  private static func answer() {
+    guard isAnswered.load(ordering: .relaxed),
+      let phase = Phase(rawValue: phaseNumber.load(ordering: .relaxed))
+    else { return }
+    let number = errno
+    var poller = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    if poll(&poller, 1, 0) == 1, poller.revents & Int16(POLLOUT) != 0 {
+      // A progress line may stand on the terminal's last line.
+      if isatty(STDERR_FILENO) == 1 { _ = write(STDERR_FILENO, "\n", 1) }
+      let text = phase.answer
+      _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+    }
+    errno = number
+  }
+
+  /// Seconds since the first signal came; nil before.
+  static var secondsSince: Double? {
+    let first = firstNanoseconds.load(ordering: .relaxed)
+    guard first > 0 else { return nil }
+    return ProgressLine.monotonicSeconds() - Double(first) * 1e-9
   }
 
   /// Takes a signal. Of two that come together either may have looked at the clock before the other.
@@ -55,5 +104,7 @@ enum Signals {
   static func forget() {
     first.store(0, ordering: .relaxed)
     firstNanoseconds.store(0, ordering: .relaxed)
+    _ = phaseNumber.load(ordering: .relaxed)
+    _ = isAnswered.load(ordering: .relaxed)
   }
 }

@@ -22,6 +22,8 @@ struct RunProgress: Codable, Equatable {
   var meters = RunMeters()
   var watch = DivergenceWatch()
   var ratePlan = RatePlan()
+  /// nil before the first evaluation.
+  var heldOut: HeldOutRecord?
 }
 
 /// The metadata of a checkpoint.

@@ -15,6 +15,10 @@ final class CheckpointKeeper {
   /// The step of the checkpoint that is on trial, if one is.
   private var onTrial: Int?
   private var previousIsOwn: Bool
+  /// The model holds the best weights of the run, and is somebody else's to write.
+  var keepsModel = false
+  /// The step of the checkpoint in the folder; nil where this run has none.
+  private(set) var savedStep: Int?
 
   /// - Parameters:
   ///   - resumed: the step of the folder's own checkpoint, if the run goes on from that.
@@ -26,6 +30,7 @@ final class CheckpointKeeper {
     self.folder = folder
     self.link = link
     isOwn = resumed != nil
+    savedStep = resumed
     onTrial = resumed != nil && access(folder.previousCheckpointPath, F_OK) == 0 ? resumed : nil
     previousIsOwn = onTrial != nil
   }
@@ -34,7 +39,7 @@ final class CheckpointKeeper {
   func save(step: Int, _ write: () throws -> Void) throws {
     if onTrial == nil {
       try keep(folder.checkpointPath, as: folder.previousCheckpointPath)
-      try keep(folder.modelPath, as: folder.previousModelPath)
+      if !keepsModel { try keep(folder.modelPath, as: folder.previousModelPath) }
     }
     do {
       try write()
@@ -46,6 +51,7 @@ final class CheckpointKeeper {
     onTrial = step == 0 ? nil : step
     if step == 0 { forgetPrevious() }
     isOwn = true
+    savedStep = step
   }
 
   /// After every window: ends the trial once it has been stood.
@@ -70,11 +76,11 @@ final class CheckpointKeeper {
     guard access(folder.previousCheckpointPath, F_OK) == 0 else {
       // The first ones that were written, and bad.
       unlink(folder.checkpointPath)
-      unlink(folder.modelPath)
+      if !keepsModel { unlink(folder.modelPath) }
       return false
     }
     try rename(folder.previousCheckpointPath, to: folder.checkpointPath)
-    if access(folder.previousModelPath, F_OK) == 0 {
+    if !keepsModel, access(folder.previousModelPath, F_OK) == 0 {
       try rename(folder.previousModelPath, to: folder.modelPath)
     }
     return previousIsOwn

@@ -41,6 +41,10 @@ final class InPlaceState: TrainingState {
 
   var finalTensors: [TensorToWrite] { PackedWeightsFile.tensors(descent.weights) }
 
+  func takeFinalWeights(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure) {
+    try PackedWeightsFile.read(file, into: descent.weights, through: buffer, on: pool)
+  }
+
   func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights { descent.weights }
   func prepareEvaluation() {}
 

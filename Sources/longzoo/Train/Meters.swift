@@ -85,15 +85,6 @@ struct RunMeters: Codable, Equatable {
     return r
   }
 
-  /// What is wrong, for the progress line; nothing where all is well.
-  var trouble: String {
-    var text = ""
-    func percent(_ share: Double) -> String { Text.number(100 * share, 1) + " %" }
-    if let lost = lostShare.value, lost > 0.001 { text += " losses lost \(percent(lost))" }
-    if let returned = returnedShare.value, returned > 0.01 { text += " pairs returned \(percent(returned))" }
-    if let apart = divergence.value, apart > 1.2 { text += " states apart \(Text.number(apart, 2))" }
-    return text
-  }
 }
 
 /// What the meters say at one moment, as `metrics.jsonl` and `--json` have it.

@@ -29,6 +29,7 @@ struct RunConfiguration: Codable, Equatable {
   /// An update of pes costs a product for every window since the reset.
   static let defaultPESContext = 1024
   static let defaultHoldout = 0.1
+  static let defaultEvaluatedTokens = 1_000_000
   static let defaultSchedule = ScheduleKind.constant
 
   // data
@@ -94,6 +95,8 @@ struct RunConfiguration: Codable, Equatable {
   var maxSteps: Int?
   var maxTokens: Int?
   var maxSeconds: Double?
+  /// Passes over the training tokens; nil: none are counted.
+  var epochs: Double?
   /// Nats a token; 0: any. nil: a nat worse than guessing.
   var stopAbove: Double?
   /// Nats.
@@ -103,8 +106,12 @@ struct RunConfiguration: Codable, Equatable {
   var seed: UInt64 = 1337
   var threads = 1
   var memoryBudget: Int?
-  var evalInterval = 0
-  var evalTokens = 0
+  /// Updates between evaluations; 0: only at the end. nil: as often as costs little.
+  var evalInterval: Int?
+  /// Held-out tokens that an evaluation reads; 0: all. nil: the default, and at the end all if that is quick.
+  var evalTokens: Int?
+  /// Evaluations in a row without a better one that end the run; nil: none do.
+  var patience: Int?
   var logInterval: Int?
   var saveInterval: SaveChoice?
   var regime = Regime.shared
@@ -148,6 +155,11 @@ struct RunConfiguration: Codable, Equatable {
     }
     return StaggeredContexts(context: context, window: tokensOfWindow, streams: streams)
   }
+
+  /// Held-out tokens that an evaluation reads at most; 0: all.
+  var evaluatedTokens: Int { evalTokens ?? Self.defaultEvaluatedTokens }
+  /// Whether the weights that a run hands out are those that did best on held-out tokens, and not the last ones.
+  var keepsBestWeights: Bool { hasHeldOut && savesWeights && evalInterval != 0 }
 
   var hasHeldOut: Bool { valPath != nil || valFraction > 0 }
 

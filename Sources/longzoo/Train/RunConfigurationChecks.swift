@@ -151,6 +151,14 @@ extension RunConfiguration {
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
     try require(
       !isPipe || valFraction == 0, "--val-fraction needs files; for a pipe give held-out data with --val")
+    try require(patience.map { $0 >= 1 } ?? true, "--patience must be at least 1 evaluation")
+    try require(
+      patience == nil || hasHeldOut,
+      "--patience waits for a better loss on held-out tokens, and there are none: give --val or --val-fraction"
+    )
+    try require(
+      patience == nil || evalInterval != 0,
+      "--patience needs evaluations on the way, and --eval-interval 0 leaves only the one at the end")
   }
 
   private func validateEnds() throws(RunFailure) {
@@ -163,9 +171,13 @@ extension RunConfiguration {
     try require(lossWindows.map { $0 >= 1 } ?? true, "--loss-windows must be at least 1")
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
     try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
+    try require(epochs.map { $0 > 0 && $0.isFinite } ?? true, "--epochs must be a positive number")
     try require(
-      context > 0 || isPipe || maxSteps != nil || maxTokens != nil || maxSeconds != nil,
-      "--context 0 over files never ends: give --max-steps, --max-tokens or --max-seconds")
+      epochs == nil || !isPipe, "--epochs counts passes over files, and a pipe is read once; leave it out")
+    try require(
+      schedule == .constant || RunLimits(self, trainingTokens: 1).hasEnd,
+      "--lr-schedule \(schedule.rawValue) falls to 0 at the end, and nobody knows where this pipe ends: give --max-steps, --max-tokens, --max-seconds or --expect-tokens"
+    )
   }
 }
 

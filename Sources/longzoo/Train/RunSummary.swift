@@ -9,6 +9,7 @@ struct RunSummary {
   let stoppedBy: Trainer.StopReason
   /// How a run went wrong that did; the figures are then those of the weights that it was taken back to.
   let divergence: Divergence?
+  /// Of the weights that the run hands out, measured at its end; nil where they were not.
   let evaluation: Evaluation?
   let memory: MemorySnapshot
   let peakResident: Int?
@@ -75,10 +76,12 @@ struct RunSummary {
       ("pairs", c.estimator.hasPairs ? "\(c.pairs)" : "null"),
       ("parameters", "\(c.shape.parameterCount)"),
       ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
-      ("val_loss_nats", JSONText.number(evaluation?.lossNats)),
-      ("val_bits_per_token", JSONText.number(evaluation?.bitsPerToken)),
+      ("val_loss_nats", JSONText.number(heldOut?.lossNats)),
+      ("val_bits_per_token", JSONText.number(heldOut.map { $0.lossNats / log(2) })),
       ("val_tokens", JSONText.number(evaluation?.tokens)),
-      ("val_targets", JSONText.number(evaluation?.targets)),
+      ("val_targets", JSONText.number(heldOut?.targets)), ("val_step", JSONText.number(heldOut?.step)),
+      ("val_last_loss_nats", JSONText.number(progress.heldOut?.last.lossNats)),
+      ("evaluations", "\(progress.heldOut?.count ?? 0)"),
       ("val_accuracy", JSONText.number(evaluation?.answers?.accuracy)),
       ("val_sequence_accuracy", JSONText.number(evaluation?.answers?.sequenceAccuracy)),
       ("val_answers", JSONText.number(evaluation?.answers?.answers)),
@@ -110,6 +113,29 @@ struct RunSummary {
     ).sentence
   }
 
+  /// The held-out loss of the weights that the run hands out: from its end, or else from when they were measured.
+  private var heldOut: HeldOutRecord.Point? {
+    let kept = configuration.keepsBestWeights ? progress.heldOut?.best : nil
+    guard let e = evaluation else { return kept ?? progress.heldOut?.last }
+    return HeldOutRecord.Point(step: kept?.step ?? progress.step, lossNats: e.lossNats, targets: e.targets)
+  }
+
+  private var heldOutLines: [String] {
+    guard let heldOut else { return [] }
+    var line =
+      "held out         \(Text.bits(heldOut.lossNats)) bits/token over \(ByteSize.grouped(heldOut.targets)) tokens"
+    if let e = evaluation {
+      line += " (unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))"
+    }
+    guard let record = progress.heldOut, heldOut.step != progress.step else { return [line] }
+    let which = configuration.keepsBestWeights ? "kept             the best" : "                 those"
+    return [
+      line,
+      "\(which) weights, of update \(ByteSize.grouped(heldOut.step)) of \(ByteSize.grouped(progress.step)) "
+        + "(\(record.count) evaluations, the last \(Text.bits(record.last.lossNats)))",
+    ]
+  }
+
   var text: String {
     let c = configuration
     var lines = [
@@ -119,13 +145,13 @@ struct RunSummary {
         + (c.estimator == .cdRGE ? "" : ", \(c.estimator.rawValue)"),
       "tokens           \(ByteSize.grouped(tokens))",
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
-      "train            \(Text.bits(progress.smoothedLoss)) bits/token",
+      "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.lossWindows ?? RunConfiguration.defaultLossWindows) windows)",
     ]
-    if let e = evaluation {
+    if progress.step == 0 {
       lines.append(
-        "held out         \(Text.number(e.bitsPerToken, 3)) bits/token over \(ByteSize.grouped(e.targets)) tokens "
-          + "(unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))")
+        "learned          nothing: the first update had not ended yet; a shorter --window makes shorter ones")
     }
+    lines += heldOutLines
     if let score = evaluation?.answers {
       lines.append(
         "answers          \(Text.number(100 * score.sequenceAccuracy, 1)) % of \(ByteSize.grouped(score.answers)) entirely right, "

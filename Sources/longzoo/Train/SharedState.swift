@@ -63,6 +63,10 @@ final class SharedState: TrainingState {
   private var finalWeights: Parameters { optimizer.updates > 0 ? average.mean : parameters }
   var finalTensors: [TensorToWrite] { WeightsFile.tensors(finalWeights) }
 
+  func takeFinalWeights(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure) {
+    try WeightsFile.read(file, into: finalWeights, through: buffer)
+  }
+
   func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights {
     let weights = try PackedWeights(evaluatedLayout, ledger: ledger)
     evaluated = weights

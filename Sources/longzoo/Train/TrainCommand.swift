@@ -49,6 +49,8 @@ struct TrainCommand: ParsableCommand {
           + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size",
         details: plan.formatted(budget: budget))
     }
+    Signals.answer(!quiet)
+    Signals.enter(.opening)
     let folder = try RunFolder(path: outputFolder())
     if let resume, let file = checkpoint, access(file.path, F_OK) != 0 {
       // The folder has just given it its name back.
@@ -71,6 +73,12 @@ struct TrainCommand: ParsableCommand {
       let text = divergence.message(configuration)
       StandardStreams.tellFailure(text)
       throw ExitCode(ExitStatus.diverged)
+    }
+    if summary.stoppedBy != .signal, let signal = Signals.received {
+      StandardStreams.tell(
+        "longzoo: the last evaluation was given up; \(configuration.savesWeights ? "the weights are saved, and longzoo eval measures them" : "no weights were to be saved")\n"
+      )
+      throw ExitCode(ExitStatus.signal(signal))
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
       // The text says it on standard output already.

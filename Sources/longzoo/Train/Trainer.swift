@@ -11,6 +11,8 @@ final class Trainer {
     case maxTokens = "max-tokens"
     case maxSeconds = "max-seconds"
     case stopBelow = "stop-below"
+    /// Evaluations have not become better.
+    case patience
     case endOfData = "end-of-data"
     case signal
     case diverged
@@ -37,18 +39,30 @@ final class Trainer {
   /// Of the last window; nil where its update was refused.
   private(set) var lastLoss: Double?
   private let pool: ThreadPool
-  private let evaluator: HeldOutEvaluator?
+  let evaluator: HeldOutEvaluator?
+  var rhythm: EvaluationRhythm
+  /// Of the weights that are held now; nil where they were not measured.
+  var evaluation: Evaluation?
+  let limits: RunLimits
   let log: RunLog
   let keeper: CheckpointKeeper
   let replayLog: ReplayLog?
   /// The checkpoint that the run was resumed from.
   let origin: String?
-  private(set) var clock = TrainingClock()
+  var clock = TrainingClock()
   var lastSave = TrainingClock.now()
+  /// Of the last save, and of the last window.
+  var saveSeconds = 0.0
+  var windowSeconds = 0.0
   /// A window was given up half way: there is nothing consistent to save.
   var isWithinWindow = false
+  var watch = WindowWatch()
+  /// The rate of the last update.
+  private var usedRate: Double?
   /// Time in the population step; the rest of a run reads, updates and writes.
   private var stepSeconds = 0.0
+  /// Where this process began.
+  private var start = RunProgress()
 
   /// - Parameter resume: the checkpoint to go on from, and its file.
   init(
@@ -71,9 +85,12 @@ final class Trainer {
       feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
     try supply.skip(resume?.state.tokensBehindPosition ?? 0)
     evaluator = try HeldOutEvaluator(
-      c, model, totalTokens: feed.totalTokens, ledger: ledger)
+      c, model, totalTokens: feed.totalTokens, pool: pool, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
-    log = try RunLog(c, folder: folder, from: progress, quiet: quiet)
+    limits = RunLimits(c, trainingTokens: feed.trainingTokens)
+    rhythm = EvaluationRhythm(
+      c, limits, heldOutTokens: evaluator?.tokens, seconds: progress.trainSeconds)
+    log = try RunLog(c, limits, folder: folder, from: progress, quiet: quiet)
     origin = resume?.file.path
     let isResumedThere = resume.map { RunFolder.isSame($0.file.path, folder.checkpointPath) } ?? false
     keeper = CheckpointKeeper(folder, resumed: isResumedThere ? progress.step : nil)
@@ -81,11 +98,16 @@ final class Trainer {
       c, model, folder: folder, step: progress.step, isResumedThere: isResumedThere, ledger: ledger)
     if let resume {
       try takeState(resume.state, resume.file)
+      try findBestWeights(of: resume.file)
+      beginShorterContext()
     } else {
       try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
       model.start()
     }
     try writeConfiguration()
+    (model.estimator as? any InterruptibleEstimator)?.isGivenUp = { [unowned self] part in
+      mustGiveUp(part: readingShare + (1 - readingShare) * part)
+    }
   }
 
   /// `config.json`, for people; a resume reads the copy in the checkpoint.
@@ -101,11 +123,32 @@ final class Trainer {
   /// Damaged data ends the run with an error and without a save: what was read of a frame before its checksum failed is in
   /// the weights, and the last window may have been cut short. The last checkpoint has neither.
   func run() throws -> RunSummary {
+    log.begin(Announcement(self).lines)
     // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
     if progress.step == 0, configuration.savesWeights, !folder.hasCheckpoint { try save() }
     clock = TrainingClock(before: progress.trainSeconds)
-    let before = progress
+    start = progress
+    Signals.enter(.training)
+    let reason = try train()
+    progress.trainSeconds = clock.seconds
+    tellIfNeverSearched()
+    let session = (progress.trainSeconds - start.trainSeconds, sessionColumns)
+    if reason != .diverged { try saveAtEnd() }
+    try replayLog?.flush()
+    log.finish(progress)
+    let divergence = reason == .diverged ? try returnToLastGood() : nil
+    let hasGoodWeights = divergence.map { $0.good != nil } ?? true
+    try clock.paused { if hasGoodWeights { try evaluateAtEnd(reason) } }
+    return try RunSummary(
+      self, stoppedBy: reason, divergence: divergence, evaluation: hasGoodWeights ? evaluation : nil,
+      waitSeconds: feed.waitSeconds, stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
+      session: session)
+  }
+
+  /// Window after window, until there is a reason to stop.
+  private func train() throws -> StopReason {
     var reason = stopReason()
+    if let reason, progress.step > 0 { log.message(Announcement.nothingLeft(reason, progress)) }
     feed.onWaiting { Signals.received != nil }
     while reason == nil {
       if let windows = searchWindowsNow(), try !search(windows: windows) {
@@ -114,10 +157,11 @@ final class Trainer {
       }
       let begin = TrainingClock.now()
       guard try step() else {
-        reason = Signals.received == nil ? .endOfData : .signal
+        reason = Signals.received != nil ? .signal : isWithinWindow ? .maxSeconds : .endOfData
         break
       }
-      searchBudget.add(seconds: TrainingClock.now() - begin)
+      windowSeconds = TrainingClock.now() - begin
+      searchBudget.add(seconds: windowSeconds)
       try afterStep()
       reason = stopReason()
     }
@@ -126,38 +170,30 @@ final class Trainer {
       throw RunFailure.badData(
         "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
     }
-    progress.trainSeconds = clock.seconds
-    tellIfNeverSearched()
     if reason != .signal, progress.watch.endsDiverged { reason = .diverged }
-    if reason != .diverged, !isWithinWindow, configuration.savesWeights {
-      try save()
-      keeper.finish(isInDoubt: progress.watch.isInDoubt)
-    }
-    try replayLog?.flush()
-    log.finish(progress)
-    let session = (
-      progress.trainSeconds - before.trainSeconds,
-      Double((progress.tokensPerStream - before.tokensPerStream) * configuration.columns)
-    )
-    let divergence = reason == .diverged ? try returnToLastGood() : nil
-    let hasGoodWeights = divergence.map { $0.good != nil } ?? true
-    let evaluation = try clock.paused { reason == .signal || !hasGoodWeights ? nil : try evaluate() }
-    return try RunSummary(
-      self, stoppedBy: reason!, divergence: divergence, evaluation: evaluation, waitSeconds: feed.waitSeconds,
-      stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
-      session: session)
+    return reason!
   }
 
-  /// One window, one update. False at the end of the data, or when a signal comes while a pipe is quiet.
+  /// The part of a window's work that is done while its tokens come; the rest is back-propagation.
+  private var readingShare: Double {
+    switch configuration.estimator {
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: 1
+    case .hybrid: 0.4
+    case .bptt, .tbptt: 0
+    }
+  }
+
+  /// One window, one update. False at the end of the data, or when the window was given up.
   func step() throws -> Bool {
     let wanted = windowTokens()
     var read = 0
+    watch.begin(tokens: wanted)
+    defer { isWithinWindow = read > 0 }
     while read < wanted {
       let count = min(configuration.chunk, wanted - read)
-      guard let got = try fillRows(count) else {
-        isWithinWindow = read > 0
-        return false
-      }
+      guard read == 0 || !mustGiveUp(part: readingShare * Double(read) / Double(wanted)),
+        let got = try fillRows(count)
+      else { return false }
       if got == 0 { break }
       // Only once there are tokens: what begins a window changes states, and a window that fails must not have begun.
       if read == 0 {
@@ -174,16 +210,29 @@ final class Trainer {
     }
     guard read > 0 else { return false }
     let result = model.estimator.finishWindow(tokens: read)
-    let rate = result.hasGradient ? learningRate : nil
-    if let rate { model.update(rate: Float(rate)) }
-    progress.meters.add(result.meters, rate: rate)
+    if watch.isGivenUp { return false }
+    usedRate = result.hasGradient ? learningRate : nil
+    if let usedRate { model.update(rate: Float(usedRate)) }
+    progress.meters.add(result.meters, rate: usedRate)
     note(result, tokens: read)
     if trialValues == nil {
       try replayLog?.endWindow(
-        step: progress.step, rate: rate.map { Float($0) },
+        step: progress.step, rate: usedRate.map { Float($0) },
         contextBegins: progress.tokensInContext == 0)
     }
+    read = 0
     return true
+  }
+
+  /// Asked before each chunk, and by estimators whose windows end with long work.
+  ///
+  /// A window that is quick is finished. One that is not is given up, a second after the signal or a tenth after the time limit.
+  /// - Parameter part: of the window's work that is done.
+  private func mustGiveUp(part: Double) -> Bool {
+    watch.look(
+      signalAge: Signals.secondsSince, seconds: clock.seconds, limit: configuration.maxSeconds)
+    if trialValues == nil { log.within(progress, part: part, of: &watch) }
+    return watch.isGivenUp
   }
 
   /// nil when the wait for a quiet pipe was given up.
@@ -230,16 +279,29 @@ final class Trainer {
   }
 
   private func afterStep() throws {
+    evaluation = nil
     progress.trainSeconds = clock.seconds
-    try log.step(progress, rate: learningRate, updateNorm: { lastUpdateNorm })
-    if configuration.evalInterval > 0, progress.step % configuration.evalInterval == 0 {
-      try clock.paused { _ = try evaluate() }
+    try log.step(progress, rate: usedRate, updateNorm: { lastUpdateNorm })
+    let pace = sessionColumns / max(1e-3, progress.trainSeconds - start.trainSeconds)
+    if rhythm.isDue(step: progress.step, seconds: progress.trainSeconds, columnsPerSecond: pace) {
+      try clock.paused { try evaluate() }
     }
     keeper.look(step: progress.step, isInDoubt: progress.watch.isInDoubt)
     if isTimeToSave() { try save() }
   }
 
-  /// The window's length: up to the end of the context, so that a context's last window may be short.
+  /// Token-columns of this process.
+  var sessionColumns: Double {
+    Double(progress.tokensPerStream - start.tokensPerStream) * Double(configuration.columns)
+  }
+
+  /// Seconds that an evaluation of so many held-out tokens will take, by the pace of this process.
+  func expectedSeconds(evaluated tokens: Int) -> Double {
+    let seconds = max(1e-3, progress.trainSeconds - start.trainSeconds)
+    return rhythm.expectedSeconds(tokens: tokens, columnsPerSecond: sessionColumns / seconds)
+  }
+
+  /// The window's length: up to the end of the context, so that a context's last window may be short. At least one token.
   private func windowTokens() -> Int {
     let rest = configuration.tokensToReset.map { $0 - progress.tokensInContext } ?? .max
     switch configuration.window {
@@ -266,7 +328,7 @@ final class Trainer {
   private var learningRate: Double {
     Schedule.rate(
       configuration.schedule, base: baseRate,
-      progress: limits.progress(progress, tokens: tokens),
+      progress: limits.part(progress, tokens: tokens) ?? 0,
       step: progress.step, warmup: configuration.warmup)
   }
 
@@ -275,18 +337,9 @@ final class Trainer {
     progress.meters.lastRate.flatMap { model.lastUpdateNorm(rate: Float($0)) }
   }
 
-  private var limits: RunLimits { RunLimits(configuration) }
-
   func stopReason() -> StopReason? {
     if Signals.received != nil { return .signal }
     if progress.watch.isDiverged { return .diverged }
     return limits.reached(progress, tokens: tokens)
-  }
-
-  private func evaluate() throws -> Evaluation? {
-    guard let evaluator else { return nil }
-    let evaluation = try evaluator.evaluate(stop: { Signals.received != nil })
-    if let evaluation { try log.evaluation(evaluation, progress) }
-    return evaluation
   }
 }

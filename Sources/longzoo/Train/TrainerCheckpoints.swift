@@ -6,11 +6,15 @@ extension Trainer {
     switch configuration.saveInterval {
     case .never: false
     case .updates(let interval): interval > 0 && progress.step % interval == 0
-    case nil: TrainingClock.now() - lastSave >= 60
+    case nil: TrainingClock.now() - lastSave >= 60 || isWindowWorthSaving
     }
   }
 
+  /// A long window is saved at once: the next one may have to be given up.
+  private var isWindowWorthSaving: Bool { windowSeconds > 2 && saveSeconds < windowSeconds / 10 }
+
   func save() throws {
+    let begin = TrainingClock.now()
     try replayLog?.flush()
     let position = supply.position
     let state = CheckpointState(
@@ -18,11 +22,29 @@ extension Trainer {
       position: position.feed, tokensBehindPosition: position.tokens)
     try keeper.save(step: progress.step) {
       try Checkpoint.write(to: folder.checkpointPath, state, model, through: transfer)
-      try SafetensorsWriter.write(
-        to: folder.modelPath, isOfRun: true, metadata: WeightsFile.metadata(configuration),
-        tensors: model.finalTensors, through: transfer)
+      if !keeper.keepsModel { try saveModel() }
     }
     lastSave = TrainingClock.now()
+    saveSeconds = lastSave - begin
+  }
+
+  /// The weights that the run hands out, as they are now.
+  func saveModel() throws {
+    try SafetensorsWriter.write(
+      to: folder.modelPath, isOfRun: true,
+      metadata: WeightsFile.metadata(configuration, step: progress.step, heldOut: evaluation),
+      tensors: model.finalTensors, through: transfer)
+  }
+
+  /// After the last window. Within one that was given up there is no state to go on from, but there are weights.
+  func saveAtEnd() throws {
+    guard configuration.savesWeights else { return }
+    if !isWithinWindow {
+      try save()
+      keeper.finish(isInDoubt: progress.watch.isInDoubt)
+    } else if keeper.savedStep.map({ $0 < progress.step }) ?? false, !keeper.keepsModel {
+      try saveModel()
+    }
   }
 
   /// After the losses have said that the weights are bad: the last good ones, on disk and in memory.
@@ -37,8 +59,17 @@ extension Trainer {
     progress = state.progress
     progress.trainSeconds = seconds
     try takeState(state, file)
+    evaluation = nil
+    try findBestWeights(of: file)
     divergence.good = (progress.step, path)
     return divergence
+  }
+
+  /// A resume with a shorter context than the tokens since the last reset: all states begin anew.
+  func beginShorterContext() {
+    guard let context = configuration.tokensToReset, progress.tokensInContext >= context else { return }
+    model.estimator.beginContext()
+    progress.tokensInContext = 0
   }
 
   func takeState(_ state: CheckpointState, _ file: SafetensorsReader) throws {

@@ -5,7 +5,7 @@ extension Trainer {
     guard !configuration.searched.isEmpty, !isSearchOver, !supply.isWithinBlock,
       progress.ratePlan.isDue(step: progress.step), let most = configuration.searchWindows
     else { return nil }
-    let left = RunLimits(configuration).left(progress, tokens: tokens)
+    let left = limits.left(progress, tokens: tokens)
     let isFirst = progress.ratePlan.searches == 0
     switch searchBudget.verdict(
       most: most, trials: SettingSearch.trials(configuration.searched, isFirst: isFirst),

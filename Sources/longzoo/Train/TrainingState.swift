@@ -24,6 +24,8 @@ protocol TrainingState: AnyObject {
   func restore(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure)
   /// The weights that a run hands out.
   var finalTensors: [TensorToWrite] { get }
+  /// Takes others in their place, at the end of a run: nothing can be trained afterwards.
+  func takeFinalWeights(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure)
   /// Where they are evaluated; asked for once, and only if something is.
   func weightsToEvaluate(ledger: MemoryLedger) throws(MemoryError) -> PackedWeights
   /// To be called before each evaluation.
@@ -98,7 +100,7 @@ enum MemoryPlan {
         streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks)
     if let heldOut = c.heldOutData {
       table[.stream] += try HeldOutReader.byteCount(for: heldOut)
-      table = table + Evaluator.byteCount(for: c.evaluatedLayout)
+      table = table + Evaluator.byteCount(for: c.evaluatedLayout, threads: c.threads)
       if c.regime == .shared { table[.parameters] += PackedWeights.byteCount(for: c.evaluatedLayout) }
     }
     table[.checkpoint] += TransferBuffer.byteCount

@@ -39,8 +39,31 @@ enum WeightsFile {
   }
 
   /// What `eval` has to know of the data that a model was trained on.
-  static func metadata(_ c: RunConfiguration) -> [String: String] {
-    ["longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue]
+  /// - Parameters:
+  ///   - step: of the weights.
+  ///   - heldOut: what was measured of them; nil: nothing.
+  static func metadata(_ c: RunConfiguration, step: Int, heldOut: Evaluation?) -> [String: String] {
+    var metadata = [
+      "longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue, stepKey: "\(step)",
+    ]
+    if let heldOut {
+      metadata[lossKey] = "\(heldOut.lossNats)"
+      metadata[targetsKey] = "\(heldOut.targets)"
+    }
+    return metadata
+  }
+
+  private static let stepKey = "longzoo.step"
+  private static let lossKey = "longzoo.val_loss_nats"
+  private static let targetsKey = "longzoo.val_targets"
+
+  /// What a file says of its weights; nil where they were not measured.
+  static func heldOutPoint(of file: SafetensorsReader) -> HeldOutRecord.Point? {
+    guard let step = file.metadata[stepKey].flatMap({ Int($0) }), step >= 0,
+      let loss = file.metadata[lossKey].flatMap({ Double($0) }), loss.isFinite,
+      let targets = file.metadata[targetsKey].flatMap({ Int($0) }), targets > 0
+    else { return nil }
+    return HeldOutRecord.Point(step: step, lossNats: loss, targets: targets)
   }
 
   /// The sizes of the model in a file.

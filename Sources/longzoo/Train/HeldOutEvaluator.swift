@@ -1,0 +1,39 @@
+import Memory
+import Model
+import Stream
+
+/// The evaluation that belongs to a training run: its held-out tokens, and the weights that it hands out.
+final class HeldOutEvaluator {
+  /// Held-out tokens; nil where they are not counted.
+  var tokens: Int? { reader.tokens }
+  private let model: any TrainingState
+  private let evaluator: Evaluator
+  private let reader: HeldOutReader
+  private let pool: ThreadPool
+
+  /// nil where nothing is held out.
+  init?(
+    _ c: RunConfiguration, _ model: any TrainingState, totalTokens: Int?, pool: ThreadPool,
+    ledger: MemoryLedger
+  ) throws {
+    guard let data = c.heldOutData else { return nil }
+    self.model = model
+    self.pool = pool
+    reader = try HeldOutReader(data, totalTokens: c.valPath == nil ? totalTokens : nil, ledger: ledger)
+    evaluator = try Evaluator(
+      model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, threads: pool.threads,
+      ledger: ledger)
+  }
+
+  /// - Parameters:
+  ///   - limit: predictions at most; 0: all.
+  ///   - observe: told again and again how many were made.
+  ///   - stop: true gives it up.
+  /// - Returns: nil if it was given up, or there is nothing to predict.
+  func evaluate(
+    limit: Int, observe: (Int) -> Void, stop: @Sendable () -> Bool
+  ) throws -> Evaluation? {
+    model.prepareEvaluation()
+    return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+  }
+}

@@ -1,0 +1,80 @@
+import Memory
+import Model
+import Testing
+
+@testable import longzoo
+
+/// Several threads on one sequence find the losses that one thread finds, whether the model forgets or not.
+@Suite struct EvalSpansTests {
+  private static let shape = ModelShape(vocabularySize: 16, hiddenSize: 4, layers: 1)
+
+  /// - Parameter memory: the bias of the forget gates; a large one never lets go of anything.
+  private func weights(memory: Float, _ ledger: MemoryLedger) throws -> PackedWeights {
+    let parameters = try Parameters(Self.shape, ledger: ledger)
+    parameters.initialize(seed: 3, Initialization())
+    let slice = Self.shape.slice(.bias(0))
+    for unit in 0..<Self.shape.hiddenSize { parameters.values[slice.offset + 4 * unit + 1] = memory }
+    let weights = try PackedWeights(Layout(Self.shape, kind: .rank1, exactReadout: true), ledger: ledger)
+    weights.pack(parameters, on: ThreadPool(threads: 1))
+    return weights
+  }
+
+  private func losses(
+    _ weights: PackedWeights, _ tokens: [UInt32], threads: Int
+  ) throws -> (bits: [UInt32], hits: [UInt8], repeated: Int) {
+    let sequence = try SpannedSequence(weights, threads: threads, ledger: MemoryLedger())
+    let pool = ThreadPool(threads: threads)
+    var losses = [Float](repeating: .nan, count: tokens.count - 1)
+    var hits = [UInt8](repeating: 9, count: tokens.count - 1)
+    sequence.reset()
+    for first in stride(from: 0, to: tokens.count - 1, by: sequence.block) {
+      let last = min(tokens.count - 1, first + sequence.block)
+      tokens[first...last].withUnsafeBufferPointer { part in
+        losses.withUnsafeMutableBufferPointer { losses in
+          hits.withUnsafeMutableBufferPointer { hits in
+            sequence.run(
+              UnsafeBufferPointer(rebasing: part[...]), losses: losses.baseAddress! + first,
+              hits: hits.baseAddress! + first, on: pool, stop: { false })
+          }
+        }
+      }
+    }
+    return (losses.map(\.bitPattern), hits, sequence.repeatedSpans)
+  }
+
+  @Test(arguments: [Float(1), 30])
+  func threadsFindTheSameLosses(memory: Float) throws {
+    let ledger = MemoryLedger()
+    let weights = try weights(memory: memory, ledger)
+    var tokens = Sample.tokens(150_001).map { UInt32($0 & 15) }
+    for i in 0..<tokens.count where i % 7 == 3 { tokens[i] |= TokenMark.mark }
+    let alone = try losses(weights, tokens, threads: 1)
+    #expect(alone.repeated == 0 && Set(alone.hits) == [0, 1])
+    for threads in [2, 3] {
+      let together = try losses(weights, tokens, threads: threads)
+      #expect(together.bits == alone.bits && together.hits == alone.hits, "\(threads) threads")
+      #expect((together.repeated > 0) == (memory > 1), "\(together.repeated) spans again")
+    }
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func memoryIsPlanned(threads: Int) throws {
+    let weights = try weights(memory: 1, MemoryLedger())
+    let ledger = MemoryLedger()
+    _ = try EvaluationReader(weights, threads: threads, ledger: ledger)
+    #expect(
+      ledger.snapshot().peakTotal == EvaluationReader.byteCount(for: weights.layout, threads: threads))
+  }
+
+  @Test func aStopIsHeardOnTheWay() throws {
+    let weights = try weights(memory: 1, MemoryLedger())
+    let sequence = try SpannedSequence(weights, threads: 1, ledger: MemoryLedger())
+    let tokens = [UInt32](repeating: 1, count: EvaluationReader.block + 1)
+    var losses = [Float](repeating: -1, count: EvaluationReader.block)
+    var hits = [UInt8](repeating: 9, count: EvaluationReader.block)
+    tokens.withUnsafeBufferPointer {
+      sequence.run($0, losses: &losses, hits: &hits, on: nil, stop: { true })
+    }
+    #expect(losses.allSatisfy { $0 == -1 })
+  }
+}
