@@ -9,9 +9,18 @@ import Testing
   private static let noise = Sample.tokens(900, seed: 5).enumerated().map { index, byte in
     UInt8((UInt64(byte) &* 31 &+ UInt64(index) &* 2_654_435_761 >> 7) & 63)
   }
-  private let runs = Runs(
-    "--val-fraction", "0.4", "--estimator", "tbptt", "--optimizer", "adam", "--lr", "0.03", "--lr-schedule",
-    "constant", "--window", "16", "--streams", "4", "--context", "64", "--weight-decay", "0")
+  private let runs = Self.exactRuns()
+
+  private static func exactRuns() -> Runs {
+    var runs = Runs()
+    runs.common = [
+      "--hidden-size", "8", "--vocab-size", "64", "--threads", "1", "--val-fraction", "0.4", "--estimator",
+      "tbptt", "--optimizer", "adam", "--lr", "0.03", "--lr-schedule", "constant", "--window", "16",
+      "--streams",
+      "4", "--context", "64", "--weight-decay", "0",
+    ]
+    return runs
+  }
 
   private func data() -> String { runs.folder.put("noise", Self.noise) }
 

@@ -1,3 +1,4 @@
+import Memory
 import Testing
 
 @testable import longzoo
@@ -81,10 +82,16 @@ import Testing
     let limits = RunLimits(c, trainingTokens: 1000)
     var p = progress(steps: 10)
     p.heldOut = HeldOutRecord(.init(step: 1, lossNats: 2, targets: 9))
-    #expect(p.heldOut!.add(.init(step: 2, lossNats: 1, targets: 9)) && p.heldOut!.best.step == 2)
-    #expect(!p.heldOut!.add(.init(step: 3, lossNats: 1, targets: 9)))
+    func add(_ step: Int, _ loss: Double) -> Bool {
+      p.heldOut!.add(.init(step: step, lossNats: loss, targets: 9))
+    }
+    let isBetter = add(2, 1)
+    #expect(isBetter && p.heldOut!.best.step == 2)
+    let isAsGood = add(3, 1)
+    #expect(!isAsGood)
     #expect(limits.reached(p, tokens: 320) == nil)
-    #expect(!p.heldOut!.add(.init(step: 4, lossNats: 3, targets: 9)))
+    let isWorse = !add(4, 3)
+    #expect(isWorse)
     #expect(limits.reached(p, tokens: 320) == .patience)
     #expect(p.heldOut!.best.step == 2 && p.heldOut!.last.step == 4 && p.heldOut!.count == 4)
     c.evalInterval = 0

@@ -18,10 +18,12 @@ import Testing
     ],
   ]
 
+  private static let common = ["--vocab-size", "64", "--val-fraction", "0", "--threads", "1"]
+
   private func start(_ runs: Runs, _ options: [String], quiet: Bool = true) throws -> LongzooProcess {
     let data = runs.folder.put("data", Sample.tokens(50_000))
     return try LongzooProcess(
-      ["train"] + runs.common + (quiet ? ["--json", "--quiet"] : []) + options + ["--out-dir", "run", data],
+      ["train"] + Self.common + (quiet ? ["--json", "--quiet"] : []) + options + ["--out-dir", "run", data],
       in: runs.folder)
   }
 
@@ -59,7 +61,7 @@ import Testing
   private func start0(_ runs: Runs, _ options: [String]) throws -> String {
     let short = options.map { $0 == "10M" || $0 == "40k" ? "16" : $0 }
     let outcome = try LongzooProcess.run(
-      ["train"] + runs.common + ["--json", "--quiet", "--lr", "0", "--max-steps", "1", "--out-dir", "zero"]
+      ["train"] + Self.common + ["--json", "--quiet", "--lr", "0", "--max-steps", "1", "--out-dir", "zero"]
         + short
         + [runs.folder("data")], in: runs.folder)
     return try RunResult(outcome.output).digest

@@ -75,10 +75,11 @@ struct EvalCommand: ParsableCommand {
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
   }
 
-  /// Tells how far the evaluation is, where somebody looks on.
+  /// Tells how far the evaluation is, once it has taken a second.
   private var progress: (Int) -> Void {
     let line = ProgressLine(total: maxTokens?.value, quiet: json)
-    return { line.update($0) }
+    let start = TrainingClock.now()
+    return { tokens in if TrainingClock.now() - start > 1 { line.update(tokens) } }
   }
 
   private func jsonText(_ e: Evaluation) -> String {
