@@ -24,7 +24,9 @@ enum Recipe {
   /// A rate can only fall to an end that is known. Pairs are limited by how far they come, not by the noise at the end, and gain
   /// nothing; a rate that is searched for is lowered by the search; sgd has not been measured.
   static func schedule(_ c: RunConfiguration, searchesRate: Bool) -> ScheduleKind {
-    let falls = c.estimator.isExact && c.optimizer != .sgd && !searchesRate && RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd
+    let falls =
+      c.estimator.isExact && c.optimizer != .sgd && !searchesRate
+      && RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd
     return falls ? .cosine : .constant
   }
 
