@@ -33,6 +33,8 @@ final class ByteDecoder {
   /// Stored bytes of the file that were read into `input`.
   private var fileOffset = 0
   private var pending: StreamError?
+  /// Asked before each piece: true ends the reading with an error of code `interrupted`. nil: nobody interrupts.
+  var isInterrupted: (() -> Bool)?
   /// Whether the stored bytes are the tokens themselves.
   private(set) var isPlain = false
 
@@ -45,6 +47,7 @@ final class ByteDecoder {
   {
     choice = configuration.compression
     windowLogMax = configuration.windowLogMax
+    isInterrupted = configuration.isInterrupted
     self.memory = memory
     input = try .stream(Self.inputBytes, for: "the read buffer", ledger: ledger)
   }
@@ -96,6 +99,7 @@ final class ByteDecoder {
   /// least one byte, that a pipe has no more at the moment.
   func read(into output: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
     if let error = pending { throw error }
+    if let isInterrupted, isInterrupted() { throw StreamError(.interrupted, "reading was interrupted") }
     var produced = 0
     while produced < output.count {
       do {

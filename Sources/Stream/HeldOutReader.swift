@@ -11,7 +11,14 @@ public final class HeldOutReader {
 
   private static let blockBytes = 64 * 1024
 
+  /// Asked while tokens are read and passed over: true ends that with an error of code `interrupted`.
+  public var isInterrupted: (() -> Bool)? {
+    get { decoder.isInterrupted }
+    set { decoder.isInterrupted = newValue }
+  }
+
   private let source: SequentialTokens
+  private let decoder: ByteDecoder
   private let layout: TokenLayout
   private let block: Buffer<UInt8>
   /// Tokens of the block that are not yet handed out.
@@ -46,7 +53,7 @@ public final class HeldOutReader {
     layout = TokenLayout(configuration)
     block = try .stream(Self.blockBytes, for: "held-out data", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
-    let decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
+    decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
     try memory.grow(to: DataFile.need(of: files, windowLogMax: configuration.windowLogMax))
 
     var start = configuration.skipTokens

@@ -49,6 +49,9 @@ public struct StreamConfiguration: Sendable {
   public var holdoutFraction: Double?
   /// The largest zstd window that is accepted, as a power of two (10 … 31).
   public var windowLogMax: Int
+  /// Asked while data is counted or unpacked, before the first token is handed out: true ends that with an error of code
+  /// `interrupted`. nil: nobody interrupts.
+  public var isInterrupted: (@Sendable () -> Bool)?
   /// Whether `TokenFeed.trainingTokens` is wanted even where counting them means to decode files one time more.
   public var countsTokens = false
   /// The folder for unpacked copies; nil: `$TMPDIR`, or else /var/tmp, or else /tmp.

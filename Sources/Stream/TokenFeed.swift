@@ -97,6 +97,8 @@ public final class TokenFeed {
         end: configuration.holdoutFraction == nil ? nil : regions?.training.upperBound,
         resume: resume)
     }
+    // What is read from here on is training's, which has its own way to end.
+    decoder.isInterrupted = nil
     reader = try ReaderThread(source: source, ring: ring, stop: stop)
   }
 

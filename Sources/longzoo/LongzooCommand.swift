@@ -29,6 +29,8 @@ struct LongzooCommand: ParsableCommand {
       try command.run()
     } catch let failure as RunFailure {
       end(failure.message, details: failure.details, code: failure.exitCode)
+    } catch let error as StreamError where error.code == .interrupted {
+      Foundation.exit(ExitStatus.signal(Signals.received ?? SIGTERM))
     } catch let error as StreamError {
       // A refused reservation is no fault of the data.
       guard error.code != .memory else { endWithTable(error.description, code: ExitStatus.usage) }

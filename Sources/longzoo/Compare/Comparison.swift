@@ -113,6 +113,8 @@ final class Comparison {
   /// A place on the way at which the held-out loss is wanted.
   private struct Stage {
     var limits: [String]
+    /// Whether the seconds of a cell end it as well.
+    var isTimed = true
     /// Tokens of a stream, to put the places in order.
     var tokens: Int
     var note: (inout CompareResult, [String: JSONValue]) -> Void
@@ -140,7 +142,11 @@ final class Comparison {
       else { return }
       result.lossEqualTokenColumns = run["val_loss_nats"]?.double
     }
-    return [steps, columns].sorted { $0.tokens < $1.tokens }
+    // A time limit would give up an update that takes longer: what one costs is known once there is one.
+    let one = Stage(limits: ["--max-steps", "1", "--max-tokens", Self.never], isTimed: false, tokens: 0) {
+      _, _ in
+    }
+    return (method.updatesOnceAContext ? [one] : []) + [steps, columns].sorted { $0.tokens < $1.tokens }
   }
 
   /// From place to place, then to the last of the seconds.
@@ -157,7 +163,10 @@ final class Comparison {
     for (index, stage) in (stages(cell) + [end]).enumerated() {
       if index > 0, (result.seconds ?? 0) >= settings.seconds * 0.95 { break }
       let start = index == 0 ? first : ["train", "--resume", run] + quiet
-      guard let object = try take(start + seconds + stage.limits, &result, deadline: deadline) else { return }
+      guard
+        let object = try take(
+          start + (stage.isTimed ? seconds : []) + stage.limits, &result, deadline: deadline)
+      else { return }
       result.history = (try? MetricsHistory(path: run + "/metrics.jsonl")) ?? result.history
       stage.note(&result, object)
       last = object

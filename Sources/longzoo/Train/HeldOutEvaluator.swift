@@ -31,9 +31,14 @@ final class HeldOutEvaluator {
   ///   - stop: true gives it up.
   /// - Returns: nil if it was given up, or there is nothing to predict.
   func evaluate(
-    limit: Int, observe: (Int) -> Void, stop: @Sendable () -> Bool
+    limit: Int, observe: (Int) -> Void, stop: @escaping @Sendable () -> Bool
   ) throws -> Evaluation? {
     model.prepareEvaluation()
-    return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+    reader.isInterrupted = stop
+    do {
+      return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+    } catch let error as StreamError where error.code == .interrupted {
+      return nil
+    }
   }
 }

@@ -65,6 +65,7 @@ extension RunConfiguration {
       chunkTokens: chunk, skipTokens: skipTokens, expectTokens: expectTokens,
       holdoutFraction: valFraction > 0 ? valFraction : nil, windowLogMax: zstdWindowLog)
     data.targets = targets
+    data.isInterrupted = { Signals.received != nil }
     data.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
     return data
   }
