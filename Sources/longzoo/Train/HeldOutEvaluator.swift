@@ -35,10 +35,11 @@ final class HeldOutEvaluator {
   ) throws -> Evaluation? {
     model.prepareEvaluation()
     reader.isInterrupted = stop
-    do {
+    do throws(StreamError) {
       return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
-    } catch let error as StreamError where error.code == .interrupted {
-      return nil
+    } catch {
+      if error.code == .interrupted { return nil }
+      throw error
     }
   }
 }
