@@ -47,9 +47,9 @@ final class BenchCase {
     runWindow()
   }
 
-  /// One chunk of tokens for every pair. There is nothing to save: a signal ends the program here, however long the windows are.
+  /// One chunk of tokens for every pair. A signal is heard here, however long the windows are.
   private func advance(_ tokens: Int) {
-    if let signal = Signals.received { exit(ExitStatus.signal(signal)) }
+    Signals.endIfAsked()
     state.estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
   }
 

@@ -60,6 +60,7 @@ final class Replay {
       )
     }
     while step < last {
+      Signals.endIfAsked()
       guard let record = try reader.next() else {
         throw RunFailure.badData("\(reader.path) ends at step \(step), before step \(last)")
       }

@@ -13,6 +13,7 @@ struct MetricsHistory {
   init(path: String) throws(RunFailure) {
     guard let lines = try LineReader(path: path) else { return }
     while let line = try lines.next() {
+      Signals.endIfAsked()
       if let record = MetricsLine.record(line.text) {
         records.append(record)
       } else if line.isWhole, line.isTooLong || !line.text.isEmpty {

@@ -83,6 +83,11 @@ enum Signals {
     errno = number
   }
 
+  /// Ends the program if a signal has come: for work whose end leaves nothing behind.
+  static func endIfAsked() {
+    if let number = received { Foundation.exit(ExitStatus.signal(number)) }
+  }
+
   /// Seconds since the first signal came; nil before.
   static var secondsSince: Double? {
     let first = firstNanoseconds.load(ordering: .relaxed)
