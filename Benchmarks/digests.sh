@@ -21,7 +21,7 @@ text = open(sys.argv[1] + "/text", "rb").read()
 open(sys.argv[1] + "/marked", "wb").write(bytes(byte & 127 | (i & 1) << 7 for i, byte in enumerate(text)))
 PY
 
-always="--hidden-size 24 --layers 1 --heads 1 --seed 7 --max-steps 40 --val-fraction 0.1 --eval-tokens 500 --context 300 --reset context
+always="--hidden-size 24 --layers 1 --heads 1 --seed 7 --max-steps 40 --val-fraction 0.1 --eval-tokens 500 --eval-interval 0 --context 300 --reset context
   --warmup 0 --regime shared --stop-above 0 --save-interval 0"
 adam="--optimizer adam --momentum 0.9 --beta2 0.999 --weight-decay 0 --table-rate 1"
 muon="--optimizer muon --momentum 0.95 --beta2 0.999 --weight-decay 0.05 --table-rate 3"
