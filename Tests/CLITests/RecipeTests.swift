@@ -14,8 +14,9 @@ import Testing
     let c = try configuration(["data", "--estimator", estimator])
     #expect(c.optimizer == .muon && c.momentum == 0.95 && c.weightDecay == 0.05)
     #expect(c.schedule == .cosine)
-    #expect(c.learningRate == (estimator == "bptt" ? 0.02 : 0.08))
-    #expect(c.tableRate == (estimator == "bptt" ? nil : 3))
+    #expect(c.learningRate == 0.08 && c.tableRate == 3)
+    #expect(
+      try configuration(["data", "--estimator", estimator, "--lr-schedule", "constant"]).learningRate == 0.04)
     #expect(c.context == (estimator == "bptt" ? 1_000_000 : 10_000))
   }
 
@@ -61,6 +62,9 @@ import Testing
     let adam = try configuration(["data", "--estimator", "tbptt", "--optimizer", "adam"])
     #expect(
       adam.momentum == 0.9 && adam.learningRate == 0.02 && adam.weightDecay == 0.1 && adam.tableRate == 3)
+    let whole = try configuration(["data", "--estimator", "bptt", "--optimizer", "adam"])
+    #expect(whole.learningRate == 0.005 && whole.schedule == .constant && whole.weightDecay == 0)
+    #expect(whole.tableRate == nil)
     for estimator in ["cd-rge", "tbptt"] {
       let sgd = try configuration(["data", "--estimator", estimator, "--optimizer", "sgd"])
       #expect(sgd.momentum == 0.9 && sgd.learningRate == 0.1 && sgd.weightDecay == 0 && sgd.tableRate == nil)

@@ -180,11 +180,14 @@ struct OptimizerOptions: ParsableArguments {
   var momentum: Double?
   @Option(help: "β₂ of adam and muon. (default: 0.999)")
   var beta2: Double?
-  @Option(help: "Decoupled weight decay. (default: 0; with exact gradients 0.05 by muon, 0.1 by adam)")
+  @Option(
+    help:
+      "Decoupled weight decay. (default: 0; 0.05 by muon with exact gradients, 0.1 by adam with tbptt and hybrid)"
+  )
   var weightDecay: Double?
   @Option(
     help:
-      "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, \(Int(Recipe.nodeTableRate)) for node)"
+      "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, and bptt by muon, \(Int(Recipe.nodeTableRate)) for node)"
   )
   var tableRate: Double?
   @Option(

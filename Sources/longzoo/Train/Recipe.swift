@@ -8,7 +8,10 @@ enum Recipe {
   static let normalizedRate = 0.16
   /// By adam over whole contexts.
   static let exactRate = 0.005
+  /// By adam over short windows.
   static let truncatedRate = 0.02
+  /// By muon; a constant rate leaves more noise at the end of a long run.
+  static let muonRates = (falling: 0.08, constant: 0.04)
   static let adamMomentum = 0.9
   /// Muon's mean gradient is not divided by anything that would damp it.
   static let muonMomentum = 0.95
@@ -21,31 +24,30 @@ enum Recipe {
 
   static func momentum(_ c: RunConfiguration) -> Double { c.optimizer == .muon ? muonMomentum : adamMomentum }
 
-  /// A rate can only fall to an end that is known. Pairs are limited by how far they come, not by the noise at the end, and gain
-  /// nothing; a rate that is searched for is lowered by the search; sgd has not been measured.
+  /// A rate can only fall to an end that is known; one that is searched for is lowered by the search. What has not been measured with a
+  /// falling rate keeps its constant one.
   static func schedule(_ c: RunConfiguration, searchesRate: Bool) -> ScheduleKind {
-    let falls =
-      c.estimator.isExact && c.optimizer != .sgd && !searchesRate
-      && RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd
-    return falls ? .cosine : .constant
+    let hasEnd = RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd
+    return isMeasuredFalling(c) && !searchesRate && hasEnd ? .cosine : .constant
+  }
+
+  private static func isMeasuredFalling(_ c: RunConfiguration) -> Bool {
+    guard c.estimator.isExact else { return false }
+    return c.optimizer == .muon || c.optimizer == .adam && c.estimator != .bptt
   }
 
   static func weightDecay(_ c: RunConfiguration) -> Double {
-    guard c.estimator.isExact else { return 0 }
-    switch c.optimizer {
-    case .muon: return 0.05
-    case .adam: return 0.1
-    case .sgd: return 0
-    }
+    guard isMeasuredFalling(c) else { return 0 }
+    return c.optimizer == .muon ? 0.05 : 0.1
   }
 
   /// nil: 1.
   static func tableRate(_ c: RunConfiguration) -> Double? {
-    guard c.optimizer != .sgd else { return nil }
-    switch c.estimator {
-    case .tbptt, .hybrid: return truncatedTableRate
-    case .node: return nodeTableRate
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .bptt: return nil
+    switch (c.estimator, c.optimizer) {
+    case (_, .sgd): nil
+    case (.tbptt, _), (.hybrid, _), (.bptt, .muon): truncatedTableRate
+    case (.node, _): nodeTableRate
+    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.bptt, .adam): nil
     }
   }
 
@@ -59,9 +61,8 @@ enum Recipe {
   }
 
   private static func rateOfExact(_ c: RunConfiguration) -> Double {
-    let adam = c.estimator == .bptt ? exactRate : truncatedRate
-    guard c.optimizer == .muon else { return adam }
-    return (c.schedule == .constant ? 2 : 4) * adam
+    if c.optimizer == .muon { return c.schedule == .constant ? muonRates.constant : muonRates.falling }
+    return c.estimator == .bptt ? exactRate : truncatedRate
   }
 
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
