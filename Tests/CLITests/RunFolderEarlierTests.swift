@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+
+@testable import longzoo
+
+/// What a run that overwrites another one takes away.
+@Suite struct RunFolderEarlierTests {
+  @Test func everyFileOfTheEarlierRunGoes() throws {
+    let folder = TestFolder()
+    let names = [
+      "checkpoint.safetensors", "checkpoint.previous.safetensors", "model.safetensors",
+      "model.previous.safetensors", "metrics.jsonl", "replay.log", "config.json", "summary.json",
+    ]
+    for name in names { folder.put(name, [1]) }
+    folder.put("notes.txt", [1])
+    let run = try RunFolder(path: folder.path)
+    try run.removeEarlierRun()
+    #expect(folder.names == [".lock", "notes.txt"])
+    try run.removeEarlierRun()
+  }
+
+  @Test func linksAreRemovedAndNotFollowed() throws {
+    let (folder, elsewhere) = (TestFolder(), TestFolder())
+    symlink(elsewhere.put("model", [1]), folder("model.safetensors"))
+    try RunFolder(path: folder.path).removeEarlierRun()
+    #expect(folder.names == [".lock"] && elsewhere.names == ["model"])
+  }
+
+  @Test func whatCannotBeRemovedIsNamed() throws {
+    let folder = TestFolder()
+    mkdir(folder("replay.log"), 0o755)
+    let run = try RunFolder(path: folder.path)
+    let error = failure { try run.removeEarlierRun() }
+    #expect(error?.exitCode == 74 && error?.message.contains(folder("replay.log")) == true)
+  }
+}
