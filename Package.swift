@@ -1,4 +1,5 @@
 // swift-tools-version: 6.1
+// Copyright 2026 the longzoo authors. Licensed under the Apache License, version 2.0: see LICENSE.
 import PackageDescription
 
 let package = Package(
