@@ -17,9 +17,9 @@ struct BenchCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
     "64,128,256,512"
-  @Option(help: "Vocabulary.") var vocabSize = 256
-  @Option(help: "Pairs; columns are twice as many.") var pairs = 256
-  @Option(help: "Layers.") var layers = 1
+  @Option(help: "Vocabulary.", transform: TokenCount.number) var vocabSize = 256
+  @Option(help: "Pairs; columns are twice as many.", transform: TokenCount.number) var pairs = 256
+  @Option(help: "Layers.", transform: TokenCount.number) var layers = 1
   @Option(
     help: "Directions: rank1, rademacher or gaussian. (default: rank1, and rademacher at the sizes up to 256)"
   )
@@ -34,7 +34,7 @@ struct BenchCommand: ParsableCommand {
       valueName: "set"))
   var instructions: Instructions?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
-  @Option(help: "Rounds to take the median of.") var rounds = 7
+  @Option(help: "Rounds to take the median of.", transform: TokenCount.number) var rounds = 7
   @Flag(help: "Print one JSON object on standard output.") var json = false
 
   func run() throws {

@@ -34,10 +34,13 @@ struct CompareCommand: ParsableCommand {
     transform: TokenCount.number)
   var window: Int?
   @Option(
-    help: ArgumentHelp("Memory budget of bptt-binomial. (default: 64MiB)", valueName: "size"),
+    help: ArgumentHelp("Memory budget of bptt-binomial.", valueName: "size"),
     transform: ByteSizeArgument.parse)
   var budget = ByteSizeArgument(CompareSettings.defaultBudget)
-  @Option(help: "Seconds of training in every cell, after which losses are compared.") var seconds = 10.0
+  @Option(
+    help: "Seconds of training in every cell, after which losses are compared.",
+    transform: DurationText.parse)
+  var seconds = 10.0
   @Option(help: "Updates after which losses are compared.", transform: TokenCount.number) var steps = 10
   @Option(
     help: "Token-columns (tokens times the models that read them) after which losses are compared.",
@@ -45,16 +48,17 @@ struct CompareCommand: ParsableCommand {
   var tokenColumns = 200_000
   @Option(
     help:
-      "Seconds for measuring a cosine with the exact gradient; where it takes longer it is left out. 0: nowhere."
-  )
+      "Seconds for measuring a cosine with the exact gradient; where it takes longer it is left out. 0: nowhere.",
+    transform: DurationText.parse)
   var cosineSeconds = 10.0
   @Option(
     help: ArgumentHelp(
-      "Wall seconds for all cells together. (default: ten minutes, or what --seconds asks for)"))
+      "Wall seconds for all cells together. (default: ten minutes, or what --seconds asks for)"),
+    transform: DurationText.parse)
   var limit: Double?
   @Option(help: "Held-out tokens that an evaluation reads.", transform: TokenCount.number) var evalTokens =
     20_000
-  @Option(help: "Seed of all randomness.") var seed: UInt64 = 1337
+  @Option(help: "Seed of all randomness.", transform: Seed.parse) var seed: UInt64 = 1337
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number) var threads: Int?
   @Option(
     name: [.customShort("o"), .customLong("out")],

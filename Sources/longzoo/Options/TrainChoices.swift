@@ -24,7 +24,18 @@ enum Perturbation: String, CaseIterable, Codable, ExpressibleByArgument {
   }
 }
 
-enum CellKind: String, CaseIterable, Codable, ExpressibleByArgument { case lstm }
+/// `--cell`
+enum CellKind: String, Codable {
+  case lstm
+
+  static func parse(_ text: String) throws -> CellKind {
+    guard let cell = CellKind(rawValue: text) else {
+      throw ValidationError("the only recurrent cell that there is yet is lstm.")
+    }
+    return cell
+  }
+}
+
 /// `--checkpointing none|sqrt|binomial|N`
 enum CheckpointingChoice: Codable, Equatable {
   case none, sqrt, binomial
@@ -84,8 +95,8 @@ enum SearchedNumber: Equatable {
 
   static func parse(_ text: String) throws -> SearchedNumber {
     if text == "auto" { return .auto }
-    guard let value = Double(text) else {
-      throw ValidationError("'\(text)' is neither a number nor 'auto'.")
+    guard let value = try? DecimalNumber.parse(text) else {
+      throw ValidationError("it is neither a decimal number nor 'auto'.")
     }
     return .value(value)
   }

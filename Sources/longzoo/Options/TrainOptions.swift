@@ -37,26 +37,32 @@ struct DataOptions: ParsableArguments {
     help: "Fail if the data does not have exactly N tokens: finds a pipe that was cut off.",
     transform: TokenCount.parse)
   var expectTokens: TokenCount?
-  @Option(help: "The largest zstd window that is accepted, as a power of two, 10 to 31. (default: 27)")
+  @Option(
+    help: "The largest zstd window that is accepted, as a power of two, 10 to 31. (default: 27)",
+    transform: TokenCount.number)
   var zstdWindowLog: Int?
 }
 
 struct HeldOutOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Held-out data in a file of its own.", valueName: "path"))
   var val: String?
-  @Option(help: "The last part of the files' tokens, held out of training; 0: none. (default: 0.1)")
+  @Option(
+    help: "The last part of the files' tokens, held out of training; 0: none. (default: 0.1)",
+    transform: DecimalNumber.parse)
   var valFraction: Double?
 }
 
 struct ModelOptions: ParsableArguments {
-  @Option(help: "The recurrent cell: lstm. (default: lstm)")
+  @Option(help: "The recurrent cell: lstm. (default: lstm)", transform: CellKind.parse)
   var cell: CellKind?
   @Option(
     help: "Units of a layer. (default: \(RunConfiguration.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
   @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
-  @Option(help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)")
+  @Option(
+    help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)",
+    transform: DecimalNumber.parse)
   var tokenScale: Double?
   @Option(
     help:
@@ -135,18 +141,18 @@ struct EstimatorOptions: ParsableArguments {
   var lifetime: Int?
   @Option(
     help:
-      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)"
-  )
+      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)",
+    transform: DecimalNumber.parse)
   var maxDivergence: Double?
   @Option(
     help:
-      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(RunConfiguration.defaultBeyondMomentum))"
-  )
+      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(RunConfiguration.defaultBeyondMomentum))",
+    transform: DecimalNumber.parse)
   var beyondMomentum: Double?
   @Option(
     help:
-      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(RunConfiguration.defaultCreditDecay))"
-  )
+      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(RunConfiguration.defaultCreditDecay))",
+    transform: DecimalNumber.parse)
   var creditDecay: Double?
   @Option(
     help:
@@ -158,7 +164,9 @@ struct EstimatorOptions: ParsableArguments {
       "What bptt keeps of its window: none (everything), sqrt, binomial (as many states as --memory-budget has room for), or segments of N tokens. (default: none)",
     transform: CheckpointingChoice.parse)
   var checkpointing: CheckpointingChoice?
-  @Option(help: "Largest norm of bptt's gradient; 0: any. (default: \(RunConfiguration.defaultClipNorm))")
+  @Option(
+    help: "Largest norm of bptt's gradient; 0: any. (default: \(RunConfiguration.defaultClipNorm))",
+    transform: DecimalNumber.parse)
   var clipNorm: Double?
 }
 
@@ -176,19 +184,20 @@ struct OptimizerOptions: ParsableArguments {
   var lr: SearchedNumber?
   @Option(
     help:
-      "Momentum of sgd, β₁ of adam and muon. (default: 0.9; \(Recipe.muonMomentum) of muon)")
+      "Momentum of sgd, β₁ of adam and muon. (default: 0.9; \(Recipe.muonMomentum) of muon)",
+    transform: DecimalNumber.parse)
   var momentum: Double?
-  @Option(help: "β₂ of adam and muon. (default: 0.999)")
+  @Option(help: "β₂ of adam and muon. (default: 0.999)", transform: DecimalNumber.parse)
   var beta2: Double?
   @Option(
     help:
-      "Decoupled weight decay. (default: 0; 0.05 by muon with exact gradients, 0.1 by adam with tbptt and hybrid)"
-  )
+      "Decoupled weight decay. (default: 0; 0.05 by muon with exact gradients, 0.1 by adam with tbptt and hybrid)",
+    transform: DecimalNumber.parse)
   var weightDecay: Double?
   @Option(
     help:
-      "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, and bptt by muon, \(Int(Recipe.nodeTableRate)) for node)"
-  )
+      "Learning rate of the token table in parts of --lr. (default: 1; by adam or muon \(Int(Recipe.truncatedTableRate)) for tbptt and hybrid, and bptt by muon, \(Int(Recipe.nodeTableRate)) for node)",
+    transform: DecimalNumber.parse)
   var tableRate: Double?
   @Option(
     help: "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt and hybrid where an end is known)")
@@ -208,26 +217,28 @@ struct RunOptions: ParsableArguments {
   var maxSteps: TokenCount?
   @Option(help: "End after N stream tokens in all.", transform: TokenCount.parse)
   var maxTokens: TokenCount?
-  @Option(help: "End after this many seconds of training in all; evaluation does not count.")
+  @Option(
+    help: "End after this much training in all, in seconds or as 90s, 10m, 1.5h; evaluation does not count.",
+    transform: DurationText.parse)
   var maxSeconds: Double?
   @Option(help: "End after this many passes over the training tokens; 0.5 is half of one.")
   var epochs: Double?
   @Option(
     help:
-      "Give up as diverged, with the last good weights and exit code 1, once the loss stays above this many nats a token, and 1 above its best; 0: never. (default: log of the vocabulary, + 1)"
-  )
+      "Give up as diverged, with the last good weights and exit code 1, once the loss stays above this many nats a token, and 1 above its best; 0: never. (default: log of the vocabulary, + 1)",
+    transform: DecimalNumber.parse)
   var stopAbove: Double?
   @Option(
     help:
-      "End once the running mean of the training loss is below this, in nats. Beside a --max-…: without one a run ends after a context all the same."
-  )
+      "End once the running mean of the training loss is below this, in nats. Beside a --max-…: without one a run ends after a context all the same.",
+    transform: DecimalNumber.parse)
   var stopBelow: Double?
   @Option(
     help:
       "Windows that the running mean of the training loss goes over, about; 1: the loss of the last window, before its update. (default: \(RunConfiguration.defaultLossWindows))",
     transform: TokenCount.number)
   var lossWindows: Int?
-  @Option(help: "Seed of all randomness. (default: 1337)")
+  @Option(help: "Seed of all randomness. (default: 1337)", transform: Seed.parse)
   var seed: UInt64?
   @Option(help: "Threads. (default: all processors)", transform: TokenCount.number)
   var threads: Int?

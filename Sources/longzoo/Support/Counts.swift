@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// A number of tokens, steps or columns as a person writes it: `1000000`, `1_000_000`, `1M`, `2.5k`.
+/// A number of tokens, steps or columns as a person writes it: `1000000`, `1_000_000`, `1M`, `2.5k`, `1e6`.
 ///
 /// With `transform: TokenCount.parse` an option says why it refused a value; as a plain
 /// `ExpressibleByArgument` it can only say that it did.
@@ -29,7 +29,7 @@ struct TokenCount: ExpressibleByArgument, Hashable, Sendable {
     case "Ki", "Mi", "Gi", "KiB", "MiB", "GiB":
       throw ValidationError("a count is not a size in bytes; it takes k, M or G (powers of ten).")
     default:
-      throw ValidationError("a count is a whole number, or a number with k, M or G (powers of ten).")
+      throw ValidationError("a count is a whole number such as 1000000 or 1e6, or a number with k, M or G.")
     }
     return TokenCount(try QuantityText.value(of: number, powerOfTen: zeros, factor: 1))
   }
@@ -91,61 +91,5 @@ struct ByteSizeArgument: ExpressibleByArgument, Hashable, Sendable {
       return "\(bytes >> shift)\(suffix)"
     }
     return "\(bytes)B"
-  }
-}
-
-/// What counts and sizes have in common: an exact decimal number with a suffix.
-private enum QuantityText {
-  /// `"1_000.5 MiB"` → `("1000.5", "MiB")`
-  static func split(_ text: String) throws -> (number: String, suffix: String) {
-    let bytes = Array(text.utf8)
-    let end = bytes.firstIndex { !belongsToNumber($0) } ?? bytes.count
-    var number = String(decoding: bytes[..<end], as: UTF8.self)
-    var suffix = String(decoding: bytes[end...], as: UTF8.self)
-    if number.isEmpty, suffix.hasPrefix("-") { throw ValidationError("it must not be negative.") }
-    if number.hasPrefix("_") || number.hasSuffix("_") || number.contains("__") {
-      throw ValidationError("'_' separates digits: 1_000_000.")
-    }
-    number.removeAll { $0 == "_" }
-    if suffix.hasPrefix(" ") { suffix.removeFirst() }
-    return (number, suffix)
-  }
-
-  /// number × 10^powerOfTen × factor, exactly: no floating point, and no fraction may be left.
-  static func value(of number: String, powerOfTen: Int, factor: Int) throws -> Int {
-    let parts = number.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count <= 2, let whole = parts.first, !whole.isEmpty, parts.last?.isEmpty == false else {
-      throw ValidationError("it must start with a number.")
-    }
-    var fraction = parts.count == 2 ? Array(parts[1]) : []
-    while fraction.last == UInt8(ascii: "0") { fraction.removeLast() }
-    var value = 0
-    for digit in Array(whole) + fraction {
-      value = try product(value, 10)
-      value = try sum(value, Int(digit - UInt8(ascii: "0")))
-    }
-    for _ in 0..<powerOfTen { value = try product(value, 10) }
-    value = try product(value, factor)
-    for _ in fraction {
-      guard value % 10 == 0 else { throw ValidationError("it is not a whole number.") }
-      value /= 10
-    }
-    return value
-  }
-
-  private static func product(_ a: Int, _ b: Int) throws -> Int {
-    let (value, overflow) = a.multipliedReportingOverflow(by: b)
-    if overflow { throw ValidationError("it is too large.") }
-    return value
-  }
-
-  private static func sum(_ a: Int, _ b: Int) throws -> Int {
-    let (value, overflow) = a.addingReportingOverflow(b)
-    if overflow { throw ValidationError("it is too large.") }
-    return value
-  }
-
-  private static func belongsToNumber(_ byte: UInt8) -> Bool {
-    byte >= 0x30 && byte <= 0x39 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
   }
 }

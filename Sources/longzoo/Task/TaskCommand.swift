@@ -38,12 +38,12 @@ struct TaskCommand: ParsableCommand {
       "Fill each sequence up to N tokens with '.' (latch: with the first noise token), not to be predicted.",
     transform: TokenCount.number)
   var pad: Int?
-  @Option(help: "What is to be predicted: all tokens, or marked: the answers. (default: all)")
+  @Option(help: "What is to be predicted: all tokens, or marked: the answers.")
   var targets: TargetChoice = .all
   @Option(
     help: "Symbols of latch, 2 to 64, or keys of recall, 1 to 26. (default: 4; recall 8)",
     transform: TokenCount.number) var symbols: Int?
-  @Option(help: "Seed of all randomness. (default: 1337)") var seed: UInt64 = 1337
+  @Option(help: "Seed of all randomness.", transform: Seed.parse) var seed: UInt64 = 1337
 
   private var lengths: ClosedRange<Int> { length?.range ?? task.defaultLength }
 
