@@ -15,9 +15,11 @@ import Testing
     ["--eps", "0"], ["--eps", "-1"], ["--eps", "nan"], ["--eps", "inf"], ["--lr", "-1"], ["--lr", "nan"],
     ["--momentum", "1"], ["--beta2", "1.5"], ["--weight-decay", "-1"], ["--table-rate", "-1"],
     ["--lifetime", "0"], ["--seed", "-1"],
-    ["--threads", "0"], ["--threads", "5000"], ["--max-steps", "0"], ["--max-steps", "-5"],
+    ["--threads", "0"], ["--threads", "5000"], ["--max-steps", "0"], ["--max-steps", "-5"], ["--lr", "0x10"],
+    ["--eps", "1e"],
     ["--max-tokens", "0"],
-    ["--max-seconds", "0"], ["--max-seconds", "nan"], ["--val-fraction", "1"], ["--val-fraction", "-0.1"],
+    ["--max-seconds", "0"], ["--max-seconds", "nan"], ["--max-seconds", "10x"], ["--max-seconds", "-1m"],
+    ["--val-fraction", "1"], ["--val-fraction", "-0.1"],
     ["--val-fraction", "0.1", "--val", "data"], ["--dtype", "u64"], ["--compression", "gzip"],
     ["--vocab-size", "0"],
     ["--cell", "bee"], ["--estimator", "luck"], ["--perturbation", "none"], ["--readout", "none"],
@@ -67,7 +69,15 @@ import Testing
     runs.folder.put("unknown", Array(#"{"no-such":1}"#.utf8))
     try runs.fail(64, ["--config", "unknown", "data"], mentions: ["no-such"])
     runs.folder.put("nonsense", Array(#"{"pairs":"x", "json": true}"#.utf8))
-    try runs.fail(64, ["--config", "nonsense", "data"].filter { $0 != "--pairs" }, mentions: ["pairs"])
+    let arguments = ["train", "--config", "nonsense", "data"]
+    let outcome = try LongzooProcess.run(arguments, in: runs.folder)
+    outcome.expectFailure(64, mentions: ["\"pairs\" in nonsense"], "nonsense")
+    #expect(outcome.errors.split(separator: "\n").count == 1)
+    // A pipe is a file, too.
+    let piped = try LongzooProcess.run(
+      ["train", "--config", "/dev/stdin", "--dry-run", "data"], in: runs.folder,
+      input: .bytes(Array(#"{"pairs": 0}"#.utf8)))
+    piped.expectFailure(64, mentions: ["--pairs 0", "/dev/stdin"], "a pipe")
   }
 
   @Test func largeNumbersAreNoCrash() throws {

@@ -103,7 +103,7 @@ final class Comparison {
 
   /// A method that is not there at one context will not be there at the next; one that does not fit may have fitted before.
   private func refusal(of method: CompareMethod, _ plan: ChildRun) -> String {
-    let isUnknown = plan.errors.contains("--estimator") || plan.errors.contains("Unknown option")
+    let isUnknown = plan.errors.contains("--estimator") || plan.errors.contains("unknown option")
     let sentence = plan.complaint.components(separatedBy: ". ")[0]
     let reason = isUnknown ? "train does not know it: \(sentence)" : plan.complaint
     if isUnknown { refused[method] = reason }
