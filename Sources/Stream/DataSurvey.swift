@@ -57,6 +57,12 @@ struct DataRegions {
     var held = 0
     if let fraction = configuration.holdoutFraction {
       held = min(total, Int((fraction * Double(total)).rounded(.down)))
+      if held < 2, fraction == 1 {
+        throw StreamError(
+          .badData,
+          "has \(held) token\(held == 1 ? "" : "s"), and at least 2 are needed to predict one from the other",
+          advice: "give more data", file: configuration.paths.last)
+      }
       if held < 2 {
         throw StreamError(
           .badData,

@@ -37,6 +37,8 @@ public struct StreamConfiguration: Sendable {
   public var targets = TargetChoice.all
   /// Ids from here on are an error.
   public var vocabularySize: Int
+  /// Whether the vocabulary is that of a trained model, which no option widens: for the advice of errors.
+  public var isVocabularyFixed = false
   /// Positions of the data that are read in parallel; 1 for a pipe.
   public var streams: Int
   /// The largest count that `TokenFeed.next` is ever asked for, in tokens.

@@ -21,11 +21,13 @@ struct TokenLayout {
   let type: TokenType
   let vocabularySize: Int
   let targets: TargetChoice
+  private let isVocabularyFixed: Bool
 
   init(_ configuration: StreamConfiguration) {
     type = configuration.tokenType
     vocabularySize = configuration.vocabularySize
     targets = configuration.targets
+    isVocabularyFixed = configuration.isVocabularyFixed
   }
 
   /// The first of `count` tokens whose id is not in the vocabulary.
@@ -88,7 +90,9 @@ struct TokenLayout {
   func outside(_ id: UInt32, token: Int, file: String, offset: Int?) -> StreamError {
     StreamError(
       .badData, "the id \(id) is outside the vocabulary of \(vocabularySize) tokens",
-      advice: "set --vocab-size to more than the largest id, or check --dtype (now \(type.rawValue))",
+      advice: isVocabularyFixed
+        ? "check --dtype (now \(type.rawValue)), and that this is data for the model"
+        : "set --vocab-size to more than the largest id, or check --dtype (now \(type.rawValue))",
       file: file, compressedOffset: offset, tokenIndex: token)
   }
 

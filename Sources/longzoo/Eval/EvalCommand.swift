@@ -59,6 +59,7 @@ struct EvalCommand: ParsableCommand {
       expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
     stream.targets = targets
     stream.isInterrupted = { Signals.received != nil }
+    stream.isVocabularyFixed = true
     let reset = resetEvery?.value ?? 0
     let readers = reset > 0 ? min(pool.threads, EvaluationReader.lanes) : 1
     let evaluator = try Evaluator(
