@@ -69,13 +69,11 @@ final class SafetensorsReader {
     _ entry: Safetensors.Entry, through buffer: UnsafeMutableRawBufferPointer,
     _ body: (_ first: Int, UnsafeBufferPointer<Float>) -> Void
   ) throws(RunFailure) {
-    precondition(entry.dtype == .f32, "\(entry.name) is \(entry.dtype)")
-    let width = MemoryLayout<Float>.stride
-    let most = buffer.count / width * width
-    for offset in stride(from: 0, to: entry.byteCount, by: most) {
-      let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(most, entry.byteCount - offset)])
-      try read(entry, from: offset, into: piece)
-      body(offset / width, UnsafeBufferPointer(piece.assumingMemoryBound(to: Float.self)))
+    let floats = buffer.assumingMemoryBound(to: Float.self)
+    for first in stride(from: 0, to: entry.elementCount, by: floats.count) {
+      let piece = floats.extracting(..<min(floats.count, entry.elementCount - first))
+      try readFloats(entry, from: first, into: piece)
+      body(first, UnsafeBufferPointer(piece))
     }
   }
 

@@ -58,8 +58,6 @@ struct EmbeddingFolding {
   private func read(
     _ entry: Safetensors.Entry, from row: Int, count: Int, into out: UnsafeMutableBufferPointer<Float>
   ) throws(RunFailure) {
-    try file.read(
-      entry, from: 4 * row * width,
-      into: UnsafeMutableRawBufferPointer(out.extracting(..<(count * width))))
+    try file.readFloats(entry, from: row * width, into: out.extracting(..<(count * width)))
   }
 }

@@ -35,7 +35,7 @@ enum PackedWeightsFile {
   }
 
   /// Fills all weights.
-  /// - Throws: exit code 65 if a tensor is missing, is not F32, or has another shape.
+  /// - Throws: exit code 65 if a tensor is missing, is not of floats, or has another shape.
   static func read(
     _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
     on pool: ThreadPool

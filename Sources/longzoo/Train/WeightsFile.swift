@@ -86,7 +86,7 @@ enum WeightsFile {
   }
 
   /// Reads all tensors into `parameters`.
-  /// - Throws: exit code 65 if a tensor is missing, is not F32, or has another shape.
+  /// - Throws: exit code 65 if a tensor is missing, is not of floats, or has another shape.
   static func read(
     _ file: SafetensorsReader, into parameters: Parameters, through buffer: TransferBuffer
   ) throws(RunFailure) {
@@ -138,7 +138,7 @@ enum WeightsFile {
     for first in stride(from: 0, to: 4 * h, by: halves[0].count) {
       let count = min(halves[0].count, 4 * h - first)
       for (entry, half) in zip(entries, halves) {
-        try file.read(entry, from: 4 * first, into: UnsafeMutableRawBufferPointer(half.extracting(..<count)))
+        try file.readFloats(entry, from: first, into: half.extracting(..<count))
       }
       for i in 0..<count { body(first + i, halves[0][i] + halves[1][i]) }
     }
@@ -166,13 +166,14 @@ enum WeightsFile {
     }
   }
 
-  /// A tensor of floats of this shape.
+  /// A tensor of floats of 32 or 16 bits, of this shape.
   static func floatEntry(
     _ file: SafetensorsReader, _ name: String, _ shape: [Int]
   ) throws(RunFailure) -> Safetensors.Entry {
     guard let entry = file[name] else { throw .badData("\(file.path) has no tensor \(name)") }
-    guard entry.dtype == .f32, entry.shape == shape else {
-      throw .badData("\(file.path): \(name) is \(entry.dtype.rawValue) \(entry.shape), not F32 \(shape)")
+    guard entry.dtype.isFloat32OrNarrower, entry.shape == shape else {
+      throw .badData(
+        "\(file.path): \(name) is \(entry.dtype.rawValue) \(entry.shape), not F32, F16 or BF16 \(shape)")
     }
     return entry
   }
