@@ -29,6 +29,44 @@ import Testing
     #expect(try RunResult(second.output).digest == summary.digest, "\(again)")
   }
 
+  /// Defaults depend on the estimator, the optimizer, the limits and the data.
+  @Test(arguments: [
+    ["--pairs", "4", "--rank", "3"], ["--estimator", "fd-rge", "--pairs", "4", "--streams", "1"],
+    ["--estimator", "jvp", "--pairs", "4"], ["--estimator", "nres", "--pairs", "4", "--context", "40"],
+    ["--estimator", "pes", "--pairs", "4"], ["--estimator", "node", "--pairs", "4", "--readout", "zo"],
+    ["--estimator", "hybrid", "--pairs", "4", "--streams", "2"], ["--estimator", "bptt", "--context", "30"],
+    ["--estimator", "bptt", "--context", "30", "--checkpointing", "5", "--optimizer", "muon"],
+    ["--estimator", "tbptt", "--streams", "2", "--window", "8"],
+    ["--estimator", "tbptt", "--optimizer", "adam", "--streams", "2"],
+    ["--estimator", "tbptt", "--streams", "2", "--table-rate", "1", "--lr-schedule", "constant"],
+    ["--pairs", "4", "--regime", "inplace"], ["--pairs", "4", "--optimizer", "sgd", "--step", "normalized"],
+    ["--pairs", "4", "--readout", "zo", "--replay-log", "--save-interval", "5"],
+    ["--dtype", "u16", "--vocab-size", "64", "--pairs", "4"], ["--pairs", "4", "--val", "held file"],
+  ])
+  func theCommandMakesTheSameRun(options: [String]) throws {
+    let folder = TestFolder()
+    let isWide = options.contains("u16")
+    for name in ["-data", "held file"] {
+      folder.put(name, Sample.tokens(2000).flatMap { isWide ? [$0, 0] : [$0] })
+    }
+    func train(_ words: String, _ out: String) throws -> RunResult {
+      let outcome = try LongzooProcess.run(
+        [], in: folder,
+        shell: "exec '\(try LongzooProcess.binary.get())' \(words) --json --quiet --out-dir \(out);")
+      try #require(outcome.exitCode == 0, "\(words): \(outcome.errors)")
+      return try RunResult(outcome.output)
+    }
+    let given = ["train", "./-data", "--threads", "1", "--hidden-size", "8", "--max-steps", "12"] + options
+    let first = try train(ShellText.command(given), "first")
+    let report = try LongzooProcess.run(["report", "first", "--json"], in: folder)
+    let run = try #require((try RunResult(report.output).values["runs"] as? [[String: Any]])?.first)
+    let command = try #require(run["train_command"] as? String)
+    #expect(
+      try train(String(command.dropFirst("longzoo ".count)), "second").digest == first.digest, "\(command)")
+    // Not a list of everything: what follows from the rest is not said.
+    #expect(command.split(separator: " ").count < 35, "\(command)")
+  }
+
   @Test func aRunThatGoesOnIsReported() throws {
     let runs = Runs()
     let process = try LongzooProcess(

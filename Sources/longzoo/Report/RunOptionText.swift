@@ -6,19 +6,14 @@ enum RunOptionText {
   private static let names = [
     "learningRate": "lr", "epsilon": "eps", "schedule": "lr-schedule", "vocabularySize": "vocab-size",
     "valPath": "val", "initialWeights": "init", "searchesRate": "lr",
-    "searchesEpsilon": "eps",
-  ]
-  /// Their defaults depend on other options or on the machine.
-  private static let alwaysGiven: Set<String> = [
-    "learningRate", "optimizer", "momentum", "weightDecay", "schedule", "streams", "valFraction", "seed",
-    "threads",
+    "searchesEpsilon": "eps", "products": "rank",
   ]
   /// Data, which is no option.
   static let paths = "paths"
   /// Options that may be auto, and where that is said.
-  private static let searches = ["learningRate": "searchesRate", "epsilon": "searchesEpsilon"]
+  static let searches = ["learningRate": "searchesRate", "epsilon": "searchesEpsilon"]
   /// What follows from other options.
-  private static let derived: Set<String> = ["checkpointingBudget"]
+  static let derived: Set<String> = ["checkpointingBudget"]
 
   static func name(_ key: String) -> String {
     if let name = names[key] { return name }
@@ -46,21 +41,6 @@ enum RunOptionText {
       }
       return inner.object?["_0"].map(Self.value) ?? name
     }
-  }
-
-  /// `longzoo train …`, with the options that are not the defaults of this program. nil without a configuration.
-  static func command(_ configuration: [String: JSONValue]) -> String? {
-    guard !configuration.isEmpty else { return nil }
-    let defaults = JSONValue.object(in: try? JSONEncoder().encode(RunConfiguration())) ?? [:]
-    var words = ["longzoo", "train"]
-    for (key, value) in configuration.sorted(by: { $0.key < $1.key })
-    where key != paths && !searches.values.contains(key) && value != .null && !derived.contains(key) {
-      let isSearched = searches[key].map { configuration[$0] == .bool(true) } ?? false
-      guard isSearched || alwaysGiven.contains(key) || defaults[key] != value else { continue }
-      words += ["--" + name(key)] + (value == .bool(true) ? [] : [isSearched ? "auto" : Self.value(value)])
-    }
-    if case .array(let files) = configuration[paths] { words += files.map(Self.value) }
-    return ShellText.command(words)
   }
 
   /// The keys that do not have one and the same value in all runs, in their order.

@@ -95,7 +95,7 @@ enum RunReport {
     page.heading("To make \(runs.count == 1 ? "it" : "them") again")
     for run in runs {
       if runs.count > 1 { page.subheading(run.name) }
-      if let command = RunOptionText.command(run.configuration) {
+      if let command = RunCommandText.command(run.configuration) {
         page.code(command)
       } else {
         page.paragraph("There is no config.json in \(run.path), or none that can be read.")

@@ -16,7 +16,7 @@ enum RunReportJSON {
         ("val_bits_per_token", JSONText.number(run.lastHeldOut)),
         ("peak_rss_bytes", JSONText.number(run.peakResident)), ("seconds", JSONText.number(run.seconds)),
         ("seed", run.seed ?? "null"), ("unreadable_lines", "\(run.history.unreadableLines)"),
-        ("train_command", quoted(RunOptionText.command(run.configuration))),
+        ("train_command", quoted(RunCommandText.command(run.configuration))),
       ]
       return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
     }

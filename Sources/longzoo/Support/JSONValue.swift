@@ -1,7 +1,7 @@
 import Foundation
 
 /// Any JSON, for files of which only a part is known: those of older and newer versions are read as well.
-enum JSONValue: Decodable, Equatable {
+enum JSONValue: Decodable, Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int)
