@@ -27,6 +27,8 @@ final class ProgressLine {
   private let start: Double
   private var last = -Double.infinity
   private var isShown = false
+  /// What the last line was for, if it was for a count.
+  private var lastCount: Int?
 
   /// - Parameter total: nil for a pipe, whose end nobody knows.
   /// - Parameter initial: what a resumed run had done before; it does not count for the rate.
@@ -51,12 +53,14 @@ final class ProgressLine {
   ) {
     guard !quiet, let now = dueTime else { return }
     show(line(count, part: part, secondsLeft: secondsLeft, note: note(), elapsed: now - start), now)
+    lastCount = count
   }
 
   /// The same with a text of another kind.
   func updateText(_ text: () -> String) {
     guard !quiet, let now = dueTime else { return }
     show(text(), now)
+    lastCount = nil
   }
 
   /// Now, if it is time to show something.
@@ -65,11 +69,14 @@ final class ProgressLine {
     return now - last >= interval(at: now) ? now : nil
   }
 
-  /// Shows `count` in any case and ends the line.
+  /// Shows `count`, if the last line was not for it already, and ends the line.
   func finish(_ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: String = "") {
     guard !quiet else { return }
     let now = output.now()
-    show(line(count, part: part, secondsLeft: secondsLeft, note: note, elapsed: now - start), now)
+    if output.isTerminal || lastCount != count {
+      show(line(count, part: part, secondsLeft: secondsLeft, note: note, elapsed: now - start), now)
+    }
+    lastCount = count
     if output.isTerminal { emit("\n") }
     isShown = false
   }
