@@ -15,9 +15,9 @@ struct Runs {
 
   init(_ more: String...) { common += more }
 
-  /// Options, and data last.
+  /// Options, and data last. What an earlier run of the test has left in the folder goes.
   func arguments(_ more: [String], out: String) -> [String] {
-    ["train"] + common + ["--json", "--quiet", "--out-dir", out] + more
+    ["train"] + common + ["--json", "--quiet", "--overwrite", "--out-dir", out] + more
   }
 
   /// A run that must succeed.

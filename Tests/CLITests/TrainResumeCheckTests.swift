@@ -46,7 +46,7 @@ import Testing
     let before = runs.checkpoint("run")
     for options in [
       ["--hidden-size", "9"], ["--layers", "2"], ["--pairs", "8"], ["--streams", "2"],
-      ["--vocab-size", "65"],
+      ["--vocab-size", "65"], ["--cell", "gru"],
       ["--readout", "zo"], ["--perturbation", "rademacher"], ["--rank", "2"], ["--lifetime", "77"],
       ["--seed", "1"],
       ["--window", "9"],
@@ -126,7 +126,8 @@ import Testing
       let path = runs.folder.put("damaged", bytes)
       let outcome = try LongzooProcess.run(
         [
-          "train", "--resume", path, "--out-dir", "new", "--max-steps", "24", "--memory-budget", "1GiB",
+          "train", "--resume", path, "--out-dir", "new", "--overwrite", "--max-steps", "24",
+          "--memory-budget", "1GiB",
           "--threads", "1",
         ],
         in: runs.folder, seconds: 20)

@@ -192,7 +192,8 @@ import Testing
     child.send(SIGTERM)
     let outcome = child.wait()
     #expect(outcome.exitCode == 143)
-    #expect(outcome.output.contains("longzoo train --resume run\n"), "\(outcome.output)")
+    #expect(
+      outcome.output.contains("longzoo train --resume \(runs.folder("run"))\n"), "\(outcome.output)")
   }
 
   /// A pipe that gives nothing more does not hold up a signal, within a window or between two.

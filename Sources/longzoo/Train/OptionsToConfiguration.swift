@@ -17,11 +17,12 @@ extension TrainCommand {
     setOptional(\.expectTokens, data.expectTokens?.value)
     set(\.skipTokens, data.skipTokens?.value)
     set(\.zstdWindowLog, data.zstdWindowLog)
-    setOptional(\.valPath, heldOut.val)
+    setOptional(\.valPath, heldOut.val.map(AbsolutePath.of))
+    c.cell = model.cell ?? c.cell ?? .lstm
     set(\.hiddenSize, model.hiddenSize)
     set(\.layers, model.layers)
     set(\.heads, model.heads)
-    setOptional(\.initialWeights, model.initialWeights)
+    setOptional(\.initialWeights, model.initialWeights.map(AbsolutePath.of))
     setOptional(\.tokenScale, model.tokenScale)
     setOptional(\.memorySpan, model.memorySpan?.value)
     set(\.context, streaming.context?.value)
@@ -65,7 +66,7 @@ extension TrainCommand {
     setOptional(\.logInterval, limits.logInterval?.value)
     setOptional(\.saveInterval, limits.saveInterval)
     if limits.replayLog { c.replayLog = true }
-    if !paths.isEmpty { c.paths = paths }
+    if !paths.isEmpty { c.paths = paths.map(AbsolutePath.of) }
     try setDependent(&c, isNew: base == nil)
     try refuseForeignOptions(c)
     return c
@@ -172,7 +173,7 @@ extension TrainCommand {
       }
       c.vocabularySize = c.dtype.range(c.targets)
     }
-    if isNew, c.paths.isEmpty { c.paths = [try BundledCorpus.path()] }
+    if isNew, c.paths.isEmpty { c.paths = [AbsolutePath.of(try BundledCorpus.path())] }
     if let fraction = heldOut.valFraction {
       c.valFraction = fraction
     } else if isNew {

@@ -44,6 +44,8 @@ struct RunConfiguration: Codable, Equatable {
   var skipTokens = 0
   var zstdWindowLog = 27
   // model
+  /// nil, as in checkpoints that are older than the choice: lstm.
+  var cell: CellKind? = .lstm
   var hiddenSize = defaultHiddenSize
   var layers = 1
   var heads = 1
@@ -207,7 +209,7 @@ struct RunConfiguration: Codable, Equatable {
   var fixed: [(option: String, value: String)] {
     [
       ("--estimator", estimator.rawValue), ("--dtype", dtype.rawValue), ("--vocab-size", "\(vocabularySize)"),
-      ("--targets", targets.rawValue),
+      ("--targets", targets.rawValue), ("--cell", (cell ?? .lstm).rawValue),
       ("--val-fraction", "\(valFraction)"),
       ("--skip-tokens", "\(skipTokens)"), ("--hidden-size", "\(hiddenSize)"), ("--layers", "\(layers)"),
       ("--heads", "\(heads)"),
@@ -215,7 +217,8 @@ struct RunConfiguration: Codable, Equatable {
       ("--perturbation", perturbation.rawValue), ("--rank", "\(rank)"), ("--lifetime", "\(lifetime)"),
       ("--readout", readout.rawValue),
       ("--optimizer", optimizer.rawValue), ("--seed", "\(seed)"), ("--regime", regime.rawValue),
-      ("--init", initialWeights ?? "none"), ("--token-scale", tokenScale.map { "\($0)" } ?? "none"),
+      ("--init", initialWeights.map(AbsolutePath.of) ?? "none"),
+      ("--token-scale", tokenScale.map { "\($0)" } ?? "none"),
       ("--memory-span", memorySpan.map { "\($0)" } ?? "none"),
     ]
   }

@@ -61,16 +61,18 @@ struct RunSummary {
   private var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
   private var gflops: Double? { rate.map { $0 * configuration.flopsPerTokenColumn / 1e9 } }
 
-  /// For a shell. A pipe has to be given again from its start.
+  /// For a shell, from any folder. A pipe has to be given again from its start.
   var resumeCommand: String {
-    "longzoo train --resume \(ShellText.quoted(outDir))" + (configuration.isPipe ? " -" : "")
+    ShellText.command(
+      ["longzoo", "train", "--resume", AbsolutePath.of(outDir)] + (configuration.isPipe ? ["-"] : []))
   }
 
   var json: String {
     let c = configuration
     let window = if case .tokens(let count) = c.window { count } else { c.context }
     let fields: [(String, String)] = [
-      ("command", "\"train\""), ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
+      ("command", "\"train\""), ("cell", "\"\((c.cell ?? .lstm).rawValue)\""),
+      ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
       ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
       ("pairs", c.estimator.hasPairs ? "\(c.pairs)" : "null"),
@@ -166,7 +168,8 @@ struct RunSummary {
         + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
     lines.append(
       digest.map {
-        "weights          \(TerminalText.line(outDir))/model.safetensors (digest \($0.prefix(16)))"
+        let path = ShellText.quoted(AbsolutePath.of(outDir) + "/model.safetensors")
+        return "weights          \(path) (digest \($0.prefix(16)))"
       }
         ?? "weights          not saved")
     if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }

@@ -25,6 +25,7 @@ struct TrainCommand: ParsableCommand {
       "Go on with a run: its folder or checkpoint (alone: that of --out-dir), with its options unless others are given.",
       valueName: "path"))
   var resume: String?
+  @Flag(help: "Remove the run that --out-dir holds, and begin a new one there.") var overwrite = false
   @Flag(help: "Print the memory table and stop.") var dryRun = false
   @Flag(help: "Print one JSON object on standard output at the end.") var json = false
   @Flag(help: "No progress.") var quiet = false
@@ -32,7 +33,7 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
-    var configuration = try configuration(over: stored?.configuration)
+    var configuration = try configuration(over: stored.map { try withFoundFiles($0.configuration) })
     try configuration.validate()
     try chooseRegime(&configuration, isNew: stored == nil)
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
@@ -49,15 +50,18 @@ struct TrainCommand: ParsableCommand {
           + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size",
         details: plan.formatted(budget: budget))
     }
+    let initial =
+      stored == nil
+      ? try configuration.initialWeights.map { try InitialFile.open($0, for: configuration) } : nil
     Signals.answer(!quiet)
     Signals.enter(.opening)
-    let folder = try RunFolder(path: outputFolder())
+    let folder = try openFolder(goingOnFrom: checkpoint?.path)
     if let resume, let file = checkpoint, access(file.path, F_OK) != 0 {
       // The folder has just given it its name back.
       checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
     }
     let trainer = try Trainer(
-      configuration, resume: zip(stored, checkpoint), folder: folder, quiet: quiet,
+      configuration, resume: zip(stored, checkpoint), initial: initial, folder: folder, quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
@@ -111,17 +115,56 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
+  /// Files that are not named again are those of the checkpoint.
+  private func withFoundFiles(_ stored: RunConfiguration) throws(RunFailure) -> RunConfiguration {
+    var configuration = stored
+    let files = StoredFiles(run: resume.map(Self.folder(ofRun:)) ?? ".")
+    if paths.isEmpty {
+      configuration.paths = []
+      for path in stored.paths {
+        configuration.paths.append(try files.find(path, role: "trained on", option: "DATA"))
+      }
+    }
+    if heldOut.val == nil, let path = stored.valPath {
+      configuration.valPath = try files.find(path, role: "evaluated on", option: "--val PATH")
+    }
+    return configuration
+  }
+
+  /// Takes the run's folder. An earlier run there stays as it is, but for one that is gone on with or overwritten.
+  /// - Throws: exit code 64 if there is another run in it.
+  private func openFolder(goingOnFrom checkpoint: String?) throws(RunFailure) -> RunFolder {
+    let path = try outputFolder()
+    let goesOn = checkpoint.map { RunFolder.isSame(RunFolder.parent(of: $0), path) } ?? false
+    if goesOn, overwrite {
+      throw .usage(
+        "--overwrite would remove the run in \(path) that --resume goes on with; leave one of them out, or give another --out-dir"
+      )
+    }
+    if !goesOn, !overwrite, !RunLock.isHeld(RunPaths(folder: path).lock), RunFolder.holdsRun(path) {
+      throw .usage(
+        "\(path) holds a run already; go on with it by --resume \(ShellText.quoted(path)), remove it by --overwrite, "
+          + "or give another --out-dir")
+    }
+    let folder = try RunFolder(path: path)
+    if !goesOn { try folder.removeEarlierRun() }
+    return folder
+  }
+
   /// --out-dir; else the resumed run's folder; else a new one named by the time.
   private func outputFolder() throws(RunFailure) -> String {
     if let given = limits.outDir { return given }
-    if let resume {
-      var isFolder: ObjCBool = false
-      let exists = FileManager.default.fileExists(atPath: resume, isDirectory: &isFolder)
-      return exists && isFolder.boolValue ? resume : RunFolder.parent(of: resume)
-    }
+    if let resume { return Self.folder(ofRun: resume) }
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")
     format.dateFormat = "yyyyMMdd-HHmmss"
     return try RunFolder.makeNew("runs/" + format.string(from: Date()))
+  }
+
+  /// The folder of a run that is named by it or by its checkpoint.
+  private static func folder(ofRun path: String) -> String {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    return exists && isFolder.boolValue ? path : RunFolder.parent(of: path)
   }
 }

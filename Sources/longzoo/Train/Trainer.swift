@@ -64,10 +64,12 @@ final class Trainer {
   /// Where this process began.
   private var start = RunProgress()
 
-  /// - Parameter resume: the checkpoint to go on from, and its file.
+  /// - Parameters:
+  ///   - resume: the checkpoint to go on from, and its file.
+  ///   - initial: the weights to start from, of --init.
   init(
-    _ c: RunConfiguration, resume: (state: CheckpointState, file: SafetensorsReader)?, folder: RunFolder,
-    quiet: Bool, ledger: MemoryLedger
+    _ c: RunConfiguration, resume: (state: CheckpointState, file: SafetensorsReader)?,
+    initial: SafetensorsReader? = nil, folder: RunFolder, quiet: Bool, ledger: MemoryLedger
   ) throws {
     configuration = c
     self.folder = folder
@@ -101,7 +103,7 @@ final class Trainer {
       try findBestWeights(of: resume.file)
       beginShorterContext()
     } else {
-      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
+      try model.begin(c, from: initial, through: transfer)
       model.start()
     }
     try writeConfiguration()
