@@ -85,7 +85,11 @@ import Testing
       ["report", "live", "--plot"], in: runs.folder, environment: ["COLUMNS": "60"])
     #expect(after.exitCode == 0)
     let lines = after.output.split(separator: "\n")
-    #expect(lines.count > 10 && lines.allSatisfy { $0.count <= 75 }, "\(after.output)")
+    #expect(lines.count > 10 && lines.allSatisfy { $0.count <= 60 }, "\(after.output)")
+    for (name, label) in [("time", "time of training"), ("tokens", "tokens read"), ("updates", "updates")] {
+      let plot = try LongzooProcess.run(["report", "live", "--plot", "--x", name], in: runs.folder)
+      #expect(plot.output.hasSuffix(label + "\n"), "\(plot.output)")
+    }
     #expect(after.output.unicodeScalars.contains { (0x2801...0x28FF).contains($0.value) })
     #expect(!after.output.contains("\u{1B}"))
   }
@@ -101,6 +105,8 @@ import Testing
     try fail(64, [])
     try fail(64, ["run"], "-o report.html")
     try fail(64, ["run", "--plot", "--json"], "--plot")
+    try fail(64, ["run", "--json", "--x", "time"], "--x", "--plot")
+    try fail(64, ["run", "--plot", "--x", "seconds"], "--x", "time")
     try fail(64, ["run", "--nonsense", "-o", "x.html"])
     try fail(66, ["missing", "-o", "x.html"], "missing")
     try fail(66, ["empty", "-o", "x.html"], "metrics.jsonl")

@@ -20,7 +20,7 @@ import Testing
     let activations: Double =
       switch method {
       case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: 4_445_504
-      case .tbptt: 400_000
+      case .tbptt, .hybrid: 400_000
       case .bptt: length * 4096
       case .bpttSqrt: length.squareRoot() * 8192
       case .bpttBinomial: 40e6
@@ -64,7 +64,7 @@ import Testing
   @Test func whatWasNotMeasuredIsNull() throws {
     let text = CompareTable.json(results, settings)
     let all = try #require(try RunResult(text).values["results"] as? [[String: Any]])
-    #expect(all.count == 20)
+    #expect(all.count == 24)
     let unknown = try #require(all.first { $0["method"] as? String == "bptt-binomial" })
     for key in [
       "activation_bytes", "peak_rss_bytes", "seconds_per_update", "loss_equal_steps", "cosine",
@@ -80,7 +80,7 @@ import Testing
 
   @Test func theTableEscapesItsBars() {
     let lines = CompareTable.markdown(results, settings).split(separator: "\n")
-    #expect(lines.count == 22)
+    #expect(lines.count == 26)
     let bars = lines.map { $0.replacingOccurrences(of: "\\|", with: "").count(where: { $0 == "|" }) }
     #expect(Set(bars).count == 1)
   }

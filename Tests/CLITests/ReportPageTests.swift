@@ -21,8 +21,11 @@ import Testing
     ] {
       #expect(parsed.text.contains(text), "\(text)")
     }
-    // Four plots, each for a wide and for a narrow screen.
-    #expect(parsed.elements["svg"] == 8)
+    // Four plots, each for a wide and for a narrow screen, below one legend of three names.
+    #expect(parsed.elements["figure"] == 4)
+    #expect(page.components(separatedBy: "class=\"legend\"").count == 2)
+    #expect(parsed.elements["svg"] == 4 * 2 + 3)
+    #expect(parsed.text.components(separatedBy: "resident set").count == 2)
     #expect(!page.contains("NaN") && !page.contains("inf\""))
   }
 
@@ -44,6 +47,64 @@ import Testing
       #expect(parsed.text.contains(text), "\(text)")
     }
     #expect(RunOptionText.differing(try RunRecord.read(paths)) == ["pairs", "seed", "window"])
+  }
+
+  /// However many there are: two runs that differ in an option that is not shown would pass for the same.
+  @Test func allOptionsThatDifferAreListed() throws {
+    let keys = [
+      "pairs", "lifetime", "hiddenSize", "learningRate", "momentum", "warmup", "maxSteps", "threads",
+      "memoryBudget", "products",
+    ]
+    let paths = (1...2).map { run in
+      let fields = keys.map { "\"\($0)\":\(run)" }.joined(separator: ",")
+      return ReportSample.run(
+        folder, "run\(run)", metrics: curve,
+        configuration: "{\"layers\":1,\"paths\":[\"d\(run)\"],\(fields)}")
+    }
+    let page = try ReportSample.page(paths)
+    let start = try #require(page.range(of: "<h2>What differs</h2>")).upperBound
+    let end = try #require(page.range(of: "</table>", range: start..<page.endIndex)).lowerBound
+    for name in keys.map({ "--" + RunOptionText.name($0) }) + ["data"] {
+      #expect(page[start..<end].contains(">\(name)</th>"), "\(name)")
+    }
+    #expect(page[start..<end].contains(">--rank</th>") && !page[start..<end].contains("--layers"))
+    #expect(!(try ReportSample.page([paths[0]])).contains("What differs"))
+  }
+
+  @Test func axesFollowTheRange() {
+    func plot(_ series: [[(Double, Double)]]) -> Plot {
+      Plot(
+        title: "t", x: .init(label: "x", quantity: .count, fromZero: true),
+        y: .init(label: "y", quantity: .plain),
+        series: series.enumerated().map { index, points in
+          PlotSeries(name: "\(index)", points: points.map { PlotPoint(x: $0.0, y: $0.1) }, color: index)
+        }
+      ).scaledByRange()
+    }
+    let usual = plot([[(1, 8), (1000, 2)], [(1, 8), (3000, 1.5)]])
+    #expect(usual.x.scale == .linear && usual.y.scale == .linear)
+    // A run of a hundred updates beside one of a hundred thousand; losses from 6 bits to a thousandth.
+    #expect(plot([[(1, 8), (100, 4)], [(1, 8), (100_000, 2)]]).x.scale == .logarithmic)
+    #expect(plot([[(0, 6), (50, 0.001)]]).y.scale == .logarithmic)
+    // Zero has no place on such an axis.
+    #expect(plot([[(0, 6), (50, 0)]]).y.scale == .linear)
+    #expect(plot([]).y.scale == .linear)
+  }
+
+  @Test(arguments: [24, 40, 80, 81, 200])
+  func theTerminalPlotFits(columns: Int) throws {
+    for count in [1, 7] {
+      let paths = (0..<count).map { index in
+        ReportSample.run(folder, "a run with a long name \(columns)-\(count)-\(index)", metrics: curve)
+      }
+      for against in RunCurves.Against.allCases {
+        let plot = RunCurves.learning(try RunRecord.read(paths), against: against)
+        let lines = TerminalPlot(plot: plot, columns: columns).text.split(separator: "\n")
+        #expect(lines.allSatisfy { $0.count <= columns }, "\(lines.map(\.count)) of \(columns)")
+        #expect(lines.last?.hasSuffix(against.measure.label) == true, "\(lines.last ?? "")")
+        #expect(lines.count >= 20 && lines.contains { $0.contains("└") })
+      }
+    }
   }
 
   @Test func manyRunsWithOneName() throws {

@@ -11,17 +11,18 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   case jvp, nres, pes
   case fdRGE = "fd-rge"
   case node
+  case hybrid
 
   /// One update sees all of its context: fewer updates, each the longer the longer the context.
   var updatesOnceAContext: Bool {
     switch self {
     case .bptt, .bpttSqrt, .bpttBinomial: return true
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node, .tbptt: return false
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node, .tbptt, .hybrid: return false
     }
   }
 
   /// What is compared where nobody says: one of each family.
-  static let usual: [CompareMethod] = [.cdRGE, .bptt, .bpttSqrt, .bpttBinomial, .tbptt]
+  static let usual: [CompareMethod] = [.cdRGE, .bptt, .bpttSqrt, .bpttBinomial, .tbptt, .hybrid]
 
   /// Its place among all methods: the same color in every plot.
   var index: Int { Self.allCases.firstIndex(of: self)! }
@@ -31,7 +32,7 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
     switch self {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
       min(context, settings.window ?? RunConfiguration.defaultWindow)
-    case .tbptt: min(context, settings.window ?? RunConfiguration.defaultTruncation)
+    case .tbptt, .hybrid: min(context, settings.window ?? RunConfiguration.defaultTruncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
   }
@@ -42,12 +43,13 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
     case .cdRGE, .jvp, .nres, .pes, .node: 2 * settings.pairs / settings.streams
     case .fdRGE: FDRGE.columns(pairs: settings.pairs, streams: settings.streams) / settings.streams
     case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: 1
+    case .hybrid: 1 + 2 * settings.pairs / settings.streams
     }
   }
 
   func options(_ settings: CompareSettings) -> [String] {
     switch self {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
+    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node, .hybrid:
       return ["--estimator", rawValue, "--pairs", "\(settings.pairs)"] + settings.windowOption
     case .tbptt: return ["--estimator", "tbptt"] + settings.windowOption
     case .bptt: return wholeContext(checkpointing: "none")

@@ -12,7 +12,7 @@ struct ComparePage {
     let layers = settings.layers == 1 ? "one layer" : "\(settings.layers) layers"
     let streams = settings.streams == 1 ? "one stream" : "\(settings.streams) streams"
     page.paragraph(
-      "LSTM, H = \(settings.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs for cd-rge, seed \(settings.seed). "
+      "LSTM, H = \(settings.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs where a method has pairs, seed \(settings.seed). "
         + "Every method at every context was a process of its own, with \(CompareTable.seconds(settings)) of training.",
       isDim: true)
     page.plots([memoryPlot, residentPlot, timePlot, lossPlot].filter { !$0.isEmpty })
@@ -87,7 +87,7 @@ struct ComparePage {
     plot(
       "Loss after \(CompareTable.seconds(settings)) against context",
       y: .init(label: "bits per held-out token", quantity: .plain)
-    ) { $0.lossEqualSeconds.map { ($0 / log(2), isHollow: false) } }
+    ) { $0.lossEqualSeconds.map { ($0 / log(2), isHollow: false) } }.scaledByRange()
   }
 
   private func plot(
@@ -125,7 +125,8 @@ struct ComparePage {
             isInLegend: false),
           PlotSeries(name: name, points: points(\.valLoss), color: color, style: .markers),
         ]
-      })
+      }
+    ).scaledByRange()
   }
 
   private var table: PageTable {

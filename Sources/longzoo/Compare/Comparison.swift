@@ -50,9 +50,8 @@ final class Comparison {
     }
   }
 
-  /// CD-RGE against theory; nothing where no cosines are wanted.
+  /// CD-RGE against theory.
   func checkEstimate() throws -> [EstimateCheck.Row] {
-    guard settings.cosineSeconds > 0, settings.methods.contains(.cdRGE) else { return [] }
     let check = try EstimateCheck(settings)
     return try EstimateCheck.directions.flatMap { choice, rank in
       try EstimateCheck.pairs.map { try check.run(choice, rank: rank, pairs: $0) }
@@ -86,11 +85,6 @@ final class Comparison {
       return result
     }
     result.memory = memory
-    if let needed = result.neededBytes, let budget = memory["budget"]?.integer, needed > budget {
-      result.note =
-        "needs \(ByteSize.formatted(needed)), more than the budget of \(ByteSize.formatted(budget))"
-      return result
-    }
     if let needed = result.neededBytes, let available = MachineMemory.available,
       needed + Self.programBytes > available
     {
@@ -105,7 +99,9 @@ final class Comparison {
   private func refusal(of method: CompareMethod, _ plan: ChildRun) -> String {
     let isUnknown = plan.errors.contains("--estimator") || plan.errors.contains("unknown option")
     let sentence = plan.complaint.components(separatedBy: ". ")[0]
-    let reason = isUnknown ? "train does not know it: \(sentence)" : plan.complaint
+    // What follows the semicolon is advice for somebody who can change the budget of this very run.
+    let short = plan.complaint.components(separatedBy: "; ")[0]
+    let reason = isUnknown ? "train does not know it: \(sentence)" : short
     if isUnknown { refused[method] = reason }
     return reason
   }

@@ -69,6 +69,10 @@ final class GradientComparison {
       let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
+    if c.estimator == .hybrid {
+      let estimator = try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
+      return try mean(of: estimator, weights, windows, context: context, name: name)
+    }
     let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
     return try mean(of: estimator, weights, windows, context: context, name: name)
   }

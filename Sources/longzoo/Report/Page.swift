@@ -12,8 +12,10 @@ struct Page {
     body.append("<p\(isDim ? " class=\"dim\"" : "")>\(Markup.escaped(text))</p>")
   }
 
+  /// Plots next to each other, below one legend for all of them.
   mutating func plots(_ plots: [Plot]) {
-    let figures = plots.map { plot in
+    body.append(PlotLegend.element(of: plots))
+    let figures = plots.map(\.withoutLegend).map { plot in
       "<figure>" + SVGPlot(plot, .wide).element(class: "wide")
         + SVGPlot(plot, .narrow).element(class: "narrow") + "</figure>"
     }

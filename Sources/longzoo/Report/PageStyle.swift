@@ -12,6 +12,8 @@ enum PageStyle {
       p{margin:6px 0;max-width:80ch}
       .dim{color:var(--dim)}
       .plots{display:grid;grid-template-columns:1fr 1fr;gap:20px 28px;margin-top:12px}
+      .legend{display:flex;flex-wrap:wrap;gap:4px 20px;list-style:none;margin:12px 0 0;padding:0;font-size:13px}
+      .sample{width:26px;height:12px;margin-right:7px;vertical-align:-1px}
       figure{margin:0;position:relative;min-width:0}
       figure svg{display:block;width:100%;height:auto;touch-action:pan-y}
       .narrow{display:none!important}

@@ -33,6 +33,30 @@ struct Plot {
   }
 
   var isEmpty: Bool { points.isEmpty }
+
+  /// The same plot where its names stand elsewhere.
+  var withoutLegend: Plot {
+    var plot = self
+    for index in plot.series.indices { plot.series[index].isInLegend = false }
+    return plot
+  }
+
+  /// Logarithmic where values of one plot differ so much that the smaller ones would lie on the axis.
+  func scaledByRange() -> Plot {
+    var plot = self
+    if Self.isWide(series.compactMap { $0.points.map(\.x).filter { $0 > 0 }.max() }) {
+      plot.x.scale = .logarithmic
+    }
+    if Self.isWide(points.map(\.y) + references.map(\.y)) { plot.y.scale = .logarithmic }
+    return plot
+  }
+
+  /// Whether positive values span more than a factor that a linear axis can show.
+  private static func isWide(_ values: [Double]) -> Bool {
+    let usable = values.filter(\.isFinite)
+    guard let low = usable.min(), let high = usable.max(), low > 0 else { return false }
+    return high / low >= 30
+  }
 }
 
 struct PlotPoint {

@@ -29,16 +29,33 @@ struct PlotLegend {
     bottom = y + 6
   }
 
-  private static func entry(_ series: PlotSeries, _ name: String, _ x: Double, _ y: Double) -> String {
-    let middle = y - 4.5
-    let place = { (at: Double) in SVGPlot.number(at) + "," + SVGPlot.number(middle) }
-    var sample =
-      "<polyline class=\"plot-line\(series.style.lineClass)\" points=\"\(place(x)) \(place(x + Self.sample))\"/>"
-    if series.style.hasMarkers {
-      let path = PlotStyle.marker(series.color, x + Self.sample / 2, middle, 3.6)
-      sample += "<path class=\"plot-marker\" d=\"\(path)\"/>"
+  /// The names of all series of several plots, each once, for a page; nothing where one plot says it all by its title.
+  static func element(of plots: [Plot]) -> String {
+    var seen = Set<String>()
+    let entries = plots.flatMap(\.series).filter {
+      $0.isInLegend && seen.insert("\($0.color) \($0.name)").inserted
     }
-    return "<g class=\"\(PlotStyle.classes(series.color))\">\(sample)"
-      + SVGPlot.text(name, x + Self.sample + 6, y, "") + "</g>"
+    guard !entries.isEmpty else { return "" }
+    let items = entries.map { series in
+      "<li class=\"\(PlotStyle.classes(series.color))\"><svg class=\"sample\" viewBox=\"0 0 \(Int(sample)) 12\" aria-hidden=\"true\">"
+        + drawnSample(series, 0, 6) + "</svg>" + Markup.escaped(Markup.shortened(series.name, to: 64))
+        + "</li>"
+    }
+    return "<ul class=\"legend\">\(items.joined())</ul>"
+  }
+
+  private static func entry(_ series: PlotSeries, _ name: String, _ x: Double, _ y: Double) -> String {
+    "<g class=\"\(PlotStyle.classes(series.color))\">" + drawnSample(series, x, y - 4.5)
+      + SVGPlot.text(name, x + sample + 6, y, "") + "</g>"
+  }
+
+  /// A piece of the line, with a marker if it has any.
+  private static func drawnSample(_ series: PlotSeries, _ x: Double, _ middle: Double) -> String {
+    let place = { (at: Double) in SVGPlot.number(at) + "," + SVGPlot.number(middle) }
+    let line =
+      "<polyline class=\"plot-line\(series.style.lineClass)\" points=\"\(place(x)) \(place(x + sample))\"/>"
+    guard series.style.hasMarkers else { return line }
+    return line
+      + "<path class=\"plot-marker\" d=\"\(PlotStyle.marker(series.color, x + sample / 2, middle, 3.6))\"/>"
   }
 }

@@ -16,6 +16,10 @@ struct ReportCommand: ParsableCommand {
     help: ArgumentHelp("Write the page here.", valueName: "path"))
   var out: String?
   @Flag(help: "Draw the learning curve in the terminal.") var plot = false
+  @Option(
+    name: .customLong("x"),
+    help: "With --plot: what the curve is drawn against, updates, time or tokens. (default: updates)")
+  var against: RunCurves.Against?
   @Flag(help: "Print the figures of the runs as one JSON object on standard output.") var json = false
 
   func validate() throws {
@@ -23,6 +27,9 @@ struct ReportCommand: ParsableCommand {
     if out == nil, !plot, !json {
       throw ValidationError(
         "say where the report goes: -o report.html, or --plot for the terminal, or --json.")
+    }
+    if against != nil, !plot {
+      throw ValidationError("--x is for the curve of --plot; the page has all of them.")
     }
     if plot, json { throw ValidationError("--plot and --json both print: take one of them.") }
   }
@@ -32,7 +39,7 @@ struct ReportCommand: ParsableCommand {
     if let out { try RunReport.page(records).write(to: out) }
     if json { try StandardStreams.printResult(RunReportJSON.text(records, page: out)) }
     if plot {
-      let curve = RunCurves.learning(records, against: .updates)
+      let curve = RunCurves.learning(records, against: against ?? .updates)
       try StandardStreams.printResult(TerminalPlot(plot: curve, columns: TerminalPlot.terminalWidth()).text)
     }
   }

@@ -1,10 +1,13 @@
+import ArgumentParser
 import Foundation
 
 /// The plots of a report.
 enum RunCurves {
   /// What a learning curve can be drawn against.
-  enum Against: CaseIterable {
-    case updates, seconds, tokens
+  enum Against: String, CaseIterable, ExpressibleByArgument {
+    case updates
+    case seconds = "time"
+    case tokens
 
     var measure: Plot.Measure {
       switch self {
@@ -36,7 +39,8 @@ enum RunCurves {
       series: runs.enumerated().flatMap {
         learning($0.element, color: $0.offset, against, isAlone: runs.count == 1)
       },
-      references: references(runs))
+      references: references(runs)
+    ).scaledByRange()
   }
 
   private static func learning(

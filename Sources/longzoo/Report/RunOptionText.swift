@@ -24,6 +24,9 @@ enum RunOptionText {
     return out
   }
 
+  /// What a table calls it.
+  static func label(_ key: String) -> String { key == paths ? "data" : "--" + name(key) }
+
   /// As it is given on the command line. An enumeration with a value, such as a window, is `{"tokens":{"_0":8}}`.
   static func value(_ value: JSONValue) -> String {
     switch value {

@@ -20,6 +20,7 @@ enum RunReport {
     }
     page.heading(runs.count == 1 ? "The run" : "The runs")
     page.table(overview(runs))
+    differences(runs, &page)
     memory(runs, &page)
     configuration(runs, &page)
     return page
@@ -35,18 +36,15 @@ enum RunReport {
   }
 
   private static func overview(_ runs: [RunRecord]) -> PageTable {
-    // More columns than these fit no screen; all of them stand under "Configuration".
-    let differing =
-      runs.count > 1 ? RunOptionText.differing(runs).filter { !shownElsewhere.contains($0) }.prefix(4) : []
     let columns: [(name: String, isNumber: Bool)] =
-      [("run", false), ("state", false)] + differing.map { (RunOptionText.name($0), false) }
+      [("run", false), ("state", false)]
       + [
         ("updates", true), ("tokens", true), ("training, bits", true), ("held out, best", true),
         ("held out, last", true), ("peak RSS", true), ("time", true), ("seed", true),
       ]
     let rows = runs.enumerated().map { index, run -> [PageTable.Cell] in
       let texts: [String] =
-        [run.state.text] + differing.map { short(run.configuration[$0]) }
+        [run.state.text]
         + [
           run.steps.map(ByteSize.grouped) ?? "–", run.tokens.map(ByteSize.grouped) ?? "–",
           Text.number(run.lastTraining, 3), Text.number(run.bestHeldOut, 3), Text.number(run.lastHeldOut, 3),
@@ -58,11 +56,19 @@ enum RunReport {
     return PageTable(columns: columns, rows: rows)
   }
 
-  /// Options that change nothing of what is learned, and those that have columns of their own.
-  private static let shownElsewhere: Set<String> = [
-    "seed", "threads", "evalInterval", "evalTokens", "logInterval", "saveInterval", "maxSteps", "maxTokens",
-    "maxSeconds", "memoryBudget",
-  ]
+  /// Every option that is not the same in all runs, a row each.
+  private static func differences(_ runs: [RunRecord], _ page: inout Page) {
+    let keys = runs.count > 1 ? RunOptionText.differing(runs) : []
+    guard !keys.isEmpty else { return }
+    page.heading("What differs")
+    page.table(
+      PageTable(
+        columns: [("option", false)] + runs.map { ($0.name, false) },
+        rows: keys.map { key in
+          [PageTable.Cell(RunOptionText.label(key))]
+            + runs.map { PageTable.Cell(short($0.configuration[key])) }
+        }))
+  }
 
   /// To four digits: the exact value stands in the command line.
   private static func short(_ value: JSONValue?) -> String {
@@ -111,7 +117,7 @@ enum RunReport {
           rows: keys.map { key in
             let mark = runs.count > 1 && differing.contains(key) ? " (differs)" : ""
             return [
-              PageTable.Cell((key == RunOptionText.paths ? "data" : "--" + RunOptionText.name(key)) + mark)
+              PageTable.Cell(RunOptionText.label(key) + mark)
             ]
               + runs.map { PageTable.Cell($0.configuration[key].map(RunOptionText.value) ?? "–") }
           }))

@@ -21,8 +21,19 @@ struct TerminalPlot {
     let lines = canvas.lines.enumerated().map { row, line in
       label(row: row, y).leftPadded(to: margin) + "│" + line.trimmedRight
     }
-    let head = plot.title + ", " + plot.y.label + (names.isEmpty ? "" : "   " + names.joined(separator: "  "))
-    return ([head] + lines + [axis(x, margin: margin, width: canvas.columns)]).joined(separator: "\n") + "\n"
+    let all = head(names) + lines + axis(x, margin: margin, width: canvas.columns)
+    return all.map { Markup.shortened($0, to: columns) }.joined(separator: "\n") + "\n"
+  }
+
+  /// The title and the names of the series, in as many lines as they need.
+  private func head(_ names: [String]) -> [String] {
+    var lines = [plot.title + ", " + plot.y.label]
+    for name in names.map({ Markup.shortened($0, to: columns) }) {
+      let isFirst = lines.count == 1 && !names.isEmpty && lines[0].hasSuffix(plot.y.label)
+      let longer = lines[lines.count - 1] + (isFirst ? "   " : "  ") + name
+      if longer.count <= columns { lines[lines.count - 1] = longer } else { lines.append(name) }
+    }
+    return lines
   }
 
   private func draw(
@@ -53,7 +64,8 @@ struct TerminalPlot {
     return tick.map(y.label) ?? ""
   }
 
-  private func axis(_ x: Axis, margin: Int, width: Int) -> String {
+  /// The rule, and below it the ticks with what they count: behind the last one, or where that is too wide on a line of its own.
+  private func axis(_ x: Axis, margin: Int, width: Int) -> [String] {
     var line = Array(String(repeating: " ", count: margin + 1 + width))
     var rule = Array(String(repeating: " ", count: margin) + "└" + String(repeating: "─", count: width))
     var free = 0
@@ -66,7 +78,10 @@ struct TerminalPlot {
       line.replaceSubrange(start..<start + label.count, with: label)
       free = start + label.count + 2
     }
-    return String(rule) + "\n" + String(line).trimmedRight + "  " + plot.x.label
+    let ticks = String(line).trimmedRight
+    let labelled = ticks + "  " + plot.x.label
+    if labelled.count <= columns { return [String(rule), labelled] }
+    return [String(rule), ticks, plot.x.label.leftPadded(to: columns)]
   }
 
   /// Of the terminal on standard output; else what COLUMNS says, or 80.
