@@ -28,11 +28,13 @@ help:
 demo: build
 	$(RELEASE) train --context 1000000 --pairs 64 --max-seconds 110
 
+# Swift's libraries go into the program, so that a copy of it runs where there is no Swift; OpenBLAS, zstd and lz4 are the system's.
 build: deps
-	swift build -c release --product longzoo
+	swift build -c release --static-swift-stdlib --product longzoo
 
-test: deps
-	LONGZOO_BINARY="$(CURDIR)/$(TESTING)/release/longzoo" swift test $(TEST_FLAGS) $(TEST_ARGUMENTS)
+# The tests that run the program run the very one that people get.
+test: build
+	LONGZOO_BINARY="$(CURDIR)/$(RELEASE)" swift test $(TEST_FLAGS) $(TEST_ARGUMENTS)
 
 test-long: export LONGZOO_LONG_TESTS := 1
 test-long: test
