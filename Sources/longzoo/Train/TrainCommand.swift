@@ -26,7 +26,7 @@ struct TrainCommand: ParsableCommand {
       valueName: "path"))
   var resume: String?
   @Flag(help: "Remove the run that --out-dir holds, and begin a new one there.") var overwrite = false
-  @Flag(help: "Print the memory table and stop.") var dryRun = false
+  @Flag(help: "Print what the run would hold, read and write, and stop.") var dryRun = false
   @Flag(help: "Print one JSON object on standard output at the end.") var json = false
   @Flag(help: "No progress.") var quiet = false
 
@@ -43,7 +43,6 @@ struct TrainCommand: ParsableCommand {
         0, budget - (try MemoryPlan.tableWithoutEstimator(for: configuration).total))
     }
     let plan = try MemoryPlan.table(for: configuration)
-    if dryRun { return try printPlan(plan, budget: configuration.memoryBudget) }
     if let budget = configuration.memoryBudget, plan.total > budget {
       throw RunFailure.usage(
         "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
@@ -53,6 +52,7 @@ struct TrainCommand: ParsableCommand {
     let initial =
       stored == nil
       ? try configuration.initialWeights.map { try InitialFile.open($0, for: configuration) } : nil
+    if dryRun { return try printPlan(plan, of: configuration) }
     Signals.answer(!quiet)
     Signals.enter(.opening)
     let folder = try openFolder(goingOnFrom: checkpoint?.path)
@@ -100,11 +100,13 @@ struct TrainCommand: ParsableCommand {
     return (state, file)
   }
 
-  private func printPlan(_ plan: MemoryTable, budget: Int?) throws {
+  private func printPlan(_ memory: MemoryTable, of configuration: RunConfiguration) throws {
+    let (plan, budget) = (try RunPlan(configuration), configuration.memoryBudget)
+    let table = MemoryReport.json(memory, peakTotal: memory.total, budget: budget)
     try StandardStreams.printResult(
       json
-        ? MemoryReport.json(plan, peakTotal: plan.total, budget: budget)
-        : "What this run would hold:\n" + plan.formatted(budget: budget))
+        ? "\(table.dropLast()),\"plan\":\(plan.json)}"
+        : "What this run would hold:\n\(memory.formatted(budget: budget))\n\(plan.text)")
   }
 
   private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {

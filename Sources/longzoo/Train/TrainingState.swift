@@ -75,12 +75,24 @@ enum MemoryPlan {
     let carried =
       switch c.estimator {
       case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
-      case .fdRGE: 0  // refused beforehand
+      // Its states are about half of these; it has no searches, which would have to know it exactly.
+      case .fdRGE: CDRGE.carriedBytes(for: c.shape, c.cdrge)
       case .node: NodePerturbation.carriedBytes(for: c.shape, c.node)
       case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
       case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
       }
     return copies * parameters + carried
+  }
+
+  /// The tensors of `model.safetensors`, which have a second bias for every layer.
+  static func modelBytes(_ c: RunConfiguration) -> Int {
+    4 * (c.shape.parameterCount + 4 * c.shape.hiddenSize * c.shape.layers)
+  }
+
+  /// About what a checkpoint's tensors take.
+  static func checkpointBytes(_ c: RunConfiguration) -> Int {
+    guard c.regime == .shared else { return modelBytes(c) + CDRGE.carriedBytes(for: c.shape, c.cdrge) }
+    return modelBytes(c) + trainedBytes(c) - 4 * c.shape.parameterCount
   }
 
   /// The same but for the estimator: what is left of a budget is the estimator's.
