@@ -221,7 +221,9 @@ struct RunOptions: ParsableArguments {
     help: "End after this much training in all, in seconds or as 90s, 10m, 1.5h; evaluation does not count.",
     transform: DurationText.parse)
   var maxSeconds: Double?
-  @Option(help: "End after this many passes over the training tokens; 0.5 is half of one.")
+  @Option(
+    help: "End after this many passes over the training tokens; 0.5 is half of one.",
+    transform: DecimalNumber.parse)
   var epochs: Double?
   @Option(
     help:
