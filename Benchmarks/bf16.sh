@@ -26,7 +26,7 @@ for eps in 0.2 0.02; do
   for seed in 1 2 3; do
     printf '| %s | %s ' "$eps" "$seed"
     for build in .build .build-bf16; do
-      "$build/release/longzoo" train --max-steps "$steps" --pairs 128 --eps "$eps" --seed "$seed" --save-interval never --json --quiet \
+      "$build/release/longzoo" train --max-steps "$steps" --optimizer adam --lr-schedule constant --pairs 128 --eps "$eps" --seed "$seed" --save-interval never --json --quiet \
         --out-dir "$out/$build-$eps-$seed" "$data" | sed 's/.*"val_bits_per_token":\([0-9.]*\).*/| \1 /' | tr -d '\n'
     done
     echo '|'

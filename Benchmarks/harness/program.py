@@ -30,7 +30,7 @@ class Longzoo:
             saving = [] if keep else ["--save-interval", "never"]
             held_out = [] if data == "-" else ["--val-fraction", 0]
             result = self.run(
-                "train", data, *options, *held_out, *saving, "--lr", RATE, "--threads", self.threads, "--json", "--quiet",
+                "train", data, "--optimizer", "adam", "--lr-schedule", "constant", *options, *held_out, *saving, "--lr", RATE, "--threads", self.threads, "--json", "--quiet",
                 "--out-dir", keep or Path(folder) / "run", **how)
         if result["stopped_by"] not in COMPLETE:
             raise RuntimeError(f"a run that was to be measured ended early: {result['stopped_by']}")

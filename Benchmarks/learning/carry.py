@@ -34,7 +34,7 @@ def evaluate(runs, trained, data, *options):
 def both(runs, text, held, seconds, seed):
     limits = ["--max-seconds", seconds, "--seed", seed, "--eval-tokens", 1000]
     recall = runs.train(text, "--val", held, *SHARED, *METHODS["cd-rge"], *limits)
-    corpus = runs.train(CORPUS, *limits)
+    corpus = runs.train(CORPUS, "--optimizer", "adam", "--lr-schedule", "constant", *limits)
     return {"recall": evaluate(runs, recall, held), "bundled corpus": evaluate(runs, corpus, CORPUS, *HELD_OUT)}
 
 

@@ -27,7 +27,8 @@ FALLING = ["--optimizer", "adam", "--lr-schedule", "cosine", "--weight-decay", "
 MUON = ["--lr-schedule", "cosine", "--optimizer", "muon", "--lr", "0.08", "--weight-decay", "0.05"]
 METHODS = {
     "cd-rge, all zeroth-order": ["--context", "1M", "--readout", "zo"],
-    "cd-rge": ["--context", "1M"],
+    "cd-rge": ["--context", "1M", "--optimizer", "adam", "--lr-schedule", "constant"],
+    "cd-rge, Muon": ["--context", "1M"],
     "node, all zeroth-order": ["--context", "1M", "--estimator", "node", "--readout", "zo"],
     "node": ["--context", "1M", "--estimator", "node"],
     "tbptt": ["--context", "10k", "--estimator", "tbptt", *FALLING],

@@ -21,12 +21,47 @@ import Testing
   }
 
   @Test func pairsLearnByAdam() throws {
-    for estimator in ["cd-rge", "fd-rge", "jvp", "nres", "pes", "node"] {
+    for estimator in ["fd-rge", "jvp", "nres", "pes", "node"] {
       let c = try configuration(["data", "--estimator", estimator])
       #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0, "\(estimator)")
       #expect(
         c.schedule == .constant && c.learningRate == (estimator == "node" ? 0.004 : 0.01), "\(estimator)")
     }
+  }
+
+  @Test func centralDifferencesLearnByMuonAtARateThatFalls() throws {
+    for options in [
+      ["data"], ["data", "--lr-schedule", "linear"], ["data", "--pairs", "64", "--max-seconds", "5"],
+    ] {
+      let c = try configuration(options)
+      #expect(c.optimizer == .muon && c.momentum == 0.98 && c.weightDecay == 0.01 && c.tableRate == nil)
+      #expect(c.schedule != .constant && c.learningRate == (c.pairs == 64 ? 0.02 : 0.04))
+    }
+  }
+
+  /// What it was not measured with: longer runs, no end, other credit, a readout that is estimated too.
+  @Test(arguments: [
+    ["data", "--max-steps", "16001"], ["data", "--max-tokens", "33M"], ["data", "--max-seconds", "61"],
+    ["data"],
+    ["-"], ["-", "--max-steps", "5"], ["data", "--lifetime", "2", "--max-steps", "5"],
+    ["data", "--window", "context", "--max-steps", "5"],
+    ["data", "--readout", "zo", "--max-steps", "5"], ["data", "--lr", "auto", "--max-steps", "5"],
+    ["data", "--lr-schedule", "constant", "--max-steps", "5"],
+    ["data", "--optimizer", "adam", "--max-steps", "5"],
+  ])
+  func elsewhereTheyKeepAdam(options: [String]) throws {
+    let c = try configuration(options)
+    #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0 && c.schedule == .constant)
+    #expect(c.learningRate == 0.01)
+  }
+
+  @Test func weightsInPlaceKeepTheirPlainSteps() throws {
+    let command = try #require(
+      try LongzooCommand.parseAsRoot(["train", "data", "--regime", "inplace"]) as? TrainCommand)
+    var c = try command.configuration(over: nil)
+    try command.chooseRegime(&c, isNew: true)
+    #expect(c.optimizer == .sgd && c.momentum == 0 && c.weightDecay == 0 && c.schedule == .constant)
+    #expect(c.learningRate == 0.1)
   }
 
   @Test func aRateFallsOnlyToAnEndThatIsKnown() throws {
@@ -44,7 +79,7 @@ import Testing
   }
 
   @Test func theRateIsThatOfThePairs() throws {
-    #expect(try configuration(["data", "--pairs", "64"]).learningRate == 0.005)
+    #expect(try configuration(["-", "--pairs", "64"]).learningRate == 0.005)
     #expect(try configuration(["data", "--estimator", "node", "--pairs", "1024"]).learningRate == 0.008)
   }
 
@@ -70,7 +105,7 @@ import Testing
       #expect(sgd.momentum == 0.9 && sgd.learningRate == 0.1 && sgd.weightDecay == 0 && sgd.tableRate == nil)
       #expect(sgd.schedule == .constant, "\(estimator)")
     }
-    let muon = try configuration(["data", "--optimizer", "muon"])
-    #expect(muon.momentum == 0.95)
+    let muon = try configuration(["data", "--estimator", "node", "--optimizer", "muon"])
+    #expect(muon.momentum == 0.95 && muon.weightDecay == 0 && muon.schedule == .constant)
   }
 }

@@ -205,9 +205,14 @@ extension TrainCommand {
 
   /// Optimizer, schedule and what goes with them; the rate follows from these (`RunConfiguration.defaultRate`).
   private func setRecipe(_ c: inout RunConfiguration) {
-    if optimizer.optimizer == nil { c.optimizer = Recipe.optimizer(c) }
+    let searchesRate = optimizer.lr == .auto
+    if optimizer.optimizer == nil {
+      c.optimizer = Recipe.optimizer(c, schedule: optimizer.lrSchedule, searchesRate: searchesRate)
+    }
+    if optimizer.lrSchedule == nil {
+      c.schedule = Recipe.falls(c, searchesRate: searchesRate) ? .cosine : .constant
+    }
     if optimizer.momentum == nil { c.momentum = Recipe.momentum(c) }
-    if optimizer.lrSchedule == nil { c.schedule = Recipe.schedule(c, searchesRate: optimizer.lr == .auto) }
     if optimizer.weightDecay == nil { c.weightDecay = Recipe.weightDecay(c) }
     if optimizer.tableRate == nil { c.tableRate = Recipe.tableRate(c) }
   }

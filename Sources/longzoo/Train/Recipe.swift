@@ -15,30 +15,60 @@ enum Recipe {
   static let adamMomentum = 0.9
   /// Muon's mean gradient is not divided by anything that would damp it.
   static let muonMomentum = 0.95
+  /// A run of pairs that is no longer than this learns by muon.
+  static let (shortUpdates, shortSeconds) = (16_000, 60.0)
   static let truncatedTableRate = 3.0
   static let nodeTableRate = 5.0
 
-  static func optimizer(_ c: RunConfiguration) -> OptimizerKind {
-    c.estimator.isExact ? .muon : .adam
+  /// Whether the rate is to fall where nobody says: only to an end that is known, and where that was measured. A rate that is searched
+  /// for is lowered by the search.
+  static func falls(_ c: RunConfiguration, searchesRate: Bool) -> Bool {
+    guard !searchesRate, RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd else { return false }
+    switch c.optimizer {
+    case .muon: return c.estimator.isExact || isMeasuredPairs(c)
+    case .adam: return c.estimator == .tbptt || c.estimator == .hybrid
+    case .sgd: return false
+    }
+  }
+
+  static func optimizer(_ c: RunConfiguration, schedule: ScheduleKind?, searchesRate: Bool) -> OptimizerKind {
+    if c.estimator.isExact { return .muon }
+    guard isMeasuredPairs(c) else { return .adam }
+    var byMuon = c
+    byMuon.optimizer = .muon
+    let isFalling = schedule.map { $0 != .constant } ?? falls(byMuon, searchesRate: searchesRate)
+    return isFalling ? .muon : .adam
+  }
+
+  /// The pairs that muon was measured with. Longer credit, and a readout that is estimated too, have noise of another kind; in longer runs
+  /// adam has caught up, and decay may hold muon back.
+  private static func isMeasuredPairs(_ c: RunConfiguration) -> Bool {
+    c.estimator == .cdRGE && c.regime == .shared && c.readout == .exact && c.step == .gradient
+      && c.lifetime == 1
+      && c.window != .context && !c.isPipe && isShort(c)
+  }
+
+  /// Whether a limit ends the run within as many updates, or seconds, as muon was measured for with pairs.
+  private static func isShort(_ c: RunConfiguration) -> Bool {
+    let updates = [c.maxSteps, c.maxTokens.map { $0 / c.streams / max(1, c.tokensOfWindow) }].compactMap {
+      $0
+    }.min()
+    return updates.map { $0 <= shortUpdates } ?? false || c.maxSeconds.map { $0 <= shortSeconds } ?? false
+  }
+
+  private static func isPairsByMuon(_ c: RunConfiguration) -> Bool {
+    c.optimizer == .muon && c.schedule != .constant && isMeasuredPairs(c)
   }
 
   static func momentum(_ c: RunConfiguration) -> Double { c.optimizer == .muon ? muonMomentum : adamMomentum }
 
-  /// A rate can only fall to an end that is known; one that is searched for is lowered by the search. What has not been measured with a
-  /// falling rate keeps its constant one.
-  static func schedule(_ c: RunConfiguration, searchesRate: Bool) -> ScheduleKind {
-    let hasEnd = RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd
-    return isMeasuredFalling(c) && !searchesRate && hasEnd ? .cosine : .constant
-  }
-
-  private static func isMeasuredFalling(_ c: RunConfiguration) -> Bool {
-    guard c.estimator.isExact else { return false }
-    return c.optimizer == .muon || c.optimizer == .adam && c.estimator != .bptt
-  }
-
   static func weightDecay(_ c: RunConfiguration) -> Double {
-    guard isMeasuredFalling(c) else { return 0 }
-    return c.optimizer == .muon ? 0.05 : 0.1
+    switch (c.estimator, c.optimizer) {
+    case (_, .sgd), (.bptt, .adam): 0
+    case (.tbptt, .adam), (.hybrid, .adam): 0.1
+    case (.tbptt, .muon), (.hybrid, .muon), (.bptt, .muon): 0.05
+    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.node, _): isPairsByMuon(c) ? 0.01 : 0
+    }
   }
 
   /// nil: 1.
@@ -67,7 +97,7 @@ enum Recipe {
 
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
   private static func rateOfEstimates(_ c: RunConfiguration) -> Double {
-    let ofAllPairs = c.estimator == .node ? 0.004 : 0.01
+    let ofAllPairs = isPairsByMuon(c) ? 0.04 : c.estimator == .node ? 0.004 : 0.01
     return ofAllPairs * (Double(c.pairs) / 256).squareRoot()
   }
 }

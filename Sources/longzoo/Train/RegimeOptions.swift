@@ -60,7 +60,8 @@ extension TrainCommand {
     c.optimizer = .sgd
     c.momentum = 0
     c.readout = .zo
-    if optimizer.lrSchedule == nil { c.schedule = Recipe.schedule(c, searchesRate: false) }
+    if optimizer.lrSchedule == nil { c.schedule = .constant }
+    if optimizer.weightDecay == nil { c.weightDecay = Recipe.weightDecay(c) }
     if optimizer.lr == nil { c.learningRate = c.defaultRate }
     try c.validate()
   }
