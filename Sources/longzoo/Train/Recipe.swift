@@ -50,10 +50,9 @@ enum Recipe {
 
   /// Whether a limit ends the run within as many updates, or seconds, as muon was measured for with pairs.
   private static func isShort(_ c: RunConfiguration) -> Bool {
-    let updates = [c.maxSteps, c.maxTokens.map { $0 / c.streams / max(1, c.tokensOfWindow) }].compactMap {
-      $0
-    }.min()
-    return updates.map { $0 <= shortUpdates } ?? false || c.maxSeconds.map { $0 <= shortSeconds } ?? false
+    let tokens = c.maxTokens.map { $0 / max(1, c.streams) / max(1, c.tokensOfWindow) }
+    let isWithinUpdates = [c.maxSteps, tokens].contains { $0.map { $0 <= shortUpdates } ?? false }
+    return isWithinUpdates || c.maxSeconds.map { $0 <= shortSeconds } ?? false
   }
 
   private static func isPairsByMuon(_ c: RunConfiguration) -> Bool {
