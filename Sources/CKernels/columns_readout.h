@@ -85,7 +85,7 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
     if (perturbed && kind != NORMAL) column_prepare(&d, t, l->s_readout_column, inputs, tangent, kind, &in, 1, lane);
     vi targets;
     for (int i = 0; i < VL; i++) targets[i] = (int32_t)t->targets[lane + i];
-    column_sum sums = {{splat(-1e30f), splat(-1e30f)}, {splat(0), splat(0)}, {splat(0), splat(0)}, splat(0)};
+    column_sum sums = {{splat(LZ_LOWEST), splat(LZ_LOWEST)}, {splat(0), splat(0)}, {splat(0), splat(0)}, splat(0)};
     for (ptrdiff_t block = 0; block < l->readout_blocks; block++) {
       const float *w = ch->weights + l->w_readout + block * inputs * LZ_BLOCK;
       const float *bias = ch->weights + l->w_readout_bias + block * LZ_BLOCK;

@@ -92,7 +92,7 @@ INLINE vf head_loss(const lz_layout *l, const lz_chunk *ch, const uint32_t *targ
                     ptrdiff_t part, ptrdiff_t groups) {
   const float epsilon = sign ? -ch->epsilon : ch->epsilon;
   float *at = logits + sign * LZ_LANES + lane;
-  vf sum = splat(0), top = splat(-1e30f), target = splat(0);
+  vf sum = splat(0), top = splat(LZ_LOWEST), target = splat(0);
   for (ptrdiff_t group = 0; group < groups; group++) sum += load(at + l->readout_blocks * LZ_BLOCK * LZ_COLUMNS + group * part);
   const vf start = splat(epsilon) * sum;
   vi rows;

@@ -69,7 +69,7 @@ INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ
     vi rows;
     for (int i = 0; i < VL; i++) rows[i] = (int32_t)targets[at.lane + i];
     log_sum sums;
-    for (int s = 0; s < SB; s++) sums.reference[s] = splat(-4096.0f), sums.sum[s] = sums.target[s] = splat(0);
+    for (int s = 0; s < SB; s++) sums.reference[s] = splat(LZ_LOWEST), sums.sum[s] = sums.target[s] = splat(0);
     for (ptrdiff_t block = 0; block < last; block++) read_block(t, &state, &d, perturbed, dense, 12, block, at, rows, &sums);
     const ptrdiff_t rest = l->shape.vocabulary - last * LZ_BLOCK;
     if (rest <= 4) read_block(t, &state, &d, perturbed, dense, 4, last, at, rows, &sums);

@@ -14,7 +14,7 @@ double NAME(softmax_rows)(float *logits, ptrdiff_t stride, ptrdiff_t rows, ptrdi
     }
     for (ptrdiff_t v = 0; v < whole; v += VL) store(x + v, load(x + v) + load_any(bias + v));
     for (ptrdiff_t v = whole; v < vocabulary; v++) x[v] += bias[v];
-    for (ptrdiff_t v = vocabulary; v < padded; v++) x[v] = -1e30f;
+    for (ptrdiff_t v = vocabulary; v < padded; v++) x[v] = LZ_LOWEST;
     vf tops = load(x);
     for (ptrdiff_t v = VL; v < padded; v += VL) tops = at_least(tops, load(x + v));
     float top = tops[0];

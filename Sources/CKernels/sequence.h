@@ -76,10 +76,10 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, 
     const float *const parts[2] = {state + (l->shape.layers - 1) * 2 * l->units, 0};
     const ptrdiff_t counts[2] = {H, 0};
     sequence_product(weights + l->w_readout, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
-    for (ptrdiff_t r = rows; r < (rows + VL - 1) / VL * VL; r++) logits[r] = -1e30f;
-    vf top = splat(-1e30f), sum = splat(0);
+    for (ptrdiff_t r = rows; r < (rows + VL - 1) / VL * VL; r++) logits[r] = LZ_LOWEST;
+    vf top = splat(LZ_LOWEST), sum = splat(0);
     for (ptrdiff_t r = 0; r < rows; r += VL) top = at_least(top, load(logits + r));
-    float maximum = -1e30f;
+    float maximum = LZ_LOWEST;
     for (int i = 0; i < VL; i++) maximum = top[i] < maximum ? maximum : top[i];
     for (ptrdiff_t r = 0; r < rows; r += VL) sum += exp_negative(load(logits + r) - splat(maximum));
     float total = 0;

@@ -118,10 +118,10 @@ extension PackedWeights {
     }
   }
 
-  /// Zero, and −10³⁰ for the rows that pad the readout: their probability must be none.
+  /// Zero, and the lowest number for the rows that pad the readout: their probability must be none.
   public func clearReadoutBias() {
     for row in 0..<layout.c.readout_blocks * Tile.blockRows {
-      bias(.readoutBias)[row] = row < shape.vocabularySize ? 0 : -1e30
+      bias(.readoutBias)[row] = row < shape.vocabularySize ? 0 : -.greatestFiniteMagnitude
     }
   }
 }

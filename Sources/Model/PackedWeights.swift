@@ -50,7 +50,8 @@ public final class PackedWeights {
       case .kernel(let layer): packMatrix(job, parameters, to: layout.kernel(layer))
       case .bias(let layer): if layer > 0 { packVector(job, parameters, to: layout.bias(layer), padding: 0) }
       case .readout: packMatrix(job, parameters, to: layout.c.w_readout)
-      case .readoutBias: packVector(job, parameters, to: layout.c.w_readout_bias, padding: -1e30)
+      case .readoutBias:
+        packVector(job, parameters, to: layout.c.w_readout_bias, padding: -.greatestFiniteMagnitude)
       }
     }
   }

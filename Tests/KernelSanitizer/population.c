@@ -37,7 +37,7 @@ static lz_layout layout_of(const size *s, int kind, int exact) {
 static float *random_weights(const lz_layout *l) {
   float *weights = random_floats(l->weights, 0.7f);
   for (ptrdiff_t row = l->shape.vocabulary; row < l->readout_blocks * LZ_BLOCK; row++)
-    weights[l->w_readout_bias + row] = -1e30f;
+    weights[l->w_readout_bias + row] = LZ_LOWEST;
   return weights;
 }
 

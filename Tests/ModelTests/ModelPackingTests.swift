@@ -22,7 +22,8 @@ struct ModelPackingTests {
     return row / gates * ((gates + 11) / 12 * 12) + row % gates
   }
 
-  @Test("Every weight lies where the layout says, and padding is zero or −1e30", arguments: shapes)
+  @Test(
+    "Every weight lies where the layout says, and padding is zero or the lowest number", arguments: shapes)
   func places(_ shape: ModelShape) throws {
     let layout = Layout(shape, kind: .rank1, exactReadout: false)
     let model = try RandomModel(layout, seed: 1)
@@ -55,7 +56,8 @@ struct ModelPackingTests {
     put(shape.slice(.readout), at: layout.c.w_readout) { $0 }
     for v in 0..<layout.c.readout_blocks * 12 {
       expected[layout.c.w_readout_bias + v] =
-        v < shape.vocabularySize ? model.parameters.values[shape.slice(.readoutBias).offset + v] : -1e30
+        v < shape.vocabularySize
+        ? model.parameters.values[shape.slice(.readoutBias).offset + v] : -Float.greatestFiniteMagnitude
     }
     expectSame(model.weights.values.array, expected)
   }

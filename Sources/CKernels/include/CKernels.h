@@ -29,6 +29,9 @@
 #define LZ_MARK 0x80000000u
 #define LZ_ID 0x7fffffffu
 
+// The logit of rows that pad the readout, and what a search for the largest logit begins with: no finite logit loses to it.
+#define LZ_LOWEST (-3.40282347e38f)
+
 typedef struct {
   int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
   int32_t dense;          // 0: directions a·bᵀ, or sums of them; 1: a full-rank sign for every weight
@@ -56,7 +59,7 @@ typedef struct {
   ptrdiff_t w_table;                     // [V][gate_stride], the first layer's bias added in
   ptrdiff_t w_kernel[LZ_MAX_LAYERS];     // [blocks][inputs][12]
   ptrdiff_t w_bias[LZ_MAX_LAYERS];       // [gates]; unused for the first layer
-  ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: −1e30)
+  ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: LZ_LOWEST)
   ptrdiff_t weights;                     // floats in all
 
   // signs of one tile (uint16_t); where directions are sums of products, the words of one product behind those of another
