@@ -114,7 +114,7 @@ final class Directions {
       fill(signs + words.lowerBound, words.count, tensor: tensor, tile: tile, lifetime: lifetime)
     }
     if layout.kind == .gaussian {
-      Philox(seed: seed, domain: .normals, tensor: 0, tile: tile).writeName(
+      Philox(seed: seed, domain: .normals, tensor: 0, tile: tile, epoch: lifetime >> 32).writeName(
         UInt32(truncatingIfNeeded: lifetime), to: signs + layout.nameWords)
     }
     if !keepsSeen {
@@ -132,7 +132,7 @@ final class Directions {
   private func fill(
     _ words: UnsafeMutablePointer<UInt16>, _ count: Int, tensor: Int, tile: Int, lifetime: Int
   ) {
-    let bits = Philox(seed: seed, domain: .directions, tensor: tensor, tile: tile)
+    let bits = Philox(seed: seed, domain: .directions, tensor: tensor, tile: tile, epoch: lifetime >> 32)
     instructions.drawSigns(bits, high: UInt32(truncatingIfNeeded: lifetime), count: count, into: words)
   }
 }

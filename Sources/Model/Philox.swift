@@ -19,11 +19,15 @@ public struct Philox: Sendable {
   private let tile: UInt32
 
   /// - Parameters:
-  ///   - tensor: less than 2¹⁶; tile: less than 2¹² · 2¹⁶ taken together with the index's high part.
-  public init(seed: UInt64, domain: Domain, tensor: Int, tile: Int = 0) {
+  ///   - tensor: less than 2¹⁶.
+  ///   - tile: less than 2³², and less than 2¹⁷ where there are epochs.
+  ///   - epoch: the upper half of a number whose lower half is the `high` of a block, less than 2²⁸. It goes to bits of the counter
+  ///     that are 0 otherwise: those above the tile, and then those above the domain.
+  public init(seed: UInt64, domain: Domain, tensor: Int, tile: Int = 0, epoch: Int = 0) {
     key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
-    stream = domain.rawValue << 16 | UInt32(tensor)
-    self.tile = UInt32(tile)
+    let upper = UInt32(truncatingIfNeeded: epoch)
+    stream = domain.rawValue << 16 | UInt32(tensor) | (upper >> 15) << 19
+    self.tile = UInt32(tile) | upper << 17
   }
 
   /// Four random words for a counter.

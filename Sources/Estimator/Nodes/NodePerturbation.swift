@@ -177,7 +177,8 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   }
 
   private func draw(tile: Int, token: Int) {
-    let bits = Philox(seed: configuration.seed, domain: .nodes, tensor: token, tile: tile)
+    let bits = Philox(
+      seed: configuration.seed, domain: .nodes, tensor: token, tile: tile, epoch: window >> 32)
     instructions.drawSigns(
       bits, high: UInt32(truncatingIfNeeded: window), count: layout.signsPerTile,
       into: population.signs(tile: tile, token: token))

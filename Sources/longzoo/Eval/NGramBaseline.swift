@@ -4,13 +4,15 @@ import Model
 
 /// What the best fixed tables could do on exactly the tokens that were evaluated: their empirical entropies of order 0 and
 /// 1, in bits a token. A model must come below them to have learned anything.
+///
+/// Counts have 64 bits: 30 GB of text have one letter more than 2³² times.
 final class NGramBaseline {
   /// Above this vocabulary there is no bigram table: it would not be small.
   private static let largestBigramVocabulary = 1024
 
   private let vocabulary: Int
-  private let single: Buffer<UInt32>
-  private let pairs: Buffer<UInt32>
+  private let single: Buffer<UInt64>
+  private let pairs: Buffer<UInt64>
   private var total = 0
 
   private static func pairCount(_ vocabulary: Int) -> Int {
@@ -18,7 +20,7 @@ final class NGramBaseline {
   }
 
   static func byteCount(vocabulary: Int) -> Int {
-    Buffer<UInt32>.byteCount(for: vocabulary) + Buffer<UInt32>.byteCount(for: pairCount(vocabulary))
+    Buffer<UInt64>.byteCount(for: vocabulary) + Buffer<UInt64>.byteCount(for: pairCount(vocabulary))
   }
 
   init(vocabulary: Int, ledger: MemoryLedger) throws(MemoryError) {
@@ -39,10 +41,14 @@ final class NGramBaseline {
   func add(_ tokens: UnsafeBufferPointer<UInt32>) {
     for i in 1..<max(1, tokens.count) {
       guard tokens[i] & TokenMark.mark == 0 else { continue }
-      single[Int(tokens[i])] &+= 1
-      if pairs.count > 0 { pairs[Int(tokens[i - 1] & TokenMark.id) * vocabulary + Int(tokens[i])] &+= 1 }
-      total += 1
+      add(token: Int(tokens[i]), after: Int(tokens[i - 1] & TokenMark.id))
     }
+  }
+
+  func add(token: Int, after previous: Int, times: UInt64 = 1) {
+    single[token] += times
+    if pairs.count > 0 { pairs[previous * vocabulary + token] += times }
+    total += Int(times)
   }
 
   /// H(x)
@@ -62,7 +68,7 @@ final class NGramBaseline {
   }
 
   /// Σ n·log2(Σn / n)
-  private func bits(_ counts: UnsafeMutableBufferPointer<UInt32>) -> Double {
+  private func bits(_ counts: UnsafeMutableBufferPointer<UInt64>) -> Double {
     let sum = counts.reduce(0.0) { $0 + Double($1) }
     return counts.reduce(0.0) { $1 == 0 ? $0 : $0 + Double($1) * log2(sum / Double($1)) }
   }
