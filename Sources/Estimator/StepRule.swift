@@ -16,7 +16,8 @@ public enum StepRule: String, CaseIterable, Codable, Sendable {
   static let bound = 2.0
 
   struct Scale {
-    /// What the estimate was multiplied with.
+    /// What the estimate was multiplied with. 1 where the slopes have no spread that could be divided by: the coefficients are 0 then, and
+    /// an exact readout's gradient, which needs no pairs, is what it is.
     var factor = 1.0
     /// Pairs that were clipped; nil where nothing clips.
     var clipped: Int?
@@ -34,12 +35,14 @@ public enum StepRule: String, CaseIterable, Codable, Sendable {
     case .polyak:
       // A step along g falls by Σ s_p²/n.
       let fall = sumOfSquares() * n
-      let scale = Scale(factor: fall > 0 ? loss / fall : 0)
+      let scale = Scale(factor: fall > 0 && Float(loss / fall).isFinite ? loss / fall : 0)
       for pair in 0..<pairs { coefficients[pair] = Float(Double(coefficients[pair]) * scale.factor) }
       return scale
     case .normalized, .clipped:
       let spread = (sumOfSquares() * n).squareRoot()
-      var scale = Scale(factor: spread > 0 ? 1 / spread : 0, clipped: self == .clipped ? 0 : nil)
+      // Floats are multiplied with it, of which the largest is 3e38.
+      let hasSpread = Float(1 / spread).isFinite
+      var scale = Scale(factor: hasSpread ? 1 / spread : 1, clipped: self == .clipped ? 0 : nil)
       let most = self == .clipped ? Self.bound / n : .infinity
       for pair in 0..<pairs {
         let value = Double(coefficients[pair]) * scale.factor

@@ -54,7 +54,27 @@ struct EstimatorStepRuleTests {
   @Test("Slopes that are all 0 make no step", arguments: [StepRule.polyak, .normalized, .clipped])
   func flat(_ rule: StepRule) {
     let result = rescaled(rule, [0, 0, 0])
-    #expect(result.slopes == [0, 0, 0] && result.scale.factor == 0)
+    // Nothing is left that an exact readout's gradient would have to be measured by.
+    #expect(result.slopes == [0, 0, 0] && result.scale.factor == (rule == .polyak ? 0 : 1))
+    // Next to nothing: no factor that floats cannot hold.
+    for slope in [1e-40, 1e-44] {
+      let faint = rescaled(rule, [slope, -slope, slope], loss: 1)
+      #expect(faint.slopes.allSatisfy(\.isFinite) && Float(faint.scale.factor).isFinite)
+    }
+  }
+
+  @Test("Where no pair tells anything, an exact readout learns as it does without a rule")
+  func readoutWithoutSpread() throws {
+    func gradient(_ rule: StepRule) throws -> [Float] {
+      var c = CDRGE.Configuration(pairs: 16, epsilon: 1e-30, exactReadout: true, chunk: 8, seed: 4)
+      c.step = rule
+      let estimator = try EstimatorUnderTest(ModelShape(vocabularySize: 6, hiddenSize: 4), c, seed: 8)
+      _ = estimator.window(0, chunks: [4])
+      return estimator.gradient.map { Float($0) }
+    }
+    let plain = try gradient(.gradient)
+    #expect(plain.contains { $0 != 0 })
+    for rule in [StepRule.normalized, .clipped] { #expect(try gradient(rule) == plain) }
   }
 
   @Test(
