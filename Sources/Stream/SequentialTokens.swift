@@ -180,6 +180,7 @@ final class SequentialTokens: TokenSource {
         count = read
       }
       rest -= count ?? 0
+      if stop?.isRaised == true { throw StreamError(.interrupted, "reading was interrupted") }
       if rest > 0, count == 0 {
         try finishFile(wraps: false)
         if ended {

@@ -193,10 +193,12 @@ public final class TokenFeed {
     return max(0, have - 1)
   }
 
-  /// Lets `next` give up waiting on a quiet pipe once `isInterrupted` says so: it then throws an error of code
-  /// `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
+  /// Lets `next` give up waiting once `isInterrupted` says so, on a quiet pipe, and on files that are passed over up to the first token: it then
+  /// throws an error of code `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
   public func onWaiting(_ isInterrupted: @escaping () -> Bool) {
-    if filesIdentity == nil { ring.isInterrupted = isInterrupted }
+    let isPipe = filesIdentity == nil
+    // Later on files never make anybody wait long, and a window can be brought to its end.
+    ring.isInterrupted = { [unowned self] in (isPipe || !hasCarry) && isInterrupted() }
   }
 
   /// The place after the pairs handed out so far, not after what was read ahead.

@@ -29,6 +29,13 @@ struct Runs {
     try succeed(arguments(more, out: out), input: input, sourceLocation)
   }
 
+  /// The same, of options that come as a list.
+  func train(
+    arguments more: [String], sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> RunResult {
+    try succeed(arguments(more, out: UUID().uuidString), input: .nothing, sourceLocation)
+  }
+
   /// `train --resume` with nothing else than what is given.
   @discardableResult
   func resume(

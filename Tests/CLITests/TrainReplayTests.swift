@@ -73,7 +73,9 @@ import Testing
     }
     // From a checkpoint in between.
     _ = try train(31, "part")
-    let from = try replay(runs, "whole", step: 60, "--from", "part")
+    try FileManager.default.copyItem(atPath: runs.folder("part"), toPath: runs.folder("whole of part"))
+    _ = try runs.resume("whole of part", "--max-steps", "60")
+    let from = try replay(runs, "whole of part", step: 60, "--from", "part")
     #expect(from["from_step"] == 31 && from.digest == whole.digest)
     // In another folder the log begins where the run does.
     #expect(try runs.resume("part", "--out-dir", "other", "--max-steps", "60").digest == whole.digest)

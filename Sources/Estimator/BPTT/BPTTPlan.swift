@@ -21,6 +21,7 @@ struct BPTTPlan {
   /// Floats of the states h and c of all layers and streams.
   var stateCount: Int { shape.layers * 2 * streams * units }
 
+  /// - Precondition: the plan's bytes fit an Int: `train` refuses what would come near that.
   static func resolve(_ shape: ModelShape, _ c: BPTT.Configuration) -> BPTTPlan {
     precondition(c.streams >= 1 && c.window >= 1, "\(c.streams) streams, a window of \(c.window) tokens")
     func plan(_ step: Int, _ slots: Int) -> BPTTPlan {
@@ -47,14 +48,18 @@ struct BPTTPlan {
     self.streams = streams
     self.window = window
     let block = Self.blockTokens
-    let whole = (max(1, step) + block - 1) / block * block
-    self.step = min(window, whole)
-    self.slots = min(slots, (window + self.step - 1) / self.step - 1)
+    // A step may be of any length, and is never longer than the window.
+    self.step = min(window, ((min(window, max(1, step)) - 1) / block + 1) * block)
+    self.slots = min(slots, (window - 1) / self.step)
   }
 
   private static func ceilingOfRoot(_ value: Int) -> Int {
     var root = Int(Double(value).squareRoot())
-    while root * root < value { root += 1 }
+    func isBelow(_ root: Int) -> Bool {
+      let (square, overflow) = root.multipliedReportingOverflow(by: root)
+      return !overflow && square < value
+    }
+    while isBelow(root) { root += 1 }
     return root
   }
 

@@ -102,6 +102,7 @@ struct BenchCommand: ParsableCommand {
     c.threads = threads
     c.paths = ["none"]
     try c.validate()
+    try MemoryPlan.requireMemory(for: MemoryPlan.tableWithoutData(for: c), "H = \(size)")
     return c
   }
 

@@ -83,8 +83,17 @@ struct CompareCommand: ParsableCommand {
     if !(cosineSeconds >= 0 && cosineSeconds.isFinite) {
       throw ValidationError("--cosine-seconds must be a number of at least 0.")
     }
-    if tokenColumns < 1 { throw ValidationError("--token-columns must be at least 1.") }
-    if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+    if !(1...Comparison.never).contains(tokenColumns) {
+      throw ValidationError("--token-columns \(tokenColumns) is not from 1 to \(Comparison.never).")
+    }
+    if !(1...Comparison.never).contains(steps) {
+      throw ValidationError("--steps \(steps) is not from 1 to \(Comparison.never).")
+    }
+    for (option, number) in [("--pairs", pairs), ("--streams", streams)]
+    where !(1...(1 << 20)).contains(number) {
+      throw ValidationError("\(option) \(number) is not from 1 to \(1 << 20).")
+    }
+    if let window, window < 1 { throw ValidationError("--window must be at least 1 token.") }
     _ = try parsedContexts()
     _ = try parsedMethods()
   }

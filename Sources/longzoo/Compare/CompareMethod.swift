@@ -40,8 +40,8 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   /// Columns that a token of a stream goes through.
   func columnsPerToken(_ settings: CompareSettings) -> Int {
     switch self {
-    case .cdRGE, .jvp, .nres, .pes, .node: 2 * settings.pairs / settings.streams
-    case .fdRGE: FDRGE.columns(pairs: settings.pairs, streams: settings.streams) / settings.streams
+    case .cdRGE, .jvp, .nres, .pes, .node: max(1, 2 * settings.pairs / settings.streams)
+    case .fdRGE: max(1, FDRGE.columns(pairs: settings.pairs, streams: settings.streams) / settings.streams)
     case .bptt, .bpttSqrt, .bpttBinomial, .tbptt: 1
     case .hybrid: 1 + 2 * settings.pairs / settings.streams
     }

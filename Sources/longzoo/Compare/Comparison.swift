@@ -117,19 +117,25 @@ final class Comparison {
   }
 
   /// Far away: what a resumed run was to stop at before no longer counts.
-  private static let never = "1000000000000"
+  static let never = 1_000_000_000_000
+
+  /// At most Int.max, for places that are only put in order.
+  private static func product(_ steps: Int, _ window: Int) -> Int {
+    let (tokens, overflow) = steps.multipliedReportingOverflow(by: window)
+    return overflow ? .max : tokens
+  }
 
   private func stages(_ cell: CompareCell) -> [Stage] {
     let (method, settings) = (cell.method, settings)
     let steps = Stage(
-      limits: ["--max-steps", "\(settings.steps)", "--max-tokens", Self.never],
-      tokens: settings.steps * method.window(settings, context: cell.context)
+      limits: ["--max-steps", "\(settings.steps)", "--max-tokens", "\(Self.never)"],
+      tokens: Self.product(settings.steps, method.window(settings, context: cell.context))
     ) { result, run in
       if run["steps"]?.integer == settings.steps { result.lossEqualSteps = run["val_loss_nats"]?.double }
     }
     let perStream = max(1, settings.tokenColumns / (method.columnsPerToken(settings) * settings.streams))
     let columns = Stage(
-      limits: ["--max-steps", Self.never, "--max-tokens", "\(perStream * settings.streams)"],
+      limits: ["--max-steps", "\(Self.never)", "--max-tokens", "\(perStream * settings.streams)"],
       tokens: perStream
     ) { result, run in
       // An update as long as that would be compared at another place.
@@ -139,7 +145,7 @@ final class Comparison {
       result.lossEqualTokenColumns = run["val_loss_nats"]?.double
     }
     // A time limit would give up an update that takes longer: what one costs is known once there is one.
-    let one = Stage(limits: ["--max-steps", "1", "--max-tokens", Self.never], isTimed: false, tokens: 0) {
+    let one = Stage(limits: ["--max-steps", "1", "--max-tokens", "\(Self.never)"], isTimed: false, tokens: 0) {
       _, _ in
     }
     return (method.updatesOnceAContext ? [one] : []) + [steps, columns].sorted { $0.tokens < $1.tokens }
@@ -155,7 +161,9 @@ final class Comparison {
       ["train"] + options(cell) + quiet
       + ["--out-dir", run, "--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
     var last: [String: JSONValue] = [:]
-    let end = Stage(limits: ["--max-steps", Self.never, "--max-tokens", Self.never], tokens: .max) { _, _ in }
+    let end = Stage(limits: ["--max-steps", "\(Self.never)", "--max-tokens", "\(Self.never)"], tokens: .max) {
+      _, _ in
+    }
     for (index, stage) in (stages(cell) + [end]).enumerated() {
       if index > 0, (result.seconds ?? 0) >= settings.seconds * 0.95 { break }
       let start = index == 0 ? first : ["train", "--resume", run] + quiet

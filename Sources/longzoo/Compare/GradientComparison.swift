@@ -31,6 +31,14 @@ final class GradientComparison {
   /// - Throws: what reading the data throws, and a signal.
   func cosine(_ method: CompareMethod, context: Int) throws -> Double? {
     guard let reference = try exactGradient(context: context) else { return nil }
+    do {
+      return try cosine(method, context: context, reference)
+    } catch is MemoryError {
+      return nil
+    }
+  }
+
+  private func cosine(_ method: CompareMethod, context: Int, _ reference: [Float]) throws -> Double? {
     var options = try settings.configuration(method.options(settings) + ["--context", "\(context)"])
     options.clipNorm = 0
     options.memoryBudget = nil
@@ -40,14 +48,24 @@ final class GradientComparison {
 
   private func exactGradient(context: Int) throws -> [Float]? {
     if let known = exact[context] { return known.isEmpty ? nil : known }
+    let gradient = try exactGradientThatFits(context: context) ?? []
+    exact[context] = gradient
+    return gradient.isEmpty ? nil : gradient
+  }
+
+  /// nil where not even the tokens of such a context would fit into the memory for it.
+  private func exactGradientThatFits(context: Int) throws -> [Float]? {
+    guard context < Self.memory / (MemoryLayout<UInt32>.stride * settings.streams) else { return nil }
     var options = try settings.configuration([
       "--estimator", "bptt", "--checkpointing", "binomial", "--window", "context", "--clip-norm", "0",
       "--memory-budget", "\(Self.memory)", "--context", "\(context)",
     ])
     options.checkpointingBudget = Self.memory
-    let gradient = try gradient(options, context: context, name: "exact") ?? []
-    exact[context] = gradient
-    return gradient.isEmpty ? nil : gradient
+    do {
+      return try gradient(options, context: context, name: "exact")
+    } catch is MemoryError {
+      return nil
+    }
   }
 
   /// The mean gradient of a context's windows at fixed weights.

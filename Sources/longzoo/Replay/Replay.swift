@@ -22,6 +22,9 @@ final class Replay {
     c.threads = threads
     c.memoryBudget = nil
     configuration = c
+    try MemoryPlan.requireMemory(
+      for: MemoryPlan.tableWithoutData(for: c), "the run in \(reader.path)",
+      advice: "follow it on the machine that made it, or look whether the file is damaged")
     let pool = try ThreadPool(threads: threads)
     let ledger = MemoryLedger()
     transfer = try TransferBuffer(ledger: ledger)
@@ -35,6 +38,9 @@ final class Replay {
       let state = try Checkpoint.state(of: checkpoint)
       if let option = c.firstDifference(from: state.configuration, of: c.fixed + c.replayed) {
         throw RunFailure.usage("\(checkpoint.path) is of another run than \(reader.path): \(option) differs")
+      }
+      guard state.configuration.identity == c.identity else {
+        throw RunFailure.badData("\(checkpoint.path) is of another run than \(reader.path)")
       }
       step = state.progress.step
       model.updates = state.optimizerUpdates
@@ -77,7 +83,7 @@ final class Replay {
     let coefficientBytes = isUpdate ? 4 * configuration.pairs : 0
     let broken = RunFailure.badData(
       "\(reader.path): the record of step \(record.step) is not one of this run")
-    guard record.rest.count >= coefficientBytes else { throw broken }
+    guard record.rest.count >= coefficientBytes, record.rate.isFinite, record.rate >= 0 else { throw broken }
     descent.beginWindow(step)
     let tokens = record.rest[coefficientBytes...]
     guard record.flags.contains(.words) ? takeWords(tokens) : takeChunks(tokens) else { throw broken }
@@ -85,6 +91,7 @@ final class Replay {
       let coefficients = (0..<configuration.pairs).map {
         Float(bitPattern: ReplayReader.integer(record.rest, 4 * $0, UInt32.self))
       }
+      guard coefficients.allSatisfy(\.isFinite) else { throw broken }
       descent.recompute(coefficients)
       model.update(rate: record.rate)
     }

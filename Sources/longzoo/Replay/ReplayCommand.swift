@@ -34,7 +34,9 @@ struct ReplayCommand: ParsableCommand {
   }
 
   func run() throws {
-    let reader = try ReplayReader(path: logPath())
+    let log = try logPath()
+    let reader = try ReplayReader(path: log)
+    try refuseEarlier(log, reader)
     let replay = try Replay(
       reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, checkpoint: try start(reader))
     try replay.follow(to: step)
@@ -52,6 +54,16 @@ struct ReplayCommand: ParsableCommand {
           + "\"out\":\(out.map(JSONText.quoted) ?? "null")}"
         : "the weights of step \(replay.step), from those of step \(replay.firstStep): digest \(digest.prefix(16))"
           + (out.map { ", in \($0)" } ?? ""))
+  }
+
+  /// A log that an earlier run has left in a folder is not that of the run in it.
+  private func refuseEarlier(_ log: String, _ reader: ReplayReader) throws(RunFailure) {
+    guard let configuration = try RunIdentity.configuration(besides: log),
+      configuration["identity"]?.text != reader.configuration.identity
+    else { return }
+    throw .badData(
+      "\(log) is the log of an earlier run in its folder, and not that of the run whose config.json is there; a copy in a folder of its own "
+        + "can be followed")
   }
 
   private func logPath() throws(RunFailure) -> String {

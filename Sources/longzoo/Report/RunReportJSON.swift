@@ -15,12 +15,20 @@ enum RunReportJSON {
         ("best_val_bits_per_token", JSONText.number(run.bestHeldOut)),
         ("val_bits_per_token", JSONText.number(run.lastHeldOut)),
         ("peak_rss_bytes", JSONText.number(run.peakResident)), ("seconds", JSONText.number(run.seconds)),
-        ("seed", run.seed ?? "null"), ("unreadable_lines", "\(run.history.unreadableLines)"),
+        ("seed", seed(run.configuration["seed"])), ("unreadable_lines", "\(run.history.unreadableLines)"),
         ("train_command", quoted(RunCommandText.command(run.configuration))),
       ]
       return "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}"
     }
     return "{\"command\":\"report\",\"page\":\(quoted(page)),\"runs\":[\(objects.joined(separator: ","))]}"
+  }
+
+  private static func seed(_ value: JSONValue?) -> String {
+    switch value {
+    case .integer(let number): "\(number)"
+    case .unsigned(let number): "\(number)"
+    default: "null"
+    }
   }
 
   private static func quoted(_ text: String?) -> String { text.map(JSONText.quoted) ?? "null" }

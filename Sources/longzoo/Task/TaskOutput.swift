@@ -103,7 +103,9 @@ struct TaskRandom {
       used = 0
     }
     defer { used += 1 }
-    return Int((UInt64(words[used]) &* UInt64(bound)) >> 32)
+    // In full width: a bound may be more than 2³², and then every number of a few is drawn.
+    let (high, low) = UInt64(words[used]).multipliedFullWidth(by: UInt64(bound))
+    return Int(high << 32 | low >> 32)
   }
 
   mutating func within(_ range: ClosedRange<Int>) -> Int { range.lowerBound + below(range.count) }

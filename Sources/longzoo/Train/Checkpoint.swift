@@ -37,6 +37,11 @@ struct CheckpointState: Codable {
   var tokensBehindPosition = 0
 }
 
+/// All that a version must be able to read of another one's checkpoint.
+private struct CheckpointVersion: Decodable {
+  var version: Int
+}
+
 /// `checkpoint.safetensors`: the weights in training, the optimizer's moments, the averaged weights, and what the
 /// estimator carries: states, and which tokens its directions have met. Directions are drawn again from the seed.
 enum Checkpoint {
@@ -52,17 +57,19 @@ enum Checkpoint {
       to: path, isOfRun: true, metadata: [key: json], tensors: model.checkpointTensors, through: buffer)
   }
 
-  /// What a checkpoint says of its run.
-  /// - Throws: exit code 65 if it is not one of ours.
+  /// What a checkpoint says of its run: checked, so that everything in it can be counted with.
+  /// - Throws: exit code 65 if it is not one of ours, or says what no run can have written.
   static func state(of file: SafetensorsReader) throws(RunFailure) -> CheckpointState {
     guard let json = file.metadata[key] else {
       throw .badData("\(file.path) holds weights only, no run to resume; start from it with --init")
     }
-    guard let state = try? JSONDecoder().decode(CheckpointState.self, from: Data(json.utf8)),
-      state.version == 1
-    else {
+    let fields = DecodedFields(file: file.path)
+    guard try fields.decode(CheckpointVersion.self, from: Data(json.utf8)).version == 1 else {
       throw .badData("\(file.path) was written by a version of longzoo that this one cannot resume")
     }
+    let state = try fields.decode(CheckpointState.self, from: Data(json.utf8))
+    try state.check(fields)
+    try state.check(tensorsOf: file)
     return state
   }
 }

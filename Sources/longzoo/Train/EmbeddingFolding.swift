@@ -12,7 +12,7 @@ struct EmbeddingFolding {
   init(_ file: SafetensorsReader, _ encoder: Safetensors.Entry, vocabulary v: Int, rows: Int)
     throws(RunFailure)
   {
-    guard encoder.shape.count == 2, encoder.shape[0] == v else {
+    guard encoder.shape.count == 2, encoder.shape[0] == v, encoder.shape[1] > 0 else {
       throw .badData("\(file.path): encoder.weight is \(encoder.shape), not [\(v), …]")
     }
     width = encoder.shape[1]

@@ -17,6 +17,13 @@ struct RunMeters: Codable, Equatable {
 
     init(weight: Double = RunLog.smoothing) { self.weight = weight }
 
+    /// Squares of squares may be larger than floats.
+    fileprivate func check(_ name: String, _ fields: DecodedFields) throws(RunFailure) {
+      try fields.count(count, name + ".count")
+      try fields.require(mean.isFinite, "\(name).mean is \(mean)")
+      try fields.require(weight > 0 && weight <= 1, "\(name).weight is \(weight), not in (0, 1]")
+    }
+
     mutating func add(_ value: Double?) {
       guard let value, value.isFinite else { return }
       count += 1
@@ -85,6 +92,17 @@ struct RunMeters: Codable, Equatable {
     return r
   }
 
+  /// Refuses what no run can have counted.
+  func check(_ fields: DecodedFields) throws(RunFailure) {
+    for (mean, name) in [
+      (estimateSquare, "estimateSquare"), (signalSquare, "signalSquare"), (signalFourth, "signalFourth"),
+      (searched, "searched"), (divergence, "divergence"), (returnedShare, "returnedShare"),
+      (lostShare, "lostShare"), (clippedShare, "clippedShare"),
+    ] { try mean.check("progress.meters." + name, fields) }
+    try fields.count(pairs, "progress.meters.pairs", in: 0...(1 << 20))
+    try fields.count(returnedPairs, "progress.meters.returnedPairs")
+    try fields.finite(lastRate, "progress.meters.lastRate", atLeast: 0)
+  }
 }
 
 /// What the meters say at one moment, as `metrics.jsonl` and `--json` have it.

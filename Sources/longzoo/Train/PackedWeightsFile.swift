@@ -35,13 +35,14 @@ enum PackedWeightsFile {
   }
 
   /// Fills all weights.
-  /// - Throws: exit code 65 if a tensor is missing, is not of floats, or has another shape.
+  /// - Throws: exit code 65 if a tensor is missing, is not of floats, has another shape, or has no place in the model.
   static func read(
     _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
     on pool: ThreadPool
   ) throws(RunFailure) {
     let shape = weights.shape
     let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
+    try WeightsFile.requireNothingElse(in: file, shape)
     weights.clearReadoutBias()
     try readTable(file, into: weights, through: buffer, on: pool)
     for layer in 0..<shape.layers {

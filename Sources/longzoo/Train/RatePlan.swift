@@ -15,6 +15,17 @@ struct RatePlan: Codable, Equatable {
   private static let slowWeight = 0.002
   private static let progressPart = 0.005
 
+  /// Refuses what no search can have left.
+  func check(_ fields: DecodedFields) throws(RunFailure) {
+    try fields.finite(rate, "progress.ratePlan.rate", atLeast: 0)
+    try fields.finite(epsilon, "progress.ratePlan.epsilon", atLeast: Double(Float.leastNonzeroMagnitude))
+    try fields.count(searches, "progress.ratePlan.searches")
+    try fields.count(wait, "progress.ratePlan.wait", in: 1...DecodedFields.most)
+    try fields.finite(slowLoss, "progress.ratePlan.slowLoss")
+    try fields.finite(best, "progress.ratePlan.best")
+    try fields.count(bestStep, "progress.ratePlan.bestStep")
+  }
+
   func isDue(step: Int) -> Bool { searches == 0 || step >= bestStep + wait }
 
   mutating func add(loss: Double?, step: Int) {
@@ -26,7 +37,7 @@ struct RatePlan: Codable, Equatable {
 
   mutating func take(_ values: TrialValues, step: Int) {
     let isSame = values.rate == rate && values.epsilon == epsilon ?? values.epsilon
-    if searches > 0 { wait = isSame ? 2 * wait : Self.firstWait }
+    if searches > 0 { wait = isSame ? min(2 * wait, DecodedFields.most) : Self.firstWait }
     (rate, epsilon) = (values.rate, values.epsilon)
     searches += 1
     bestStep = step

@@ -11,21 +11,7 @@ extension TrainCommand {
     } else {
       try goOn(c, choice)
     }
-    if c.replayLog, c.readout == .exact {
-      throw RunFailure.usage(
-        "--replay-log makes weights again out of the pairs' coefficients, and the gradient of an exact readout is none of their "
-          + "functions; take --readout zo")
-    }
-    guard c.step == .polyak else { return }
-    if c.optimizer != .sgd {
-      throw RunFailure.usage(
-        "--step polyak sets the size of sgd's step, which \(c.optimizer.rawValue) does not heed; take --optimizer sgd"
-      )
-    }
-    if c.readout != .zo {
-      throw RunFailure.usage(
-        "--step polyak knows the slopes along the pairs' directions only; take --readout zo")
-    }
+    try c.validateSettled()
   }
 
   private func isInPlace(_ c: RunConfiguration, _ choice: RegimeChoice) throws -> Bool {

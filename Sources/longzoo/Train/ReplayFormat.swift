@@ -1,4 +1,5 @@
 import Foundation
+import Model
 
 /// `replay.log`: all that is needed to make the weights of any step again.
 ///
@@ -27,6 +28,14 @@ enum ReplayFormat {
 
   static let headOfRecord = 8
   static let headOfPayload = 13
+
+  /// What has been read, as words: the most that a window's tokens take.
+  static func mostTokenBytes(_ c: RunConfiguration) -> Int {
+    2 * Population.tiles(c.pairs) * c.vocabularySize
+  }
+
+  /// The longest payload that a run of this configuration writes.
+  static func mostPayload(_ c: RunConfiguration) -> Int { headOfPayload + 4 * c.pairs + mostTokenBytes(c) }
 
   /// FNV-1a.
   static func check(_ bytes: UnsafeRawBufferPointer) -> UInt32 {

@@ -23,16 +23,11 @@ final class ReplayLog {
     Buffer<UInt8>.byteCount(for: bufferBytes(c)) + Buffer<UInt8>.byteCount(for: wordBytes(c))
   }
 
-  /// What has been read, as words: the most that a window's tokens may take.
-  private static func wordBytes(_ c: RunConfiguration) -> Int {
-    2 * Population.tiles(c.pairs) * c.vocabularySize
-  }
+  private static func wordBytes(_ c: RunConfiguration) -> Int { ReplayFormat.mostTokenBytes(c) }
 
-  private static func recordBytes(_ c: RunConfiguration) -> Int {
-    ReplayFormat.headOfRecord + ReplayFormat.headOfPayload + 4 * c.pairs + wordBytes(c)
+  private static func bufferBytes(_ c: RunConfiguration) -> Int {
+    max(1 << 18, ReplayFormat.headOfRecord + ReplayFormat.mostPayload(c))
   }
-
-  private static func bufferBytes(_ c: RunConfiguration) -> Int { max(1 << 18, recordBytes(c)) }
 
   /// The log of a run; nil where none is wanted.
   static func make(
@@ -77,6 +72,10 @@ final class ReplayLog {
   /// Where the records of later steps begin.
   private static func end(of path: String, step: Int, _ c: RunConfiguration) throws -> Int {
     let reader = try ReplayReader(path: path)
+    guard reader.configuration.identity == c.identity else {
+      throw RunFailure.badData(
+        "\(path) is the log of another run than the checkpoint; remove it, or resume into another --out-dir")
+    }
     if let option = c.firstDifference(from: reader.configuration, of: c.replayed) {
       throw RunFailure.usage(
         "\(option) cannot change in a run with --replay-log: the steps could not be made again; leave it out, or resume into another --out-dir"

@@ -17,6 +17,8 @@ final class ReplayReader {
   /// Behind the last record that was read.
   private(set) var offset: Int
   private let file: UnsafeMutablePointer<FILE>
+  /// Bytes of a payload at most: no record of the run is longer.
+  private let longest: Int
 
   /// - Throws: exit code 66 if there is none, 65 if it is not a replay log.
   init(path: String) throws {
@@ -27,25 +29,34 @@ final class ReplayReader {
     guard let file = fdopen(descriptor, "r") else { throw RunFailure.system("read", path, errno: errno) }
     self.file = file
     self.path = path
-    let broken = RunFailure.badData("\(path) is no replay log that this version of longzoo can read")
+    do throws(RunFailure) {
+      (configuration, firstStep, offset) = try Self.header(file, path)
+    } catch {
+      fclose(file)
+      throw error
+    }
+    longest = ReplayFormat.mostPayload(configuration)
+  }
+
+  private static func header(
+    _ file: UnsafeMutablePointer<FILE>, _ path: String
+  ) throws(RunFailure) -> (configuration: RunConfiguration, firstStep: Int, length: Int) {
     let fixed = ReplayFormat.magic.count + 16
-    guard let head = Self.read(file, fixed), Array(head[..<8]) == ReplayFormat.magic,
-      Self.integer(head, 8, UInt32.self) == ReplayFormat.version
-    else {
-      fclose(file)
-      throw broken
+    guard let head = read(file, fixed), Array(head[..<8]) == ReplayFormat.magic,
+      integer(head, 8, UInt32.self) == ReplayFormat.version
+    else { throw .badData("\(path) is no replay log that this version of longzoo can read") }
+    let length = Int(integer(head, 20, UInt32.self))
+    guard length < 1 << 20, let json = read(file, length) else {
+      throw .badData(
+        "\(path): the configuration of \(length) bytes that it begins with is not there; the file is damaged")
     }
-    let length = Int(Self.integer(head, 20, UInt32.self))
-    guard length < 1 << 20, let json = Self.read(file, length),
-      let configuration = try? JSONDecoder().decode(RunConfiguration.self, from: Data(json)),
-      let first = Int(exactly: Self.integer(head, 12, UInt64.self))
-    else {
-      fclose(file)
-      throw broken
-    }
-    self.configuration = configuration
-    firstStep = first
-    offset = fixed + length
+    let fields = DecodedFields(file: path)
+    var configuration = try fields.decode(RunConfiguration.self, from: Data(json))
+    configuration.replayLog = true
+    try configuration.checkDecoded(fields)
+    let first = Int(exactly: integer(head, 12, UInt64.self)) ?? .max
+    try fields.count(first, "the first step")
+    return (configuration, first, fixed + length)
   }
 
   deinit { fclose(file) }
@@ -54,7 +65,8 @@ final class ReplayReader {
   func next() throws -> Record? {
     guard let head = Self.read(file, ReplayFormat.headOfRecord) else { return nil }
     let length = Int(Self.integer(head, 0, UInt32.self))
-    guard length >= ReplayFormat.headOfPayload, let payload = Self.read(file, length) else { return nil }
+    guard (ReplayFormat.headOfPayload...longest).contains(length), let payload = Self.read(file, length)
+    else { return nil }
     guard payload.withUnsafeBytes({ ReplayFormat.check($0) }) == Self.integer(head, 4, UInt32.self) else {
       return nil
     }

@@ -119,6 +119,8 @@ struct RunConfiguration: Codable, Equatable {
   var regime = Regime.shared
 
   var replayLog = false
+  /// Random: what tells the files of one run from those of another in the same folder; nil in runs of before there was one.
+  var identity: String?
 
   var savesWeights: Bool { saveInterval != .never }
   var isPipe: Bool { paths == ["-"] }
@@ -186,7 +188,8 @@ struct RunConfiguration: Codable, Equatable {
   }
 
   private var chunksPerWindow: Int {
-    return (tokensOfWindow + chunk - 1) / chunk
+    // Not rounded up by a sum: a window may be of any length.
+    (tokensOfWindow - 1) / chunk + 1
   }
 
   /// What a run looks for by itself, in this order.

@@ -9,19 +9,58 @@ extension RunConfiguration {
   /// Refuses what no run can do.
   /// - Throws: exit code 64, naming the option.
   func validate() throws(RunFailure) {
+    try validateValues()
+    try validateEnd()
+  }
+
+  /// All that the program relies on, wherever a configuration comes from: a run of an earlier version must pass.
+  /// - Throws: exit code 64, naming the option.
+  func validateValues() throws(RunFailure) {
     try validateModel()
     try validatePairs()
     try validateWindows()
+    try validateRunNumbers()
+    try validateFootprint()
     try validateEstimator()
     try validateSearch()
     try validateOptimizer()
-    try validateHeldOutData()
-    try validateEnds()
+    try validateData()
+  }
+
+  /// What makes no sense together once the regime is known.
+  /// - Throws: exit code 64, naming the option.
+  func validateSettled() throws(RunFailure) {
+    try require(
+      !replayLog || readout == .zo,
+      "--replay-log makes weights again out of the pairs' coefficients, and the gradient of an exact readout is none of their "
+        + "functions; take --readout zo")
+    try require(
+      step != .polyak || optimizer == .sgd,
+      "--step polyak sets the size of sgd's step, which \(optimizer.rawValue) does not heed; take --optimizer sgd"
+    )
+    try require(
+      step != .polyak || readout == .zo,
+      "--step polyak knows the slopes along the pairs' directions only; take --readout zo")
+    try require(
+      regime == .shared
+        || (estimator == .cdRGE && optimizer == .sgd && momentum == 0 && readout == .zo
+          && directions == .rank1
+          && searched.isEmpty),
+      "--regime inplace is there for --estimator cd-rge with --optimizer sgd, --momentum 0, --readout zo and directions of a single product"
+    )
+  }
+
+  private func validateFootprint() throws(RunFailure) {
+    try require(
+      footprint <= Self.largestFootprint,
+      "a run of these sizes would take more memory than any machine can address; take a smaller --hidden-size, --vocab-size, --pairs or "
+        + "--streams, fewer --layers" + (estimator.isExact ? ", or a shorter --window" : ""))
   }
 
   private func validateModel() throws(RunFailure) {
     try require(
-      vocabularySize >= 1 && vocabularySize <= 1 << 24, "--vocab-size \(vocabularySize) is not from 1 to 2^24"
+      (1...ModelShape.largest).contains(vocabularySize),
+      "--vocab-size \(vocabularySize) is not from 1 to 2^24"
     )
     try require(
       targets == .all || vocabularySize <= dtype.range(targets),
@@ -29,22 +68,22 @@ extension RunConfiguration {
         + "its highest bit is the mark"
     )
     try require(
-      hiddenSize >= 1 && hiddenSize <= 1 << 24, "--hidden-size \(hiddenSize) is not from 1 to 2^24")
+      (1...ModelShape.largest).contains(hiddenSize), "--hidden-size \(hiddenSize) is not from 1 to 2^24")
     try require(
       heads >= 1 && hiddenSize % max(1, heads) == 0,
       "--heads \(heads) does not divide --hidden-size \(hiddenSize) into whole heads")
     try require(
-      hiddenSize / heads <= 1 << 16,
+      hiddenSize / heads <= ModelShape.largestHead,
       "--hidden-size \(hiddenSize) in \(heads) head\(heads == 1 ? "" : "s") is more than 65536 units a head; give more --heads"
     )
     try require(
       (1...ModelShape.maximumLayers).contains(layers),
       "--layers \(layers) is not from 1 to \(ModelShape.maximumLayers)")
     try require(
-      vocabularySize * hiddenSize <= 1 << 40,
+      vocabularySize * hiddenSize <= ModelShape.largestMatrix,
       "--vocab-size \(vocabularySize) times --hidden-size \(hiddenSize) is more than 2^40")
     try require(
-      tokenScale.map { $0 >= 0 && $0.isFinite } ?? true, "--token-scale must be a number of at least 0")
+      tokenScale.map(isSize) ?? true, "--token-scale must be a number of at least 0")
     try require(
       tokenScale == nil || initialWeights == nil,
       "--token-scale is for random weights; it means nothing beside --init")
@@ -78,7 +117,7 @@ extension RunConfiguration {
     )
     try require((1...(1 << 30)).contains(lifetime), "--lifetime \(lifetime) is not at least 1")
     try require(
-      maxDivergence >= 0 && maxDivergence.isFinite,
+      isSize(maxDivergence),
       "--max-divergence \(maxDivergence) is not a number of at least 0")
   }
 
@@ -93,10 +132,13 @@ extension RunConfiguration {
   }
 
   private func validateEstimator() throws(RunFailure) {
+    if case .every(let tokens) = checkpointing {
+      try require(tokens >= 1, "--checkpointing \(tokens): a segment has at least one token")
+    }
     try require(
       checkpointing != .binomial || memoryBudget != nil,
       "--checkpointing binomial needs a --memory-budget: it takes what that leaves")
-    try require(clipNorm >= 0 && clipNorm.isFinite, "--clip-norm \(clipNorm) is not a number of at least 0")
+    try require(isSize(clipNorm), "--clip-norm \(clipNorm) is not a number of at least 0")
     try require(
       isFraction(beyondMomentum), "--beyond-momentum \(beyondMomentum) is not in [0, 1)")
     try require(
@@ -137,16 +179,22 @@ extension RunConfiguration {
 
   private func validateOptimizer() throws(RunFailure) {
     try require(
-      learningRate >= 0 && learningRate.isFinite, "--lr \(learningRate) is not a number of at least 0")
+      isSize(learningRate), "--lr \(learningRate) is not a number of at least 0")
     try require(isFraction(momentum), "--momentum \(momentum) is not in [0, 1)")
     try require(isFraction(beta2), "--beta2 \(beta2) is not in [0, 1)")
     try require(
-      weightDecay >= 0 && weightDecay.isFinite, "--weight-decay \(weightDecay) is not a number of at least 0")
+      isSize(weightDecay), "--weight-decay \(weightDecay) is not a number of at least 0")
     try require(
-      tableRate.map { $0 >= 0 && $0.isFinite } ?? true, "--table-rate must be a number of at least 0")
+      tableRate.map(isSize) ?? true, "--table-rate must be a number of at least 0")
   }
 
-  private func validateHeldOutData() throws(RunFailure) {
+  private func validateData() throws(RunFailure) {
+    try require(
+      (0...(1 << 56)).contains(skipTokens), "--skip-tokens \(skipTokens) is not from 0 to 2^56")
+    try require(
+      expectTokens.map { (0...(1 << 56)).contains($0) } ?? true, "--expect-tokens is not from 0 to 2^56")
+    try require(
+      (10...31).contains(zstdWindowLog), "--zstd-window-log \(zstdWindowLog) is not from 10 to 31")
     try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
     try require(
@@ -161,7 +209,7 @@ extension RunConfiguration {
       "--patience needs evaluations on the way, and --eval-interval 0 leaves only the one at the end")
   }
 
-  private func validateEnds() throws(RunFailure) {
+  private func validateRunNumbers() throws(RunFailure) {
     try require(threads >= 1 && threads <= 1024, "--threads \(threads) is not from 1 to 1024")
     try require(maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "--max-seconds must be a positive number")
     try require(
@@ -172,6 +220,17 @@ extension RunConfiguration {
     try require(maxSteps.map { $0 > 0 } ?? true, "--max-steps must be at least 1")
     try require(maxTokens.map { $0 > 0 } ?? true, "--max-tokens must be at least 1")
     try require(epochs.map { $0 > 0 && $0.isFinite } ?? true, "--epochs must be a positive number")
+    for (option, number) in [
+      ("--warmup", warmup), ("--eval-interval", evalInterval ?? 0), ("--eval-tokens", evalTokens ?? 0),
+      ("--log-interval", logInterval ?? 0), ("--memory-budget", memoryBudget ?? 0),
+      ("--memory-budget", checkpointingBudget ?? 0),
+    ] { try require(number >= 0, "\(option) \(number) is negative") }
+    if case .updates(let interval) = saveInterval {
+      try require(interval >= 0, "--save-interval \(interval) is negative")
+    }
+  }
+
+  private func validateEnd() throws(RunFailure) {
     try require(
       epochs == nil || !isPipe, "--epochs counts passes over files, and a pipe is read once; leave it out")
     try require(
@@ -187,3 +246,6 @@ private func require(_ condition: Bool, _ text: @autoclosure () -> String) throw
 
 /// In [0, 1) as 32 bits have it: 1 − 1e-9 is 1 there.
 private func isFraction(_ value: Double) -> Bool { value >= 0 && Float(value) < 1 }
+
+/// At least 0, and finite in 32 bits.
+private func isSize(_ value: Double) -> Bool { value >= 0 && Float(value).isFinite }

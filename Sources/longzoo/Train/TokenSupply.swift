@@ -99,10 +99,11 @@ final class TokenSupply {
   }
 
   /// Leaves out tokens of each stream, for a resume within a block.
-  func skip(_ tokens: Int) throws(StreamError) {
+  /// - Parameter stop: asked again and again; true ends it.
+  func skip(_ tokens: Int, stop: () -> Bool) throws(StreamError) {
     let chunk = rows.stride - 1
     var left = tokens
-    while left > 0 {
+    while left > 0, !stop() {
       let got = try rows.fill(min(chunk, left), from: feed)
       if got == 0 { return }
       left -= got

@@ -34,6 +34,7 @@ struct TrainCommand: ParsableCommand {
     var checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
     var configuration = try configuration(over: stored.map { try withFoundFiles($0.configuration) })
+    if stored == nil { configuration.identity = RunIdentity.new() }
     try configuration.validate()
     try chooseRegime(&configuration, isNew: stored == nil)
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
@@ -53,6 +54,7 @@ struct TrainCommand: ParsableCommand {
       stored == nil
       ? try configuration.initialWeights.map { try InitialFile.open($0, for: configuration) } : nil
     if dryRun { return try printPlan(plan, of: configuration) }
+    try MemoryPlan.requireMemory(for: plan, "this run")
     Signals.answer(!quiet)
     Signals.enter(.opening)
     let folder = try openFolder(goingOnFrom: checkpoint?.path)

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Estimator
 import Foundation
 import Memory
@@ -85,7 +86,8 @@ final class Trainer {
     feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
     supply = try TokenSupply(
       feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
-    try supply.skip(resume?.state.tokensBehindPosition ?? 0)
+    feed.onWaiting { Signals.received != nil }
+    try Self.passOver(resume?.state.tokensBehindPosition ?? 0, supply)
     evaluator = try HeldOutEvaluator(
       c, model, totalTokens: feed.totalTokens, pool: pool, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
@@ -110,6 +112,14 @@ final class Trainer {
     (model.estimator as? any InterruptibleEstimator)?.isGivenUp = { [unowned self] part in
       mustGiveUp(part: readingShare + (1 - readingShare) * part)
     }
+  }
+
+  /// A signal that comes meanwhile ends the run, of which nothing has changed.
+  private static func passOver(_ tokens: Int, _ supply: TokenSupply) throws {
+    do {
+      try supply.skip(tokens) { Signals.received != nil }
+    } catch  where error.code == .interrupted {}
+    if tokens > 0, let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
   }
 
   /// `config.json`, for people; a resume reads the copy in the checkpoint.
@@ -151,7 +161,6 @@ final class Trainer {
   private func train() throws -> StopReason {
     var reason = stopReason()
     if let reason, progress.step > 0 { log.message(Announcement.nothingLeft(reason, progress)) }
-    feed.onWaiting { Signals.received != nil }
     while reason == nil {
       if let windows = searchWindowsNow(), try !search(windows: windows) {
         reason = stopReason()

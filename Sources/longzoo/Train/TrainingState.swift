@@ -56,32 +56,68 @@ enum MemoryPlan {
   /// What `train` will hold at its peak.
   /// - Throws: what opening the data throws; a pipe is not touched.
   static func table(for c: RunConfiguration) throws -> MemoryTable {
+    try tableWithoutEstimator(for: c) + estimator(c)
+  }
+
+  /// What training holds that reads no data: the model's memory, and the estimator's.
+  static func tableWithoutData(for c: RunConfiguration) -> MemoryTable { model(c) + estimator(c) }
+
+  private static func estimator(_ c: RunConfiguration) -> MemoryTable {
     let shape = c.shape
-    var table = try tableWithoutEstimator(for: c)
-    switch c.estimator {
-    case .cdRGE, .jvp, .nres, .pes: table = table + CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
-    case .fdRGE: table = table + FDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
-    case .node: table = table + NodePerturbation.byteCount(for: shape, c.node, threads: c.threads)
-    case .hybrid: table = table + Hybrid.byteCount(for: shape, c.hybrid, threads: c.threads)
-    case .bptt, .tbptt: table = table + BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
+    return switch c.estimator {
+    case .cdRGE, .jvp, .nres, .pes: CDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .fdRGE: FDRGE.byteCount(for: shape, c.cdrge, threads: c.threads)
+    case .node: NodePerturbation.byteCount(for: shape, c.node, threads: c.threads)
+    case .hybrid: Hybrid.byteCount(for: shape, c.hybrid, threads: c.threads)
+    case .bptt, .tbptt: BPTT.byteCount(for: shape, c.bptt, threads: c.threads)
     }
+  }
+
+  private static func model(_ c: RunConfiguration) -> MemoryTable {
+    let shape = c.shape
+    var table = MemoryTable()
+    if c.regime == .shared {
+      table[.parameters] = Parameters.byteCount(for: shape)
+      table[.optimizer] +=
+        Optimizer.byteCount(for: shape, c.optimizerConfiguration)
+        + WeightAverage.byteCount(for: shape)
+    }
+    table[.perturbations] += c.threads * bytesPerBLASThread(c)
     return table
+  }
+
+  /// Refuses what this machine cannot hold, before any of it is reserved.
+  /// - Parameters:
+  ///   - what: the beginning of the sentence, such as "this run".
+  ///   - advice: its end.
+  /// - Throws: exit code 64.
+  static func requireMemory(
+    for table: MemoryTable, _ what: String,
+    advice: String = "take fewer --pairs or --streams, a smaller --hidden-size or a shorter --window"
+  ) throws(RunFailure) {
+    guard let most = MachineMemory.most, table.total > most else { return }
+    throw .usage(
+      "\(what) needs \(ByteSize.formatted(table.total)), and this machine has \(ByteSize.formatted(most)); \(advice)"
+    )
+  }
+
+  /// The bytes of what goes on from window to window beside the weights; of fd-rge only what other estimators carry too.
+  static func carriedBytes(_ c: RunConfiguration) -> Int {
+    switch c.estimator {
+    case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
+    case .fdRGE: 2 * Population.tiles(c.pairs) * c.vocabularySize
+    case .node: NodePerturbation.carriedBytes(for: c.shape, c.node)
+    case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
+    case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
+    }
   }
 
   /// What `TrainingState.trainedMemory` comes to.
   private static func trainedBytes(_ c: RunConfiguration) -> Int {
-    let parameters = 4 * c.shape.parameterCount
     let copies = c.optimizer == .sgd ? 3 : 4
-    let carried =
-      switch c.estimator {
-      case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
-      // Its states are about half of these; it has no searches, which would have to know it exactly.
-      case .fdRGE: CDRGE.carriedBytes(for: c.shape, c.cdrge)
-      case .node: NodePerturbation.carriedBytes(for: c.shape, c.node)
-      case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
-      case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
-      }
-    return copies * parameters + carried
+    // Of fd-rge the states are about half of these; it has no searches, which would have to know it exactly.
+    let carried = c.estimator == .fdRGE ? CDRGE.carriedBytes(for: c.shape, c.cdrge) : carriedBytes(c)
+    return copies * 4 * c.shape.parameterCount + carried
   }
 
   /// The tensors of `model.safetensors`, which have a second bias for every layer.
@@ -95,17 +131,9 @@ enum MemoryPlan {
     return modelBytes(c) + trainedBytes(c) - 4 * c.shape.parameterCount
   }
 
-  /// The same but for the estimator: what is left of a budget is the estimator's.
+  /// The same as `table` but for the estimator: what is left of a budget is the estimator's.
   static func tableWithoutEstimator(for c: RunConfiguration) throws -> MemoryTable {
-    let shape = c.shape
-    var table = MemoryTable()
-    if c.regime == .shared {
-      table[.parameters] = Parameters.byteCount(for: shape)
-      table[.optimizer] +=
-        Optimizer.byteCount(for: shape, c.optimizerConfiguration)
-        + WeightAverage.byteCount(for: shape)
-    }
-    table[.perturbations] += c.threads * bytesPerBLASThread(c)
+    var table = model(c)
     table[.stream] +=
       try TokenFeed.byteCount(for: c.trainingData)
       + TokenSupply.byteCount(

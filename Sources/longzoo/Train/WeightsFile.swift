@@ -75,9 +75,16 @@ enum WeightsFile {
       throw .badData("\(file.path) holds no language model: rnn.weight_hh_l0 or decoder.weight is missing")
     }
     let (hidden, head) = (recurrent[0] / 4, recurrent[1])
-    guard recurrent[0] == 4 * hidden, hidden % head == 0, decoder[1] == hidden else {
+    guard hidden > 0, recurrent[0] == 4 * hidden, hidden % head == 0, decoder[1] == hidden else {
       throw .badData(
         "\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's whose decoder.weight is \(decoder); only LSTMs are supported"
+      )
+    }
+    guard decoder[0] <= ModelShape.largest, hidden <= ModelShape.largest, head <= ModelShape.largestHead,
+      decoder[0] * hidden <= ModelShape.largestMatrix
+    else {
+      throw .badData(
+        "\(file.path): a model of \(decoder[0]) ids and \(hidden) units in heads of \(head) is larger than longzoo takes"
       )
     }
     let layers = (0..<ModelShape.maximumLayers).prefix { file["rnn.weight_hh_l\($0)"] != nil }.count
@@ -85,12 +92,31 @@ enum WeightsFile {
       vocabularySize: decoder[0], hiddenSize: hidden, layers: layers, heads: hidden / head)
   }
 
+  /// Refuses tensors that no model of this shape has, such as those of more layers: without them it would be another model.
+  /// - Throws: exit code 65.
+  static func requireNothingElse(in file: SafetensorsReader, _ shape: ModelShape) throws(RunFailure) {
+    var known: Set = ["decoder.weight", "decoder.bias", "encoder.weight"]
+    for layer in 0..<shape.layers {
+      for part in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] { known.insert("rnn.\(part)_l\(layer)") }
+    }
+    // What a checkpoint holds besides has the program's name.
+    guard
+      let other = file.entries.first(where: { !known.contains($0.name) && !$0.name.hasPrefix("longzoo.") })
+    else { return }
+    let layers = (0..<ModelShape.maximumLayers).prefix { file["rnn.weight_hh_l\($0)"] != nil }.count
+    throw .badData(
+      "\(file.path): tensor \"\(other.name)\" has no place in a model of \(shape.layers) layer\(shape.layers == 1 ? "" : "s"), and would be lost"
+        + (layers > shape.layers
+          ? "; give --layers \(layers)" : "; only LSTMs with one readout are supported"))
+  }
+
   /// Reads all tensors into `parameters`.
-  /// - Throws: exit code 65 if a tensor is missing, is not of floats, or has another shape.
+  /// - Throws: exit code 65 if a tensor is missing, is not of floats, has another shape, or has no place in the model.
   static func read(
     _ file: SafetensorsReader, into parameters: Parameters, through buffer: TransferBuffer
   ) throws(RunFailure) {
     let shape = parameters.shape
+    try requireNothingElse(in: file, shape)
     let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))

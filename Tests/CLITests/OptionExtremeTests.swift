@@ -1,0 +1,156 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import longzoo
+
+/// Numbers as large, as small and as odd as a person can type them: a sentence with exit code 64, or a run.
+@Suite struct OptionExtremeTests {
+  private static let most = "\(Int.max)"
+  private static let estimators = EstimatorKind.allCases
+
+  private let folder = TestFolder()
+  private let data: String
+
+  init() { data = folder.put("data", Sample.tokens(2000)) }
+
+  /// What an estimator's options are where nobody says.
+  private func configuration(_ estimator: EstimatorKind) throws -> RunConfiguration {
+    let arguments = ["train", "--quiet", "--threads", "1", "--estimator", estimator.rawValue, data]
+    let command = try #require(try LongzooCommand.parseAsRoot(arguments) as? TrainCommand)
+    return try command.configuration(over: nil)
+  }
+
+  /// Whether a run can be planned; otherwise it is refused in words.
+  private func plans(_ c: RunConfiguration, _ what: String) throws -> Bool {
+    do {
+      try c.validate()
+      try c.validateSettled()
+      #expect(try MemoryPlan.table(for: c).total > 0, "\(what)")
+      // What a run counts before its first update.
+      let limits = RunLimits(c, trainingTokens: 2000)
+      _ = (
+        limits.totalTokens, limits.left(RunProgress(), tokens: 0), limits.part(RunProgress(), tokens: 0)
+      )
+      _ = EvaluationRhythm(c, limits, heldOutTokens: 200, seconds: 0)
+      _ = c.staggeredContexts.map { $0.streams(beginningAt: 0) }
+      return true
+    } catch let failure as RunFailure {
+      #expect([64, 65, 66].contains(failure.exitCode) && failure.message.count > 20, "\(what): \(failure)")
+      return false
+    } catch {
+      // What is wrong with the data is said by those who read it.
+      #expect(!"\(error)".isEmpty, "\(what)")
+      return false
+    }
+  }
+
+  @Test(arguments: estimators) func everyNumberAlone(estimator: EstimatorKind) throws {
+    var base = try configuration(estimator)
+    base.expectTokens = 2000
+    base.maxSteps = 3
+    base.maxTokens = 300
+    base.lossWindows = 5
+    base.logInterval = 1
+    base.memorySpan = 10
+    base.memoryBudget = 1 << 30
+    base.checkpointingBudget = 1 << 20
+    base.saveInterval = .updates(5)
+    base.checkpointing = .every(4)
+    base.tableRate = 1
+    base.tokenScale = 1
+    base.creditDecay = 0.5
+    base.maxSeconds = 5
+    base.rank = 2
+    let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(base)) as? [String: Any] ?? [:]
+    var planned = 0
+    for (field, value, changed) in Extreme.changes(of: object) {
+      let json = try JSONSerialization.data(withJSONObject: changed)
+      guard let c = try? JSONDecoder().decode(RunConfiguration.self, from: json) else { continue }
+      if try plans(c, "\(field) \(value)") { planned += 1 }
+    }
+    #expect(planned > 100, "\(planned)")
+    for real in [Double.nan, .infinity, -.infinity, 1e-320, 1e300] {
+      for path in [
+        \RunConfiguration.valFraction, \.epsilon, \.clipNorm, \.maxDivergence, \.beyondMomentum,
+        \.learningRate,
+        \.momentum, \.beta2, \.weightDecay,
+      ] {
+        var c = base
+        c[keyPath: path] = real
+        let isPlanned = try plans(c, "\(path) \(real)")
+        #expect(!isPlanned || (real > 0 && real < 1), "\(path) \(real)")
+      }
+    }
+  }
+
+  /// Sizes whose product is too large although each of them is not.
+  @Test(arguments: estimators) func sizesTogether(estimator: EstimatorKind) throws {
+    var base = try configuration(estimator)
+    base.reset = .together
+    let changes: [(String, (inout RunConfiguration) -> Void)] = [
+      ("H 2^24", { ($0.hiddenSize, $0.heads) = (1 << 24, 1 << 8) }),
+      ("H 2^20", { ($0.hiddenSize, $0.heads) = (1 << 20, 1 << 20) }),
+      ("V 2^24", { ($0.vocabularySize, $0.dtype) = (1 << 24, .u32) }),
+      ("V 2^16", { ($0.vocabularySize, $0.dtype) = (1 << 16, .u16) }),
+      ("L 16", { $0.layers = 16 }), ("P 2^20", { $0.pairs = 1 << 20 }),
+      ("S 2^20", { ($0.pairs, $0.streams) = (1 << 20, 1 << 20) }), ("threads", { $0.threads = 1024 }),
+      ("rank", { $0.rank = 64 }), ("signs", { $0.perturbation = .rademacher }),
+      ("normal", { $0.perturbation = .gaussian }),
+      ("K 2^62", { $0.window = .tokens(1 << 62) }), ("K most", { $0.window = .tokens(.max) }),
+      ("K 10^12", { $0.window = .tokens(1_000_000_000_000) }), ("K 65535", { $0.window = .tokens(65535) }),
+      ("K = T", { $0.window = .context }), ("T most", { $0.context = .max }),
+      ("T 2^62", { $0.context = 1 << 62 }),
+      ("sqrt", { $0.checkpointing = .sqrt }), ("segments", { $0.checkpointing = .every(.max) }),
+      ("binomial", { ($0.checkpointing, $0.memoryBudget, $0.checkpointingBudget) = (.binomial, .max, .max) }),
+      ("nothing", { ($0.checkpointing, $0.memoryBudget, $0.checkpointingBudget) = (.binomial, 0, 0) }),
+      ("rate", { $0.searchesRate = true }), ("eps", { $0.searchesEpsilon = true }),
+      ("log", { ($0.replayLog, $0.readout) = (true, .zo) }),
+    ]
+    for (index, first) in changes.enumerated() {
+      for (other, second) in changes.enumerated().dropFirst(index + 1) {
+        for third in changes.dropFirst(other + 1) {
+          var c = base
+          for change in [first, second, third] { change.1(&c) }
+          _ = try plans(c, "\(first.0), \(second.0), \(third.0)")
+        }
+      }
+    }
+    var all = base
+    for change in changes { change.1(&all) }
+    #expect(try !plans(all, "all"))
+  }
+
+  /// "For ever" is a number too: what cannot be refused runs.
+  @Test func veryLargeNumbersRun() throws {
+    let runs = Runs("--max-steps", "3")
+    let path = runs.folder.put("data", Sample.tokens(2000))
+    let never = [
+      "--context", Self.most, "--max-tokens", Self.most, "--loss-windows", Self.most, "--eval-interval",
+      Self.most,
+      "--eval-tokens", Self.most, "--log-interval", Self.most, "--save-interval", Self.most, "--warmup",
+      Self.most,
+      "--max-seconds", "1e300", "--memory-span", Self.most, "--memory-budget", Self.most,
+    ]
+    for more in [
+      [], ["--estimator", "tbptt"], ["--lr-schedule", "cosine"], ["--lr", "auto"], ["--window", "100"],
+    ] {
+      #expect(try runs.train(arguments: never + more + [path]).steps == 3, "\(more)")
+    }
+  }
+
+  @Test func windowsTooLongAreRefusedInWords() throws {
+    let runs = Runs()
+    let path = runs.folder.put("data", Sample.tokens(2000))
+    for options in [
+      ["--estimator", "tbptt", "--window", "4611686018427387904"],
+      ["--estimator", "tbptt", "--window", "100000000000"],
+      ["--estimator", "bptt", "--context", "4611686018427387904"],
+    ] { try runs.fail(64, options + [path], mentions: ["--window"]) }
+    // A segment longer than the window is the window.
+    let whole = try runs.train("--estimator", "tbptt", "--max-steps", "2", path)
+    let segmented = try runs.train(
+      "--estimator", "tbptt", "--max-steps", "2", "--checkpointing", Self.most, path)
+    #expect(segmented.digest == whole.digest)
+  }
+}
