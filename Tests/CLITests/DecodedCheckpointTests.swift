@@ -58,7 +58,7 @@ import Testing
   /// The message leads to the field.
   @Test func refusalsNameTheField() throws {
     let runs = Runs()
-    let text = try checkpoint(runs, ["--pairs", "16", "--context", "100"])
+    let text = try checkpoint(runs, ["--pairs", "16", "--context", "100", "--log-interval", "1"])
     for (field, value, mentions) in [
       ("progress.step", -1, "progress.step is -1"),
       ("progress.tokensPerStream", Int.max / 2, "progress.tokensPerStream"),
@@ -71,7 +71,7 @@ import Testing
       ("optimizerUpdates", Int.max, "optimizerUpdates"),
       ("tokensBehindPosition", 1 << 40, "tokensBehindPosition"),
       ("configuration.hiddenSize", 0, "--hidden-size"), ("configuration.lifetime", 0, "--lifetime"),
-      ("configuration.threads", 0, "--threads"), ("configuration.evalTokens", -5, "--eval-tokens"),
+      ("configuration.threads", 0, "--threads"), ("configuration.logInterval", -5, "--log-interval"),
       ("configuration.zstdWindowLog", 99, "--zstd-window-log"),
       ("configuration.dtype", 7, "configuration.dtype"),
       ("configuration.hiddenSize", 16, "16 units"), ("configuration.pairs", 1 << 20, "pairs"),
