@@ -19,7 +19,7 @@ import Testing
           let out = bytes.assumingMemoryBound(to: Float.self)
           for i in 0..<out.count { out[i] = 1 }
         }
-      })
+      }, through: TransferBuffer(ledger: MemoryLedger()))
     return try SafetensorsReader(path: path)
   }
 
