@@ -35,6 +35,11 @@ final class ByteDecoder {
   private var pending: StreamError?
   /// Asked before each piece: true ends the reading with an error of code `interrupted`. nil: nobody interrupts.
   var isInterrupted: (() -> Bool)?
+  /// What looks at the first bytes of a pipe; files are looked at when they are opened.
+  private var headCheck: HeadCheck?
+  private let newHeadCheck: HeadCheck
+  /// Set after `attach` where a file is decoded in order.
+  var verifier: FrameVerifier?
   /// Whether the stored bytes are the tokens themselves.
   private(set) var isPlain = false
 
@@ -49,6 +54,7 @@ final class ByteDecoder {
     windowLogMax = configuration.windowLogMax
     isInterrupted = configuration.isInterrupted
     self.memory = memory
+    newHeadCheck = HeadCheck(configuration)
     input = try .stream(Self.inputBytes, for: "the read buffer", ledger: ledger)
   }
 
@@ -74,6 +80,8 @@ final class ByteDecoder {
     file = nil
     state = .ended
     pending = nil
+    verifier = nil
+    headCheck = nil
     isPlain = false
     (head, tail, fileOffset, byteOffset) = (0, 0, 0, 0)
   }
@@ -82,6 +90,7 @@ final class ByteDecoder {
   func attach(_ file: InputFile, as format: DataFormat?, offset: Int = 0, byte: Int = 0) {
     detach()
     self.file = file
+    if file.isPipe { headCheck = newHeadCheck }
     fileOffset = offset
     byteOffset = byte
     frame = (offset, byte)
@@ -104,7 +113,11 @@ final class ByteDecoder {
     while produced < output.count {
       do {
         let rest = UnsafeMutableRawBufferPointer(rebasing: output[produced...])
-        guard let count = try advance(into: rest, mayWait: produced == 0) else { break }
+        guard let count = try advance(into: rest, mayWait: produced == 0) else {
+          if case .ended = state { headCheck?.finish(name: file?.name ?? "") }
+          break
+        }
+        try look(at: UnsafeRawBufferPointer(rebasing: rest[..<count]))
         produced += count
         byteOffset += count
       } catch {
@@ -115,6 +128,12 @@ final class ByteDecoder {
       }
     }
     return produced
+  }
+
+  private func look(at bytes: UnsafeRawBufferPointer) throws(StreamError) {
+    guard let file, headCheck != nil else { return }
+    try headCheck?.add(bytes, of: file, outer: codec)
+    if headCheck?.isDone == true { headCheck = nil }
   }
 
   /// Passes over decoded bytes of a plain file without reading them; the number passed over.
@@ -270,7 +289,9 @@ final class ByteDecoder {
     }
     if step.frameEnded {
       state = .boundary
-      frame = (compressedOffset, byteOffset + step.produced)
+      let end = (compressedOffset, byteOffset + step.produced)
+      try verifier?.endFrame(from: frame, to: end)
+      frame = end
     } else if step.produced == 0, step.consumed == 0 {
       guard let more = try refill(mayWait: mayWait) else { return nil }
       if !more {

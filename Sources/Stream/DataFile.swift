@@ -1,11 +1,14 @@
 /// A regular file of the data, as far as it is known before it is decoded.
 struct DataFile {
   var path: String
-  /// Stored bytes.
-  var size: Int
+  /// What it was when it was looked at.
+  var stamp: FileStamp
   var format: DataFormat
   /// What its first frame needs; later frames may need more.
   var need: DecoderNeed
+
+  /// Stored bytes.
+  var size: Int { stamp.size }
 
   /// Looks at every file; nil if the data is a pipe (standard input, or a path that is no regular file).
   ///
@@ -19,12 +22,13 @@ struct DataFile {
     var files: [DataFile] = []
     for path in configuration.paths {
       // Asked before it is opened: a named pipe can be opened only once.
-      if InputFile.isPipe(path) {
-        try requireFiles(configuration, name: path)
+      if DataPath.isPipe(path) {
         guard configuration.paths.count == 1 else {
           throw StreamError(
-            .usage, "a pipe cannot be one of several files", advice: "join them in front", file: path)
+            .usage, "a pipe cannot be one of several files",
+            advice: "join them before the pipe, as in cat a \(path) b | longzoo train -", file: path)
         }
+        try requireFiles(configuration, name: path)
         return nil
       }
       files.append(try inspect(InputFile(path: path), choice: configuration.compression))
@@ -46,10 +50,10 @@ struct DataFile {
   }
 
   private static func inspect(_ file: InputFile, choice: CompressionChoice) throws(StreamError) -> DataFile {
-    if file.size == 0 {
+    guard let stamp = file.stamp, stamp.size > 0 else {
       throw StreamError(.badData, "is empty", advice: "make it anew or leave it out", file: file.name)
     }
-    var result = DataFile(path: file.name, size: file.size, format: .plain, need: DecoderNeed())
+    var result = DataFile(path: file.name, stamp: stamp, format: .plain, need: DecoderNeed())
     var head = try FrameHead.read(file, at: 0) { (bytes) throws(StreamError) in
       result.format =
         try DataFormat.detect(bytes, atEnd: true, choice: choice, name: file.name) ?? .plain
@@ -85,13 +89,11 @@ extension DataFile {
     let end = 64 * 1024
     var digest = Digest()
     for file in files {
-      let input = try InputFile(path: file.path)
+      let input = try InputFile(file)
       digest.add(UInt64(file.size))
       for offset in Set([0, max(0, file.size - end)]).sorted() {
         let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(end, file.size)])
-        guard try input.readExactly(into: part, at: offset) else {
-          throw StreamError(.io, "became shorter while it was read", file: file.path)
-        }
+        _ = try input.readExactly(into: part, at: offset)
         digest.add(UnsafeRawBufferPointer(part))
       }
     }
@@ -110,7 +112,8 @@ extension FrameHead {
     return try withUnsafeMutableBytes(of: &storage) { (bytes) throws(StreamError) -> FrameHead in
       let part = UnsafeMutableRawBufferPointer(
         rebasing: bytes[..<max(0, min(maxLength, file.size - offset))])
-      guard !part.isEmpty, try file.readExactly(into: part, at: offset) else { return .unknown }
+      guard !part.isEmpty else { return .unknown }
+      _ = try file.readExactly(into: part, at: offset)
       try look(UnsafeRawBufferPointer(part))
       return FrameHead(UnsafeRawBufferPointer(part))
     }

@@ -13,7 +13,7 @@ enum DataSurvey {
         if let listed = try listedBytes(file, number) {
           bytes = listed
         } else {
-          decoder.attach(try InputFile(path: file.path), as: file.format)
+          decoder.attach(try InputFile(file), as: file.format)
           do throws(StreamError) {
             while try decoder.read(into: space) > 0 {}
           } catch {
@@ -34,7 +34,7 @@ enum DataSurvey {
 
   /// The decoded bytes of a compressed file, if all of its frames name their size.
   static func listedBytes(_ file: DataFile, _ number: Int) throws(StreamError) -> Int? {
-    let lister = try FrameLister(InputFile(path: file.path), file: number)
+    let lister = try FrameLister(InputFile(file), file: number)
     var bytes = 0
     var listing = try lister.first()
     while case .frame(let frame) = listing {

@@ -33,6 +33,14 @@ struct FrameLister {
     table = try SeekTable(input)
   }
 
+  var hasTable: Bool { table != nil }
+
+  static func mismatch(_ offset: Int, file: String) -> StreamError {
+    StreamError(
+      .badData, "the size of a frame is not the one that the file names for it", advice: "make the file anew",
+      file: file, compressedOffset: offset)
+  }
+
   /// The first frame that is not empty.
   func first() throws(StreamError) -> Listing {
     try list(FrameReference(file: file))
@@ -52,6 +60,7 @@ struct FrameLister {
         guard frame.number < table.count else { return .end }
         guard let entry = try table.entry(frame.number, of: input) else { return .unknown }
         (frame.compressedSize, frame.size) = entry
+        try check(frame)
       } else {
         if frame.offset == input.size { return .end }
         guard let sizes = try walk(at: frame.offset) else { return .unknown }
@@ -61,6 +70,20 @@ struct FrameLister {
       frame.number += 1
       frame.offset += frame.compressedSize
     }
+  }
+
+  /// Holds a table's entry against what the frame says of itself, which may be nothing.
+  private func check(_ frame: FrameReference) throws(StreamError) {
+    // A header, an empty block and a checksum.
+    let emptyBytes = 13
+    var isRight = true
+    switch try FrameHead.read(input, at: frame.offset) {
+    case .zstd(_, _, let size?, _, _): isRight = size == frame.size
+    case .zstd: isRight = frame.size > 0 || frame.compressedSize <= emptyBytes
+    case .skippable(let size): isRight = size == frame.compressedSize && frame.size == 0
+    default: break
+    }
+    if !isRight { throw Self.mismatch(frame.offset, file: input.name) }
   }
 
   /// The stored and the decoded size of the frame at `offset`; 0 decoded bytes for a skippable frame.
@@ -104,7 +127,7 @@ struct FrameLister {
 }
 
 extension InputFile {
-  /// The little-endian integer of at most 4 bytes at `offset`; nil if the file ends before.
+  /// The little-endian integer of at most 4 bytes at `offset`; nil beyond the end of the file.
   func integer(_ width: Int, at offset: Int) throws(StreamError) -> Int? {
     var word: UInt64 = 0
     let complete = try withUnsafeMutableBytes(of: &word) { (bytes) throws(StreamError) -> Bool in

@@ -5,9 +5,13 @@ import Memory
 ///
 /// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers.
 /// Of compressed data, what lies before is decoded and passed over.
+///
+/// The files that it opened are those that it reads; a change of them is an error.
 public final class HeldOutReader {
   /// The number of held-out tokens; nil if the data did not have to be counted.
   public let tokens: Int?
+  /// Whether nothing has to be decoded before the first of them.
+  public let beginsAtOnce: Bool
 
   private static let blockBytes = 64 * 1024
 
@@ -20,6 +24,9 @@ public final class HeldOutReader {
   private let source: SequentialTokens
   private let decoder: ByteDecoder
   private let layout: TokenLayout
+  private let name: String
+  private let isPipe: Bool
+  private var hasBegun = false
   private let block: Buffer<UInt8>
   /// Tokens of the block that are not yet handed out.
   private var first = 0
@@ -38,48 +45,101 @@ public final class HeldOutReader {
   /// - Parameters:
   ///   - configuration: `streams` and `chunkTokens` do not matter here.
   ///   - totalTokens: `TokenFeed.totalTokens` of the same data, if known, so that it is not counted again.
-  /// - Throws: `StreamError`, as `TokenFeed` does. Held-out data cannot be a pipe.
+  ///   - isReadOnce: whether it may be a pipe, which is read to its end once and never again.
+  /// - Throws: `StreamError`, as `TokenFeed` does. A pipe is refused where it would be read again.
   public init(
-    _ configuration: StreamConfiguration, totalTokens: Int? = nil, ledger: MemoryLedger
+    _ configuration: StreamConfiguration, totalTokens: Int? = nil, isReadOnce: Bool = false,
+    ledger: MemoryLedger
   ) throws(StreamError) {
     var configuration = configuration
     configuration.streams = 1
     try configuration.validate()
-    guard let files = try DataFile.inspect(configuration) else {
+    name = configuration.paths[0]
+    let files = try DataFile.inspect(configuration)
+    guard files != nil || isReadOnce else {
       throw StreamError(
         .usage, "held-out data cannot come from a pipe: it is read more than once",
         advice: "give it as a file", file: configuration.paths[0])
     }
+    isPipe = files == nil
     layout = TokenLayout(configuration)
     block = try .stream(Self.blockBytes, for: "held-out data", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files, windowLogMax: configuration.windowLogMax))
+    try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    let pipe = try isPipe ? InputFile.pipe(configuration) : nil
+    pipe?.isInterrupted = configuration.isInterrupted
 
     var start = configuration.skipTokens
     var total = totalTokens
     let space = UnsafeMutableRawBufferPointer(block.elements)
-    if total == nil, configuration.holdoutFraction != nil || files.allSatisfy({ $0.format == .plain }) {
+    let isPlain = files?.allSatisfy { $0.format == .plain } ?? false
+    if let files, configuration.holdoutFraction == nil {
+      try HeadCheck.run(files, configuration, decoder: decoder, space: space)
+    }
+    if let files, total == nil, configuration.holdoutFraction != nil || isPlain {
       total = try DataSurvey.countTokens(files, decoder: decoder, layout: layout, space: space)
     }
     if let total {
-      if configuration.holdoutFraction == nil { configuration.holdoutFraction = 1 }
+      if configuration.holdoutFraction == nil {
+        try Self.requirePair(total - configuration.skipTokens, name: name)
+        configuration.holdoutFraction = 1
+      }
       let regions = try DataRegions(configuration, total: total)
       start = regions.heldOut.lowerBound
       tokens = regions.heldOut.count
     } else {
       tokens = nil
     }
+    beginsAtOnce = start == 0 || isPlain
     source = SequentialTokens(
-      configuration, files: files, pipe: nil, decoder: decoder,
-      region: SequentialTokens.Region(start: start, end: nil, wraps: false))
+      configuration, files: files, pipe: pipe, decoder: decoder,
+      region: SequentialTokens.Region(start: start, end: nil, wraps: false), total: total)
+  }
+
+  private static func requirePair(_ tokens: Int, name: String) throws(StreamError) {
+    guard tokens < 2 else { return }
+    throw StreamError(
+      .badData,
+      "only \(max(0, tokens)) of the 2 tokens are there that an evaluation needs at least",
+      advice: "give more data, or lower --skip-tokens", file: name == "-" ? "standard input" : name)
+  }
+
+  /// Reads the first tokens for what an evaluation would fail on, and goes back.
+  /// - Parameter limit: tokens to read at most; 0: all. No more than 64 MiB are read.
+  /// - Throws: `.badData` for damage, ids outside of the vocabulary, too few tokens, or none that is a target.
+  public func check(limit: Int) throws(StreamError) {
+    let most = (64 << 20) / layout.type.width
+    let wanted = limit > 0 ? min(limit, most) : most
+    var (read, hasTarget) = (0, layout.targets == .all)
+    rewind()
+    while read < wanted {
+      let filled = source.fill(stream: 0, into: UnsafeMutableRawBufferPointer(block.elements))
+      if let failure = filled.failure, read + filled.tokens < wanted { throw failure }
+      if filled.isEnd {
+        try Self.requirePair(read, name: name)
+        if !hasTarget {
+          throw StreamError(
+            .badData, "every token is marked, and none is left to predict",
+            advice: "give data with targets, or check --targets and --dtype", file: name)
+        }
+        break
+      }
+      // The first token of all is never predicted.
+      if !hasTarget {
+        hasTarget = layout.hasTarget(block.pointer, from: read == 0 ? 1 : 0, count: filled.tokens)
+      }
+      read += filled.tokens
+    }
+    rewind()
   }
 
   /// Reads the next tokens: as many as there is room for, and fewer only at the end or before an error, which the
   /// next call throws.
   /// - Returns: the number of tokens; 0 at the end.
   public func next(into tokens: inout MutableSpan<UInt32>) throws(StreamError) -> Int {
-    try tokens.withUnsafeMutableBufferPointer { (row) throws(StreamError) -> Int in
+    hasBegun = true
+    return try tokens.withUnsafeMutableBufferPointer { (row) throws(StreamError) -> Int in
       guard let base = row.baseAddress else { return 0 }
       var count = 0
       while count < row.count {
@@ -103,8 +163,9 @@ public final class HeldOutReader {
     }
   }
 
-  /// Goes back to the first held-out token.
+  /// Goes back to the first held-out token; for a pipe only before anything was read.
   public func rewind() {
+    precondition(!(isPipe && hasBegun), "a pipe cannot be read again")
     (first, last, failure) = (0, 0, nil)
     source.rewind()
   }

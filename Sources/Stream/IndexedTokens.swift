@@ -112,9 +112,7 @@ final class IndexedTokens: TokenSource {
     let bytes = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, (last - token) * width)])
     switch places[number] {
     case .plain:
-      guard try open.file(number, files[number].path).input.readExactly(into: bytes, at: offset) else {
-        throw StreamError(.io, "became shorter while it was read", file: files[number].path)
-      }
+      _ = try open.file(number, files[number]).input.readExactly(into: bytes, at: offset)
     case .scratch(let base): try scratch?.read(into: bytes, at: base + offset)
     case .frames:
       var done = 0
@@ -154,8 +152,10 @@ extension IndexedTokens {
     let count = min(bytes.count, frame.end - byte)
     let goesOn = decodedFile == number && decoder.frame.offset == frame.offset && decoder.byteOffset <= byte
     if !goesOn {
-      let input = try open.file(number, files[number].path).input
+      let input = try open.file(number, files[number]).input
       decoder.attach(input, as: files[number].format, offset: frame.offset, byte: frame.byte)
+      decoder.verifier = FrameVerifier(
+        try open.file(number, files[number]).frames(), from: frame, name: input.name)
       decodedFile = number
     }
     // The bytes before are decoded into the same memory and overwritten.
@@ -178,7 +178,7 @@ extension IndexedTokens {
     _ byte: Int, file number: Int, near cursor: FrameReference
   ) throws(StreamError) -> FrameReference {
     if cursor.file == number, (cursor.byte..<cursor.end).contains(byte) { return cursor }
-    let lister = try open.file(number, files[number].path).frames()
+    let lister = try open.file(number, files[number]).frames()
     var known = frames.frame(file: number, byte: byte)
     if cursor.file == number, cursor.byte <= byte, cursor.byte > known?.byte ?? -1 { known = cursor }
     var listing = if let known { FrameLister.Listing.frame(known) } else { try lister.first() }
@@ -190,9 +190,7 @@ extension IndexedTokens {
   }
 
   private func mismatch(_ frame: FrameReference) -> StreamError {
-    StreamError(
-      .badData, "the size of a frame is not the one that the file names for it",
-      advice: "make the file anew", file: files[frame.file].path, compressedOffset: frame.offset)
+    FrameLister.mismatch(frame.offset, file: files[frame.file].path)
   }
 }
 
@@ -223,7 +221,7 @@ extension IndexedTokens {
 
   /// The decoded bytes of a file whose frames are all small and known; nil for any other.
   private func listFrames(_ number: Int) throws(StreamError) -> Int? {
-    let lister = try open.file(number, files[number].path).frames()
+    let lister = try open.file(number, files[number]).frames()
     var bytes = 0
     var listing = try lister.first()
     while case .frame(let frame) = listing {
@@ -241,7 +239,7 @@ extension IndexedTokens {
   ) throws(StreamError) {
     let width = layout.type.width
     let needed = try DataSurvey.listedBytes(files[number], number).map { $0 + scratch.byteCount }
-    decoder.attach(try InputFile(path: files[number].path), as: files[number].format)
+    decoder.attach(try InputFile(files[number]), as: files[number].format)
     let room = UnsafeMutableRawBufferPointer(rebasing: space[..<(space.count / width * width)])
     do throws(StreamError) {
       while true {

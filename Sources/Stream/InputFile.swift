@@ -4,8 +4,12 @@ import Glibc
 final class InputFile {
   let name: String
   let isPipe: Bool
-  /// Stored bytes; 0 for a pipe.
-  let size: Int
+  /// nil for a pipe.
+  let stamp: FileStamp?
+  /// Stored bytes when the file was looked at first, which are all that is ever read of it; 0 for a pipe.
+  private(set) var size: Int
+  /// Asked ten times a second while a pipe is quiet that no reader thread waits for; true gives up.
+  var isInterrupted: (() -> Bool)?
   private let descriptor: Int32
   private let ownsDescriptor: Bool
   private let stop: StopSignal?
@@ -17,7 +21,17 @@ final class InputFile {
     ownsDescriptor = true
     name = path
     self.stop = stop
-    (isPipe, size) = try Self.status(of: descriptor, name: path)
+    stamp = try Self.stamp(of: descriptor, name: path)
+    isPipe = stamp == nil
+    size = stamp?.size ?? 0
+  }
+
+  /// Opens a file of the data again.
+  /// - Throws: `.io` too if it is no longer what it was when it was looked at.
+  convenience init(_ file: DataFile, stop: StopSignal? = nil) throws(StreamError) {
+    try self.init(path: file.path, stop: stop)
+    try requireUnchanged(since: file.stamp)
+    size = file.stamp.size
   }
 
   /// Standard input, or what stands for it. It is read as a pipe even if it is a file: it may be half read already.
@@ -27,26 +41,38 @@ final class InputFile {
     name = "standard input"
     self.stop = stop
     isPipe = true
+    stamp = nil
     size = 0
+  }
+
+  /// The one pipe that the data is.
+  static func pipe(
+    _ configuration: StreamConfiguration, stop: StopSignal? = nil
+  ) throws(StreamError) -> InputFile {
+    let path = configuration.paths[0]
+    return try path == "-"
+      ? InputFile(standardInput: configuration.inputDescriptor, stop: stop)
+      : InputFile(path: path, stop: stop)
   }
 
   deinit {
     if ownsDescriptor { close(descriptor) }
   }
 
-  /// Whether the path is neither a regular file nor a folder; false if there is nothing.
-  static func isPipe(_ path: String) -> Bool {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return false }
-    return status.st_mode & S_IFMT != S_IFREG && status.st_mode & S_IFMT != S_IFDIR
-  }
-
+  /// Opens a path, without waiting for whoever will write into a named pipe: `read` does that.
   private static func open(_ path: String) throws(StreamError) -> Int32 {
     while true {
-      let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+      let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
       if descriptor >= 0 { return descriptor }
       let number = errno
       if number == EINTR { continue }
+      if number == ENXIO, let copy = DataPath.duplicate(path) { return copy }
+      if number == ENXIO, DataPath.isSocket(path) {
+        throw StreamError(
+          .io, "is a socket, which cannot be opened as a file",
+          advice: "read it through a pipe, as in socat -u UNIX-CONNECT:\(path) - | longzoo train -",
+          file: path)
+      }
       if number == ENOENT || number == ENOTDIR {
         throw StreamError(.missing, "there is no such file", advice: "check the path", file: path)
       }
@@ -54,9 +80,7 @@ final class InputFile {
     }
   }
 
-  private static func status(of descriptor: Int32, name: String) throws(StreamError) -> (
-    pipe: Bool, size: Int
-  ) {
+  private static func stamp(of descriptor: Int32, name: String) throws(StreamError) -> FileStamp? {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw StreamError(.io, "cannot be examined: \(systemMessage(errno))", file: name)
@@ -64,21 +88,48 @@ final class InputFile {
     switch status.st_mode & S_IFMT {
     case S_IFDIR:
       throw StreamError(.missing, "is a folder", advice: "name the files in it", file: name)
-    case S_IFREG: return (false, Int(status.st_size))
-    default: return (true, 0)
+    case S_IFREG: return FileStamp(status)
+    default: return nil
     }
   }
 
-  /// Reads some bytes: from `offset` of a file, or the next ones of a pipe. 0 at the end.
+  /// Asks the system again about the open file.
+  /// - Throws: `.io` if it is another file than the one that was looked at, or its content may be another.
+  func requireUnchanged(since stamp: FileStamp) throws(StreamError) {
+    guard let now = try Self.stamp(of: descriptor, name: name), now.isSameFile(as: stamp) else {
+      throw changed("was replaced by another file while it was in use")
+    }
+    if now.size < stamp.size { throw becameShorter(now.size) }
+    if now.isWritten(since: stamp) { throw changed("was written to while it was in use") }
+  }
+
+  private func changed(_ text: String) -> StreamError {
+    StreamError(.io, text, advice: "leave data alone as long as a run needs it", file: name)
+  }
+
+  private func becameShorter(_ offset: Int) -> StreamError {
+    StreamError(
+      .io, "became shorter while it was in use", advice: "leave data alone as long as a run needs it",
+      file: name,
+      compressedOffset: offset)
+  }
+
+  /// Reads some bytes: from `offset` of a file, or the next ones of a pipe. 0 at the end, which of a file is where
+  /// it was when it was opened.
+  /// - Throws: `.io`, also for a file that ends before that.
   func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(StreamError) -> Int {
+    let wanted = isPipe ? bytes.count : max(0, min(bytes.count, size - offset))
+    if wanted == 0 { return 0 }
     while true {
-      let ready = !isPipe || awaitInput(timeout: -1)
+      let ready = !isPipe || awaitInput(timeout: isInterrupted == nil ? -1 : 100)
       if let stop, stop.isRaised { throw StreamError(.io, "reading was stopped", file: name) }
+      if let isInterrupted, isInterrupted() { throw StreamError(.interrupted, "reading was interrupted") }
       if !ready { continue }
       let count =
         isPipe
-        ? Glibc.read(descriptor, bytes.baseAddress, bytes.count)
-        : pread(descriptor, bytes.baseAddress, bytes.count, offset)
+        ? Glibc.read(descriptor, bytes.baseAddress, wanted)
+        : pread(descriptor, bytes.baseAddress, wanted, offset)
+      if count == 0, !isPipe { throw becameShorter(offset) }
       if count >= 0 { return count }
       let number = errno
       if number == EINTR || (isPipe && (number == EAGAIN || number == EWOULDBLOCK)) { continue }
@@ -87,7 +138,7 @@ final class InputFile {
     }
   }
 
-  /// Reads exactly the bytes at `offset` of a file; false if the file ends before.
+  /// Reads exactly the bytes at `offset` of a file; false if it was shorter when it was opened.
   func readExactly(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(StreamError) -> Bool {
     var done = 0
     while done < bytes.count {

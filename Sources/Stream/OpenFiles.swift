@@ -26,10 +26,10 @@ final class OpenFiles {
     self.stop = stop
   }
 
-  func file(_ number: Int, _ path: String) throws(StreamError) -> Entry {
+  func file(_ number: Int, _ file: DataFile) throws(StreamError) -> Entry {
     let slot = number % slots.count
     if let held = slots[slot], held.number == number { return held }
-    let entry = Entry(number: number, input: try InputFile(path: path, stop: stop))
+    let entry = Entry(number: number, input: try InputFile(file, stop: stop))
     slots[slot] = entry
     return entry
   }

@@ -21,6 +21,8 @@ final class SequentialTokens: TokenSource {
   private let decoder: ByteDecoder
   private let layout: TokenLayout
   private let expectTokens: Int?
+  /// Tokens of all of the data by what its files say of themselves, if they were counted so.
+  private let total: Int?
   private let stop: StopSignal?
   private var region: Region
   private var start: Start?
@@ -39,12 +41,13 @@ final class SequentialTokens: TokenSource {
   /// - Parameter files: nil with `pipe` set, and the other way round.
   init(
     _ configuration: StreamConfiguration, files: [DataFile]?, pipe: InputFile?, decoder: ByteDecoder,
-    region: Region, start: Start = .beginning, stop: StopSignal? = nil
+    region: Region, total: Int?, start: Start = .beginning, stop: StopSignal? = nil
   ) {
     self.files = files ?? []
     self.pipe = pipe
     self.decoder = decoder
     self.region = region
+    self.total = total
     self.start = start
     self.stop = stop
     layout = TokenLayout(configuration)
@@ -148,16 +151,23 @@ final class SequentialTokens: TokenSource {
   }
 
   private func open(_ number: Int, offset: Int = 0, byte: Int = 0) throws(StreamError) {
-    file = number
     partial.removeAll(keepingCapacity: true)
     if let pipe {
       input = pipe
       decoder.attach(pipe, as: nil)
     } else {
-      let opened = try InputFile(path: files[number].path, stop: stop)
-      input = opened
+      let opened = try opened(number)
+      (file, input) = (number, opened)
       decoder.attach(opened, as: files[number].format, offset: offset, byte: byte)
+      if case .frames = files[number].format { decoder.verifier = try FrameVerifier(opened, from: offset) }
     }
+  }
+
+  /// The file that is open already is kept: so another one under its name changes nothing.
+  private func opened(_ number: Int) throws(StreamError) -> InputFile {
+    guard let input, number == file else { return try InputFile(files[number], stop: stop) }
+    try input.requireUnchanged(since: files[number].stamp)
+    return input
   }
 
   private func seek(_ point: RestartPoint, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
@@ -204,6 +214,11 @@ final class SequentialTokens: TokenSource {
       try open(file + 1)
       fileFirst = next
       return
+    }
+    if let total, index != total {
+      throw StreamError(
+        .badData, "the data has \(index) tokens where \(total) were counted", advice: "make the file anew",
+        file: name, tokenIndex: index)
     }
     if let expectTokens, index < expectTokens {
       throw layout.unexpectedEnd(index, expected: expectTokens, file: name)

@@ -27,12 +27,22 @@ public enum CompressionChoice: String, CaseIterable, Codable, Sendable {
   case auto, none, zstd, lz4
 }
 
+/// Whether files of a known format that is no token stream are refused.
+public enum FormatChoice: String, CaseIterable, Codable, Sendable {
+  case auto
+  /// The bytes are tokens, whatever they look like.
+  case raw
+}
+
 /// Where tokens come from and how they are cut: everything that `TokenFeed` and `HeldOutReader` need to know.
 public struct StreamConfiguration: Sendable {
   /// Files in the order in which they form one stream; `["-"]` is standard input.
   public var paths: [String]
   public var tokenType: TokenType
   public var compression: CompressionChoice
+  public var format = FormatChoice.auto
+  /// Called with a sentence where the data looks as if it was read in a wrong width; of a pipe on the reader's thread.
+  public var notify: (@Sendable (String) -> Void)?
   /// Whether the highest bit of a stored token is a mark. In memory the mark is bit 31.
   public var targets = TargetChoice.all
   /// Ids from here on are an error.

@@ -65,6 +65,7 @@ public final class TokenFeed {
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
     try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    try HeadCheck.run(files ?? [], configuration, decoder: decoder, space: ring.space)
 
     var identity: DataIdentity?
     if let files { identity = try DataFile.identity(of: files, buffer: decoder.spareBuffer) }
@@ -93,7 +94,7 @@ public final class TokenFeed {
       try regions?.requireTraining()
       (totalTokens, trainingTokens) = (total, regions?.training.count)
       source = try Self.sequence(
-        configuration, files, decoder, stop,
+        configuration, files, decoder, stop, total: total,
         end: configuration.holdoutFraction == nil ? nil : regions?.training.upperBound,
         resume: resume)
     }
@@ -116,7 +117,7 @@ public final class TokenFeed {
 
   private static func sequence(
     _ configuration: StreamConfiguration, _ files: [DataFile]?, _ decoder: ByteDecoder, _ stop: StopSignal,
-    end: Int?, resume: StreamPosition?
+    total: Int?, end: Int?, resume: StreamPosition?
   ) throws(StreamError) -> SequentialTokens {
     let region = SequentialTokens.Region(start: configuration.skipTokens, end: end, wraps: files != nil)
     var start = SequentialTokens.Start.beginning
@@ -128,17 +129,9 @@ public final class TokenFeed {
       }
     }
     return SequentialTokens(
-      configuration, files: files, pipe: try files == nil ? pipe(configuration, stop) : nil, decoder: decoder,
-      region: region, start: start, stop: stop)
-  }
-
-  private static func pipe(
-    _ configuration: StreamConfiguration, _ stop: StopSignal
-  ) throws(StreamError) -> InputFile {
-    let path = configuration.paths[0]
-    return try path == "-"
-      ? InputFile(standardInput: configuration.inputDescriptor, stop: stop)
-      : InputFile(path: path, stop: stop)
+      configuration, files: files,
+      pipe: try files == nil ? InputFile.pipe(configuration, stop: stop) : nil, decoder: decoder,
+      region: region, total: total, start: start, stop: stop)
   }
 
   /// Reads the next tokens of every stream.
@@ -195,10 +188,11 @@ public final class TokenFeed {
 
   /// Lets `next` give up waiting once `isInterrupted` says so, on a quiet pipe, and on files that are passed over up to the first token: it then
   /// throws an error of code `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
-  public func onWaiting(_ isInterrupted: @escaping () -> Bool) {
+  /// - Parameter isInterrupted: asked ten times a second, with the seconds that the wait has lasted.
+  public func onWaiting(_ isInterrupted: @escaping (Double) -> Bool) {
     let isPipe = filesIdentity == nil
     // Later on files never make anybody wait long, and a window can be brought to its end.
-    ring.isInterrupted = { [unowned self] in (isPipe || !hasCarry) && isInterrupted() }
+    ring.isInterrupted = { [unowned self] seconds in (isPipe || !hasCarry) && isInterrupted(seconds) }
   }
 
   /// The place after the pairs handed out so far, not after what was read ahead.

@@ -117,8 +117,8 @@ final class TokenRing: @unchecked Sendable {
 
   // MARK: The consumer's side
 
-  /// Asked while the consumer waits for a reader that has nothing, as on a quiet pipe.
-  var isInterrupted: () -> Bool = { false }
+  /// Asked, with the seconds of the wait so far, while the consumer waits for a reader that has nothing, as on a quiet pipe.
+  var isInterrupted: (Double) -> Bool = { _ in false }
 
   /// Copies up to `count` tokens, at least one; 0 at the end. Waits for the reader where it must.
   ///
@@ -156,7 +156,9 @@ final class TokenRing: @unchecked Sendable {
       let start = Self.now()
       defer { waited += Self.now() - start }
       while shared[stream].filled == 0 && !shared[stream].closed {
-        if isInterrupted() { throw StreamError(.interrupted, "reading was interrupted") }
+        if isInterrupted(Double(Self.now() - start) / 1e9) {
+          throw StreamError(.interrupted, "reading was interrupted")
+        }
         monitor.waitBriefly(.consumer)
       }
     }

@@ -70,6 +70,12 @@ struct TokenLayout {
     if targets == .marked { moveMarks(row, count: count) }
   }
 
+  /// Whether one of the stored tokens is not marked.
+  func hasTarget(_ bytes: UnsafePointer<UInt8>, from first: Int, count: Int) -> Bool {
+    // The mark is in the last byte of a token.
+    (first..<max(first, count)).contains { bytes[$0 * type.width + type.width - 1] & 0x80 == 0 }
+  }
+
   /// From the highest stored bit to bit 31.
   private func moveMarks(_ row: UnsafeMutablePointer<UInt32>, count: Int) {
     let shift = UInt32(32 - 8 * type.width)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Stream
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -73,8 +74,10 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "No progress.") var quiet = false
 
   func validate() throws {
-    if paths.contains("-") {
-      throw ValidationError("every cell reads the data from its start: give files, not -.")
+    if let pipe = paths.first(where: DataPath.isPipe) {
+      throw ValidationError(
+        "every cell reads the data from its start: give files, not \(pipe == "-" ? "-" : "the pipe \(pipe)")."
+      )
     }
     if !(seconds > 0 && seconds.isFinite) { throw ValidationError("--seconds must be a positive number.") }
     if let limit, !(limit > 0 && limit.isFinite) {
@@ -147,6 +150,7 @@ struct CompareCommand: ParsableCommand {
   private var dataOptions: [String] {
     let given: [(String, String?)] = [
       ("--dtype", data.dtype?.rawValue), ("--compression", data.compression?.rawValue),
+      ("--format", data.format?.rawValue),
       ("--vocab-size", data.vocabSize.map(String.init)),
       ("--skip-tokens", data.skipTokens.map { "\($0.value)" }),
       ("--expect-tokens", data.expectTokens.map { "\($0.value)" }),

@@ -10,7 +10,9 @@ struct EvalCommand: ParsableCommand {
     discussion: "The state is carried from a zero state through all of the data.")
 
   @Argument(help: "A run folder or a safetensors file.") var checkpoint: String
-  @Argument(help: ArgumentHelp("Token files, plain or compressed.", valueName: "data")) var paths: [String]
+  @Argument(
+    help: ArgumentHelp("Token files, plain or compressed, or one pipe: - or <(…).", valueName: "data"))
+  var paths: [String]
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "Predict at most N tokens.", transform: TokenCount.parse) var maxTokens: TokenCount?
   @Option(
@@ -39,10 +41,13 @@ struct EvalCommand: ParsableCommand {
       throw RunFailure.usage(
         "--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
     }
-    let stored = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
-    let targets =
-      data.targets ?? file.metadata["longzoo.targets"].flatMap(TargetChoice.init(rawValue:)) ?? .all
-    let dtype = data.dtype ?? stored ?? .u8
+    let stored = WeightsFile.data(of: file)
+    let targets = data.targets ?? stored.targets ?? .all
+    guard let dtype = data.dtype ?? stored.dtype ?? (shape.vocabularySize <= 256 ? .u8 : nil) else {
+      throw RunFailure.usage(
+        "\(file.path) does not say how its data is stored, and \(shape.vocabularySize) ids are too many for bytes; give --dtype u16 or u32"
+      )
+    }
     if targets == .marked, shape.vocabularySize > dtype.range(.marked) {
       throw RunFailure.usage(
         "--targets marked: a \(dtype.rawValue) token has only \(dtype.range(.marked)) ids, and the model in \(file.path) has \(shape.vocabularySize)"
@@ -52,22 +57,29 @@ struct EvalCommand: ParsableCommand {
     let weights = try PackedWeights(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
     let pool = try ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     try PackedWeightsFile.read(file, into: weights, through: TransferBuffer(ledger: ledger), on: pool)
+    let isPipe = paths.contains(where: DataPath.isPipe)
     var stream = StreamConfiguration(
-      paths: paths, tokenType: dtype, compression: data.compression ?? .auto,
+      paths: paths.map(DataPath.normalized), tokenType: dtype, compression: data.compression ?? .auto,
       vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
       skipTokens: data.skipTokens?.value ?? 0,
       expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
     stream.targets = targets
     stream.isInterrupted = { Signals.received != nil }
     stream.isVocabularyFixed = true
+    stream.format = data.format ?? .auto
     let reset = resetEvery?.value ?? 0
-    let readers = reset > 0 ? min(pool.threads, EvaluationReader.lanes) : 1
+    // A pipe is read once, by one reader.
+    let readers = reset > 0 && !isPipe ? min(pool.threads, EvaluationReader.lanes) : 1
     let evaluator = try Evaluator(
       weights, isMarked: targets == .marked, readers: readers, threads: readers > 1 ? 1 : pool.threads,
       ledger: ledger)
-    let evaluation = try evaluator.evaluate(
-      (0..<readers).map { _ in try HeldOutReader(stream, ledger: ledger) }, limit: maxTokens?.value ?? 0,
-      resetEvery: reset, on: pool, observe: progress, stop: { Signals.received != nil })
+    let evaluation = try givingUp {
+      try evaluator.evaluate(
+        (0..<readers).map { reader in
+          try HeldOutReader(reader == 0 ? stream.warning() : stream, isReadOnce: true, ledger: ledger)
+        }, limit: maxTokens?.value ?? 0, resetEvery: reset, on: pool, observe: progress,
+        stop: { Signals.received != nil })
+    }
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
     guard let evaluation else {
       throw RunFailure.badData(
@@ -82,6 +94,15 @@ struct EvalCommand: ParsableCommand {
     let line = ProgressLine(total: maxTokens?.value, quiet: json)
     let start = TrainingClock.now()
     return { tokens in if TrainingClock.now() - start > 1 { line.update(tokens) } }
+  }
+
+  /// nil too where a signal ended the wait for a quiet pipe.
+  private func givingUp(_ body: () throws -> Evaluation?) throws -> Evaluation? {
+    do {
+      return try body()
+    } catch let error as StreamError where error.code == .interrupted {
+      return nil
+    }
   }
 
   private func jsonText(_ e: Evaluation) -> String {

@@ -6,6 +6,7 @@ import Stream
 extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
+extension FormatChoice: ExpressibleByArgument {}
 extension Instructions: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}

@@ -22,6 +22,11 @@ struct DataOptions: ParsableArguments {
   @Option(help: "auto, none, zstd or lz4. (default: auto, by the first bytes)")
   var compression: CompressionChoice?
   @Option(
+    help:
+      "auto refuses files of a known format that is no stream of tokens (gzip, parquet, npy, …) and warns of another width; raw takes the bytes as they are. (default: auto)"
+  )
+  var format: FormatChoice?
+  @Option(
     help: "Ids from here on are an error. (default: 256 for u8, 128 if marked; needed for u16 and u32)",
     transform: TokenCount.number)
   var vocabSize: Int?
@@ -110,7 +115,7 @@ struct EstimatorOptions: ParsableArguments {
   var estimator: EstimatorKind?
   @Option(
     help:
-      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(RunConfiguration.defaultPairs))",
+      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(RunConfiguration.defaultPairs); \(RunConfiguration.defaultPipePairs) for a pipe)",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(

@@ -13,7 +13,9 @@ enum RunOptionText {
   /// Options that may be auto, and where that is said.
   static let searches = ["learningRate": "searchesRate", "epsilon": "searchesEpsilon"]
   /// What follows from other options.
-  static let derived: Set<String> = ["checkpointingBudget", "identity"]
+  static let derived: Set<String> = [
+    "checkpointingBudget", "identity", "readsNamedPipe", "tokensBeforeData",
+  ]
 
   static func name(_ key: String) -> String {
     if let name = names[key] { return name }

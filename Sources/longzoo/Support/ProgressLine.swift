@@ -29,6 +29,10 @@ final class ProgressLine {
   private var isShown = false
   /// What the last line was for, if it was for a count.
   private var lastCount: Int?
+  /// What was shown last.
+  private var count: Int
+  /// Seconds spent waiting, which count neither as elapsed nor for the rate.
+  var waited = 0.0
 
   /// - Parameter total: nil for a pipe, whose end nobody knows.
   /// - Parameter initial: what a resumed run had done before; it does not count for the rate.
@@ -42,6 +46,7 @@ final class ProgressLine {
     self.quiet = quiet
     self.output = output
     self.start = output.now()
+    count = initial
   }
 
   /// Shows `count` if it is time to; `note` (such as `loss 2.31`) is made only then.
@@ -51,8 +56,9 @@ final class ProgressLine {
   func update(
     _ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: @autoclosure () -> String = ""
   ) {
+    self.count = count
     guard !quiet, let now = dueTime else { return }
-    show(line(count, part: part, secondsLeft: secondsLeft, note: note(), elapsed: now - start), now)
+    show(line(count, part: part, secondsLeft: secondsLeft, note: note(), elapsed: elapsed(at: now)), now)
     lastCount = count
   }
 
@@ -69,12 +75,20 @@ final class ProgressLine {
     return now - last >= interval(at: now) ? now : nil
   }
 
+  /// Says why nothing goes on, if it is time to.
+  func wait(for reason: String) {
+    guard !quiet, let now = dueTime else { return }
+    show(line(count, note: "waiting for \(reason)", elapsed: elapsed(at: now)), now)
+  }
+
+  private func elapsed(at now: Double) -> Double { now - start - waited }
+
   /// Shows `count`, if the last line was not for it already, and ends the line.
   func finish(_ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: String = "") {
     guard !quiet else { return }
     let now = output.now()
     if output.isTerminal || lastCount != count {
-      show(line(count, part: part, secondsLeft: secondsLeft, note: note, elapsed: now - start), now)
+      show(line(count, part: part, secondsLeft: secondsLeft, note: note, elapsed: elapsed(at: now)), now)
     }
     lastCount = count
     if output.isTerminal { emit("\n") }

@@ -17,7 +17,7 @@ struct Announcement {
   }
 
   static func data(_ c: RunConfiguration, training: Int?, heldOut: Int?) -> String {
-    var parts = [c.isPipe ? "standard input" : files(c.paths)]
+    var parts = [c.paths == ["-"] ? "standard input" : c.isPipe ? c.paths[0] : files(c.paths)]
     if let training { parts.append("\(ByteSize.grouped(training)) \(c.dtype.rawValue) tokens to learn from") }
     if let heldOut { parts.append("\(ByteSize.grouped(heldOut)) held out") }
     return "data       " + parts.joined(separator: ", ")

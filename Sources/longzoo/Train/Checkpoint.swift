@@ -53,8 +53,9 @@ enum Checkpoint {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(state), as: UTF8.self)
+    let metadata = WeightsFile.metadata(state.configuration).merging([key: json]) { $1 }
     try SafetensorsWriter.write(
-      to: path, isOfRun: true, metadata: [key: json], tensors: model.checkpointTensors, through: buffer)
+      to: path, isOfRun: true, metadata: metadata, tensors: model.checkpointTensors, through: buffer)
   }
 
   /// What a checkpoint says of its run: checked, so that everything in it can be counted with.

@@ -19,7 +19,11 @@ final class HeldOutEvaluator {
     guard let data = c.heldOutData else { return nil }
     self.model = model
     self.pool = pool
-    reader = try HeldOutReader(data, totalTokens: c.valPath == nil ? totalTokens : nil, ledger: ledger)
+    reader = try HeldOutReader(
+      c.valPath == nil ? data : data.warning(), totalTokens: c.valPath == nil ? totalTokens : nil,
+      ledger: ledger)
+    // Rather now than at the first evaluation.
+    if reader.beginsAtOnce { try reader.check(limit: c.evalTokens ?? 0 > 0 ? c.evaluatedTokens + 1 : 0) }
     evaluator = try Evaluator(
       model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, threads: pool.threads,
       ledger: ledger)

@@ -14,6 +14,7 @@ extension TrainCommand {
     set(\.dtype, data.dtype)
     set(\.targets, data.targets)
     set(\.compression, data.compression)
+    setOptional(\.format, data.format)
     setOptional(\.expectTokens, data.expectTokens?.value)
     set(\.skipTokens, data.skipTokens?.value)
     set(\.zstdWindowLog, data.zstdWindowLog)
@@ -66,7 +67,7 @@ extension TrainCommand {
     setOptional(\.logInterval, limits.logInterval?.value)
     setOptional(\.saveInterval, limits.saveInterval)
     if limits.replayLog { c.replayLog = true }
-    if !paths.isEmpty { c.paths = paths.map(AbsolutePath.of) }
+    try setData(&c, over: base)
     try setDependent(&c, isNew: base == nil)
     try refuseForeignOptions(c)
     return c
@@ -134,7 +135,7 @@ extension TrainCommand {
   /// The columns of hybrid only tell what crosses a window's border.
   private func setHybridDefaults(_ c: inout RunConfiguration) {
     if estimator.lifetime == nil { c.lifetime = RunConfiguration.defaultHybridLifetime }
-    if estimator.pairs == nil {
+    if estimator.pairs == nil, !c.isPipe {
       c.pairs = max(RunConfiguration.defaultHybridPairs, streaming.streams ?? 0)
     }
   }
@@ -151,6 +152,7 @@ extension TrainCommand {
   private func setDependent(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
     c.threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     try setDataDefaults(&c, isNew: isNew)
+    if isNew, c.isPipe { c.setPipeDefaults(arePairsGiven: estimator.pairs != nil) }
     if isNew { setWindowDefaults(&c) }
     if let streams = streaming.streams {
       c.streams = streams

@@ -67,6 +67,7 @@ extension RunConfiguration {
     data.targets = targets
     data.isInterrupted = { Signals.received != nil }
     data.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
+    data.format = format ?? .auto
     return data
   }
 
@@ -81,6 +82,15 @@ extension RunConfiguration {
       data.expectTokens = nil
       data.holdoutFraction = nil
     }
+    return data
+  }
+}
+
+extension StreamConfiguration {
+  /// With its warnings on standard error.
+  func warning() -> StreamConfiguration {
+    var data = self
+    data.notify = { StandardStreams.tell("longzoo: warning: \($0)\n") }
     return data
   }
 }

@@ -36,6 +36,12 @@ struct RunConfiguration: Codable, Equatable {
   var paths: [String] = []
   var dtype = TokenType.u8
   var compression = CompressionChoice.auto
+  /// nil, as in checkpoints that are older than `--format`: auto.
+  var format: FormatChoice?
+  /// The data is a pipe that has a name; nil: standard input, or files.
+  var readsNamedPipe: Bool?
+  /// Tokens that each stream had given when `--new-data` began with this data; nil: none.
+  var tokensBeforeData: Int?
   var vocabularySize = 256
   var targets = TargetChoice.all
   var valPath: String?
@@ -123,7 +129,7 @@ struct RunConfiguration: Codable, Equatable {
   var identity: String?
 
   var savesWeights: Bool { saveInterval != .never }
-  var isPipe: Bool { paths == ["-"] }
+  var isPipe: Bool { paths == ["-"] || readsNamedPipe == true }
   /// A loss that stays above it ends the run; nil: none does.
   var highestLoss: Double? {
     stopAbove.map { $0 > 0 ? $0 : nil } ?? log(Double(vocabularySize)) + DivergenceWatch.rise

@@ -123,7 +123,8 @@ extension RunConfiguration {
 
   private func validateWindows() throws(RunFailure) {
     try require(
-      !isPipe || streams == 1, "standard input has one position only: --streams must be 1, or left out")
+      !isPipe || streams == 1,
+      "standard input and other pipes have one position only: --streams must be 1, or left out")
     if case .tokens(let count) = window {
       try require(count >= 1, "--window must be at least 1 token, or 'context'")
     }
@@ -189,12 +190,18 @@ extension RunConfiguration {
   }
 
   private func validateData() throws(RunFailure) {
+    if let pipe = paths.first(where: DataPath.isPipe), paths.count > 1 {
+      throw .usage(
+        "\(pipe == "-" ? "standard input" : pipe): a pipe cannot be one of several files; join them before the pipe, as in cat a \(pipe) b | longzoo train -"
+      )
+    }
     try require(
       (0...(1 << 56)).contains(skipTokens), "--skip-tokens \(skipTokens) is not from 0 to 2^56")
     try require(
       expectTokens.map { (0...(1 << 56)).contains($0) } ?? true, "--expect-tokens is not from 0 to 2^56")
     try require(
       (10...31).contains(zstdWindowLog), "--zstd-window-log \(zstdWindowLog) is not from 10 to 31")
+    try require(tokensBeforeData ?? 0 >= 0, "the tokens before --new-data cannot be fewer than none")
     try require(valFraction >= 0 && valFraction < 1, "--val-fraction \(valFraction) is not in [0, 1)")
     try require(valPath == nil || valFraction == 0, "--val and --val-fraction exclude each other")
     try require(

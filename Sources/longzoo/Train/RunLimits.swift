@@ -22,8 +22,12 @@ struct RunLimits {
     guard !isLimited, !c.isPipe, c.context > 0 else { return nil }
     // Some estimators have short contexts, a few of which are no training.
     let isShort = c.estimator == .hybrid || c.estimator == .tbptt
-    return isShort ? max(c.context, RunConfiguration.defaultContext) : c.context
+    let context = isShort ? max(c.context, RunConfiguration.defaultContext) : c.context
+    return Self.sum(context, c.tokensBeforeData ?? 0)
   }
+
+  /// Tokens of all streams that were read before `--new-data`.
+  private var tokensBefore: Int { Self.product(c.tokensBeforeData ?? 0, c.streams) }
 
   /// Passes after which the run ends; nil: any number.
   private var passesToFinish: Double? { c.epochs ?? (isLimited || c.isPipe ? nil : Self.defaultPasses) }
@@ -35,12 +39,12 @@ struct RunLimits {
   private var tokensOfPasses: Int? {
     guard let passes = passesToFinish, let trainingTokens else { return nil }
     let tokens = passes * Double(trainingTokens)
-    return tokens < 0x1p62 ? max(1, Int(tokens)) : .max
+    return tokens < 0x1p62 ? Self.sum(max(1, Int(tokens)), tokensBefore) : .max
   }
 
   /// Tokens that a pipe is said to have, where nothing ends the run before.
   private var expectedTokens: Int? {
-    c.isPipe ? c.expectTokens.map { max(1, $0 - c.skipTokens - 1) } : nil
+    c.isPipe ? c.expectTokens.map { Self.sum(max(1, $0 - c.skipTokens - 1), tokensBefore) } : nil
   }
 
   private var windowTokens: Int { max(1, c.tokensOfWindow) }
@@ -94,6 +98,11 @@ struct RunLimits {
   /// Updates that these tokens make; nil where they are not known.
   var totalUpdates: Int? {
     totalTokens.map { $0 / Self.product(windowTokens, c.streams) }
+  }
+
+  private static func sum(_ a: Int, _ b: Int) -> Int {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
   }
 
   /// At most Int.max: whoever says a very large number means "for ever".

@@ -12,6 +12,8 @@ final class RunLog {
   private let line: ProgressLine
   private var lastTime: Double
   private var lastTokens: Int
+  /// Training seconds at the last line.
+  private var lastSeconds: Double
 
   init(
     _ c: RunConfiguration, _ limits: RunLimits, folder: RunFolder, from progress: RunProgress, quiet: Bool
@@ -24,6 +26,13 @@ final class RunLog {
       total: limits.totalTokens, initial: progress.tokensPerStream * c.streams, quiet: quiet)
     lastTime = TrainingClock.now()
     lastTokens = progress.tokensPerStream * c.streams
+    lastSeconds = progress.trainSeconds
+  }
+
+  /// While a pipe is quiet: nothing for the first second, which a busy one may take as well.
+  func wait(seconds: Double, before: Double) {
+    line.waited = before + seconds
+    if seconds >= 1 { line.wait(for: "data") }
   }
 
   /// Before the first update.
@@ -39,14 +48,14 @@ final class RunLog {
     let now = TrainingClock.now()
     let isDue = configuration.logInterval.map { $0 > 0 && p.step % $0 == 0 } ?? (now - lastTime >= 1)
     guard isDue else { return }
-    let elapsed = now - lastTime
+    let elapsed = p.trainSeconds - lastSeconds
     try metrics.append(
       MetricsRecord(
         step: p.step, tokens: tokens, trainLoss: p.smoothedLoss, valLoss: nil, learningRate: rate,
         tokensPerSecond: elapsed > 0 ? Double(tokens - lastTokens) / elapsed : nil,
         residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds,
         meters: p.meters.readings(configuration.directions, updateNorm: updateNorm())))
-    (lastTime, lastTokens) = (now, tokens)
+    (lastTime, lastTokens, lastSeconds) = (now, tokens, p.trainSeconds)
   }
 
   /// Within an update that takes long.
@@ -92,6 +101,7 @@ final class RunLog {
         step: p.step, tokens: p.tokensPerStream * configuration.streams, trainLoss: p.smoothedLoss,
         valLoss: e.lossNats, residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds))
     (lastTime, lastTokens) = (TrainingClock.now(), p.tokensPerStream * configuration.streams)
+    lastSeconds = p.trainSeconds
   }
 
   /// A search for a learning rate or an ε: a line for every trial, and one for what was chosen.

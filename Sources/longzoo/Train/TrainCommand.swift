@@ -11,7 +11,9 @@ struct TrainCommand: ParsableCommand {
       A run without any --max-… ends when every stream has run through one context (of tbptt and hybrid: a million tokens), or at the end of a pipe.
       """)
 
-  @Argument(help: ArgumentHelp("Token files, plain or compressed (zstd, lz4), or -.", valueName: "data"))
+  @Argument(
+    help: ArgumentHelp(
+      "Token files, plain or compressed (zstd, lz4), or one pipe: - or <(…).", valueName: "data"))
   var paths: [String] = []
   @OptionGroup(title: "Data") var data: DataOptions
   @OptionGroup(title: "Held-out data") var heldOut: HeldOutOptions
@@ -25,6 +27,11 @@ struct TrainCommand: ParsableCommand {
       "Go on with a run: its folder or checkpoint (alone: that of --out-dir), with its options unless others are given.",
       valueName: "path"))
   var resume: String?
+  @Flag(
+    help:
+      "With --resume and DATA: go on with other data, from its start; weights, optimizer, states and counters stay, --streams too."
+  )
+  var newData = false
   @Flag(help: "Remove the run that --out-dir holds, and begin a new one there.") var overwrite = false
   @Flag(help: "Print what the run would hold, read and write, and stop.") var dryRun = false
   @Flag(help: "Print one JSON object on standard output at the end.") var json = false
@@ -35,6 +42,7 @@ struct TrainCommand: ParsableCommand {
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
     var configuration = try configuration(over: stored.map { try withFoundFiles($0.configuration) })
     if stored == nil { configuration.identity = RunIdentity.new() }
+    if newData, let stored { try beginData(&configuration, after: stored.progress) }
     try configuration.validate()
     try chooseRegime(&configuration, isNew: stored == nil)
     if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
@@ -63,7 +71,8 @@ struct TrainCommand: ParsableCommand {
       checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
     }
     let trainer = try Trainer(
-      configuration, resume: zip(stored, checkpoint), initial: initial, folder: folder, quiet: quiet,
+      configuration, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
+      quiet: quiet,
       ledger: MemoryLedger(budget: configuration.memoryBudget))
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
@@ -112,7 +121,9 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {
-    for (before, now) in Swift.zip(old.fixed, new.fixed) where before.value != now.value {
+    let ofData: Set = ["--val-fraction", "--skip-tokens"]
+    for (before, now) in Swift.zip(old.fixed, new.fixed)
+    where before.value != now.value && !(newData && ofData.contains(before.option)) {
       throw .usage(
         "\(before.option) was \(before.value) in the run that is resumed and cannot become \(now.value); "
           + "leave it out, or start a new run (--init takes over the weights)")
@@ -123,7 +134,7 @@ struct TrainCommand: ParsableCommand {
   private func withFoundFiles(_ stored: RunConfiguration) throws(RunFailure) -> RunConfiguration {
     var configuration = stored
     let files = StoredFiles(run: resume.map(Self.folder(ofRun:)) ?? ".")
-    if paths.isEmpty {
+    if paths.isEmpty, stored.readsNamedPipe != true {
       configuration.paths = []
       for path in stored.paths {
         configuration.paths.append(try files.find(path, role: "trained on", option: "DATA"))

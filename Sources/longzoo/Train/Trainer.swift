@@ -67,10 +67,12 @@ final class Trainer {
 
   /// - Parameters:
   ///   - resume: the checkpoint to go on from, and its file.
+  ///   - isNewData: its position is one in other data, and this data is read from its start.
   ///   - initial: the weights to start from, of --init.
   init(
     _ c: RunConfiguration, resume: (state: CheckpointState, file: SafetensorsReader)?,
-    initial: SafetensorsReader? = nil, folder: RunFolder, quiet: Bool, ledger: MemoryLedger
+    isNewData: Bool = false, initial: SafetensorsReader? = nil, folder: RunFolder, quiet: Bool,
+    ledger: MemoryLedger
   ) throws {
     configuration = c
     self.folder = folder
@@ -83,14 +85,19 @@ final class Trainer {
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     perturbing = model.estimator as? any PerturbingEstimator
     snapshot = !c.searched.isEmpty ? try StateSnapshot(model, ledger: ledger) : nil
-    feed = try TokenFeed(c.trainingData, resume: resume?.state.position, ledger: ledger)
+    feed = try TokenFeed(
+      c.trainingData.warning(), resume: isNewData ? nil : resume?.state.position, ledger: ledger)
     supply = try TokenSupply(
       feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
-    feed.onWaiting { Signals.received != nil }
-    try Self.passOver(resume?.state.tokensBehindPosition ?? 0, supply)
+    feed.onWaiting { _ in Signals.received != nil }
+    try Self.passOver(isNewData ? 0 : resume?.state.tokensBehindPosition ?? 0, supply)
     evaluator = try HeldOutEvaluator(
       c, model, totalTokens: feed.totalTokens, pool: pool, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
+    // What was best on other held-out tokens says nothing of these.
+    if isNewData, c.valPath == nil || c.valPath != resume?.state.configuration.valPath {
+      progress.heldOut = nil
+    }
     limits = RunLimits(c, trainingTokens: feed.trainingTokens)
     rhythm = EvaluationRhythm(
       c, limits, heldOutTokens: evaluator?.tokens, seconds: progress.trainSeconds)
@@ -138,7 +145,7 @@ final class Trainer {
     log.begin(Announcement(self).lines)
     // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
     if progress.step == 0, configuration.savesWeights, !folder.hasCheckpoint { try save() }
-    clock = TrainingClock(before: progress.trainSeconds)
+    clock = TrainingClock(before: progress.trainSeconds, waited: waitedForPipe)
     start = progress
     Signals.enter(.training)
     let reason = try train()
@@ -161,26 +168,26 @@ final class Trainer {
   private func train() throws -> StopReason {
     var reason = stopReason()
     if let reason, progress.step > 0 { log.message(Announcement.nothingLeft(reason, progress)) }
+    feed.onWaiting { [log, feed] seconds in
+      log.wait(seconds: seconds, before: feed.waitSeconds)
+      return Signals.received != nil
+    }
     while reason == nil {
       if let windows = searchWindowsNow(), try !search(windows: windows) {
         reason = stopReason()
         break
       }
-      let begin = TrainingClock.now()
+      let begin = clock.seconds
       guard try step() else {
         reason = Signals.received != nil ? .signal : isWithinWindow ? .maxSeconds : .endOfData
         break
       }
-      windowSeconds = TrainingClock.now() - begin
+      windowSeconds = clock.seconds - begin
       searchBudget.add(seconds: windowSeconds)
       try afterStep()
       reason = stopReason()
     }
-    if reason == .endOfData, progress.step == 0 {
-      let name = configuration.isPipe ? "standard input" : configuration.paths[0]
-      throw RunFailure.badData(
-        "\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
-    }
+    try requireTargets(reason)
     if reason != .signal, progress.watch.endsDiverged { reason = .diverged }
     return reason!
   }

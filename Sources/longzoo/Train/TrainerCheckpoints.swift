@@ -1,4 +1,5 @@
 import Model
+import Stream
 
 /// What a run leaves on the disk, and how it goes back to that.
 extension Trainer {
@@ -44,6 +45,17 @@ extension Trainer {
       keeper.finish(isInDoubt: progress.watch.isInDoubt)
     } else if keeper.savedStep.map({ $0 < progress.step }) ?? false, !keeper.keepsModel {
       try saveModel()
+    }
+  }
+
+  /// Held-out data that cannot be read is no fault of the weights, which are not lost to it.
+  func savingOnFailure<T>(_ body: () throws -> T) throws -> T {
+    do {
+      return try body()
+    } catch let error as StreamError {
+      let isSaved = keeper.savedStep == progress.step
+      if configuration.savesWeights, !isSaved, !isWithinWindow { try save() }
+      throw error
     }
   }
 

@@ -40,9 +40,11 @@ extension Trainer {
     Signals.enter(.evaluating)
     defer { Signals.enter(.training) }
     let total = [limit, evaluator.tokens.map { $0 - 1 } ?? 0].filter { $0 > 0 }.min()
-    return try evaluator.evaluate(
-      limit: limit, observe: { log.evaluating($0, of: total) },
-      stop: { deadline.map { TrainingClock.now() > $0 } ?? (Signals.received != nil) })
+    return try savingOnFailure {
+      try evaluator.evaluate(
+        limit: limit, observe: { log.evaluating($0, of: total) },
+        stop: { deadline.map { TrainingClock.now() > $0 } ?? (Signals.received != nil) })
+    }
   }
 
   /// The figures of a run's end: those of the weights that it hands out, over all held-out tokens where that is quick.

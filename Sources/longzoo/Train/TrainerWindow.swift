@@ -17,7 +17,7 @@ extension Trainer {
   func step() throws -> Bool {
     let wanted = windowTokens()
     var read = 0
-    watch.begin(tokens: wanted)
+    watch.begin(tokens: wanted, trained: clock.seconds)
     defer { isWithinWindow = read > 0 }
     while read < wanted {
       let count = min(configuration.chunk, wanted - read)

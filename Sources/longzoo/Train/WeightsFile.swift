@@ -66,6 +66,15 @@ enum WeightsFile {
     return HeldOutRecord.Point(step: step, lossNats: loss, targets: targets)
   }
 
+  /// What a file says of the data that its model was trained on: checkpoints of older versions in their configuration.
+  static func data(of file: SafetensorsReader) -> (dtype: TokenType?, targets: TargetChoice?) {
+    let dtype = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
+    let targets = file.metadata["longzoo.targets"].flatMap(TargetChoice.init(rawValue:))
+    guard dtype == nil || targets == nil else { return (dtype, targets) }
+    let configuration = try? Checkpoint.state(of: file).configuration
+    return (dtype ?? configuration?.dtype, targets ?? configuration?.targets)
+  }
+
   /// The sizes of the model in a file.
   /// - Throws: exit code 65 if it is not one that `tensors` could have written, or its twin with an encoder.
   static func shape(of file: SafetensorsReader) throws(RunFailure) -> ModelShape {

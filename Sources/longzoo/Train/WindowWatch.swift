@@ -14,8 +14,9 @@ struct WindowWatch {
   /// Whether it was said how long a window takes.
   private var isTold = false
 
-  mutating func begin(tokens: Int) {
-    (self.tokens, isGivenUp, seconds, begin) = (tokens, false, 0, TrainingClock.now())
+  /// - Parameter trained: seconds of training so far, in which waiting for a pipe is none.
+  mutating func begin(tokens: Int, trained: Double = 0) {
+    (self.tokens, isGivenUp, seconds, begin) = (tokens, false, 0, trained)
   }
 
   /// - Parameters:
@@ -23,7 +24,7 @@ struct WindowWatch {
   ///   - trained: seconds of training in all.
   ///   - limit: of those; nil: there is none.
   mutating func look(signalAge: Double?, seconds trained: Double, limit: Double?) {
-    seconds = TrainingClock.now() - begin
+    seconds = trained - begin
     if let signalAge, signalAge > Self.grace { isGivenUp = true }
     if let limit, trained > limit + max(Self.grace, Self.overtime * limit) { isGivenUp = true }
   }
