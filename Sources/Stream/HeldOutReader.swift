@@ -101,7 +101,7 @@ public final class HeldOutReader {
     guard tokens < 2 else { return }
     throw StreamError(
       .badData,
-      "only \(max(0, tokens)) of the 2 tokens are there that an evaluation needs at least",
+      "has \(max(0, tokens)) of the at least 2 tokens that an evaluation needs",
       advice: "give more data, or lower --skip-tokens", file: name == "-" ? "standard input" : name)
   }
 

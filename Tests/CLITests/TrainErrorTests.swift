@@ -172,7 +172,7 @@ import Testing
     try earlier.expectResumable()
   }
 
-  /// What was learned is saved before damaged held-out data is met.
+  /// It is found before anything is learned.
   @Test func corruptHeldOutData() throws {
     let runs = Runs("--max-steps", "20")
     let data = runs.folder.put("data", Self.tokens)
@@ -180,9 +180,7 @@ import Testing
     packed[packed.count - 2] ^= 4
     let held = runs.folder.put("held.zst", packed)
     try runs.fail(65, ["--val", held, data], out: "run", mentions: [held])
-    #expect(
-      try runs.resume("run", "--max-steps", "40", "--val", data).digest
-        == runs.train(data, "--max-steps", "40").digest)
+    #expect(runs.checkpoint("run").isEmpty)
   }
 
   // MARK: Folders and disks
