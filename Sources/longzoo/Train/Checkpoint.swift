@@ -53,7 +53,7 @@ enum Checkpoint {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(state), as: UTF8.self)
-    let metadata = WeightsFile.metadata(state.configuration).merging([key: json]) { $1 }
+    let metadata = WeightsFile.dataMetadata(state.configuration).merging([key: json]) { $1 }
     try SafetensorsWriter.write(
       to: path, isOfRun: true, metadata: metadata, tensors: model.checkpointTensors, through: buffer)
   }

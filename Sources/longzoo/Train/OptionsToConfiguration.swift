@@ -152,7 +152,9 @@ extension TrainCommand {
   private func setDependent(_ c: inout RunConfiguration, isNew: Bool) throws(RunFailure) {
     c.threads = limits.threads ?? (isNew ? ProcessInfo.processInfo.activeProcessorCount : c.threads)
     try setDataDefaults(&c, isNew: isNew)
-    if isNew, c.isPipe { c.setPipeDefaults(arePairsGiven: estimator.pairs != nil) }
+    if isNew, c.isPipe {
+      c.setPipeDefaults(arePairsGiven: estimator.pairs != nil, isContextGiven: streaming.context != nil)
+    }
     if isNew { setWindowDefaults(&c) }
     if let streams = streaming.streams {
       c.streams = streams

@@ -43,14 +43,18 @@ enum WeightsFile {
   ///   - step: of the weights.
   ///   - heldOut: what was measured of them; nil: nothing.
   static func metadata(_ c: RunConfiguration, step: Int, heldOut: Evaluation?) -> [String: String] {
-    var metadata = [
-      "longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue, stepKey: "\(step)",
-    ]
+    var metadata = dataMetadata(c)
+    metadata[stepKey] = "\(step)"
     if let heldOut {
       metadata[lossKey] = "\(heldOut.lossNats)"
       metadata[targetsKey] = "\(heldOut.targets)"
     }
     return metadata
+  }
+
+  /// How the data is stored.
+  static func dataMetadata(_ c: RunConfiguration) -> [String: String] {
+    ["longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue]
   }
 
   private static let stepKey = "longzoo.step"
