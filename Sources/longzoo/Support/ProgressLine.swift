@@ -79,6 +79,7 @@ final class ProgressLine {
   func wait(for reason: String) {
     guard !quiet, let now = dueTime else { return }
     show(line(count, note: "waiting for \(reason)", elapsed: elapsed(at: now)), now)
+    lastCount = nil
   }
 
   private func elapsed(at now: Double) -> Double { now - start - waited }
