@@ -40,7 +40,7 @@ public enum GEMM {
     try buffers.withLock { (known) throws(SystemRefusal) in
       guard threads > known else { return }
       let refusal = SystemRefusal(
-        "the system refuses the address space of matrix products on \(threads) threads, \(ByteSize.formatted(bufferBytes)) each; raise its limit (ulimit -v), or take fewer --threads"
+        "the system refuses the address space of matrix products on \(threads) thread\(threads == 1 ? "" : "s"), \(ByteSize.formatted(bufferBytes)) each; raise its limit (ulimit -v), or take fewer --threads"
       )
       // The buffers first, then some room for everything else.
       guard AddressSpace.isFree(bufferBytes, count: threads - known + 1) else { throw refusal }

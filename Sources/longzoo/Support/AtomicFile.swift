@@ -39,13 +39,14 @@ enum AtomicFile {
     try synchronize(folder: folder)
   }
 
-  /// Writes a copy of a file, in pieces.
+  /// Writes a copy of a file of a run into another run's folder, in pieces.
   /// - Throws: exit code 74.
   static func copy(_ source: String, to path: String) throws {
-    let file = open(source, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw RunFailure.system("read", source, errno: errno) }
+    guard let file = try RegularFile.open(source, O_RDONLY) else {
+      throw RunFailure.system("read", source, errno: ENOENT)
+    }
     defer { close(file) }
-    try write(to: path) { sink in
+    try write(to: path, isOfRun: true) { sink in
       try withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
         while true {
           let count = read(file, buffer.baseAddress, buffer.count)

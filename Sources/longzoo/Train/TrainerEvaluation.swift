@@ -97,7 +97,8 @@ extension Trainer {
   func findBestWeights(of checkpoint: SafetensorsReader) throws {
     guard configuration.keepsBestWeights, let record = progress.heldOut else { return }
     let path = RunFolder.model(beside: checkpoint.path)
-    guard let file = try? SafetensorsReader(path: path), let point = WeightsFile.heldOutPoint(of: file),
+    guard RegularFile.exists(path), let file = try? SafetensorsReader(path: path),
+      let point = WeightsFile.heldOutPoint(of: file),
       point.lossNats <= record.best.lossNats
     else {
       progress.heldOut = nil
