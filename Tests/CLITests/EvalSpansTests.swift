@@ -15,7 +15,7 @@ import Testing
     let slice = Self.shape.slice(.bias(0))
     for unit in 0..<Self.shape.hiddenSize { parameters.values[slice.offset + 4 * unit + 1] = memory }
     let weights = try PackedWeights(Layout(Self.shape, kind: .rank1, exactReadout: true), ledger: ledger)
-    weights.pack(parameters, on: ThreadPool(threads: 1))
+    weights.pack(parameters, on: try ThreadPool(threads: 1))
     return weights
   }
 
@@ -23,7 +23,7 @@ import Testing
     _ weights: PackedWeights, _ tokens: [UInt32], threads: Int
   ) throws -> (bits: [UInt32], hits: [UInt8], repeated: Int) {
     let sequence = try SpannedSequence(weights, threads: threads, ledger: MemoryLedger())
-    let pool = ThreadPool(threads: threads)
+    let pool = try ThreadPool(threads: threads)
     var losses = [Float](repeating: .nan, count: tokens.count - 1)
     var hits = [UInt8](repeating: 9, count: tokens.count - 1)
     sequence.reset()
