@@ -47,7 +47,8 @@ import Testing
         let weights = try PackedWeights(
           Layout(shape, kind: .rank1, exactReadout: true), ledger: MemoryLedger())
         try PackedWeightsFile.read(
-          file, into: weights, through: TransferBuffer(ledger: MemoryLedger()), on: try ThreadPool(threads: 1))
+          file, into: weights, through: TransferBuffer(ledger: MemoryLedger()), on: try ThreadPool(threads: 1)
+        )
       },
     ]
   }
