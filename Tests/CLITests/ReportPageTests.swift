@@ -25,7 +25,7 @@ import Testing
     #expect(parsed.elements["figure"] == 4)
     #expect(page.components(separatedBy: "class=\"legend\"").count == 2)
     #expect(parsed.elements["svg"] == 4 * 2 + 3)
-    #expect(parsed.text.components(separatedBy: "resident set").count == 2)
+    #expect(page.components(separatedBy: ">resident set<").count == 2)
     #expect(!page.contains("NaN") && !page.contains("inf\""))
   }
 
