@@ -25,7 +25,7 @@ from harness.program import BINARY, ROOT
 
 SECTIONS = ["kernels", "train", "peers", "paper", "tbptt", "profile", "reading", "length"]
 # Pages that quote results between marks.
-PAGES = [ROOT / "README.md", ROOT / "Benchmarks/README.md"]
+PAGES = [ROOT / "docs/results.md", ROOT / "Benchmarks/README.md"]
 
 
 def arguments():

@@ -73,11 +73,15 @@ struct EvalCommand: ParsableCommand {
     let evaluator = try Evaluator(
       weights, isMarked: targets == .marked, readers: readers, threads: readers > 1 ? 1 : pool.threads,
       ledger: ledger)
+    // What takes less than a second has nothing to tell on the way.
+    let (line, start) = (ProgressLine(total: maxTokens?.value, quiet: json), TrainingClock.now())
+    defer { line.clear() }
     let evaluation = try givingUp {
       try evaluator.evaluate(
         (0..<readers).map { reader in
           try HeldOutReader(reader == 0 ? stream.warning() : stream, isReadOnce: true, ledger: ledger)
-        }, limit: maxTokens?.value ?? 0, resetEvery: reset, on: pool, observe: progress,
+        }, limit: maxTokens?.value ?? 0, resetEvery: reset, on: pool,
+        observe: { if TrainingClock.now() - start > 1 { line.update($0) } },
         stop: { Signals.received != nil })
     }
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
@@ -86,14 +90,8 @@ struct EvalCommand: ParsableCommand {
         "\(paths[0]): fewer than two tokens, \(targets == .marked ? "or none without a mark, " : "")and nothing to predict"
       )
     }
+    line.clear()
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
-  }
-
-  /// Tells how far the evaluation is, once it has taken a second.
-  private var progress: (Int) -> Void {
-    let line = ProgressLine(total: maxTokens?.value, quiet: json)
-    let start = TrainingClock.now()
-    return { tokens in if TrainingClock.now() - start > 1 { line.update(tokens) } }
   }
 
   /// nil too where a signal ended the wait for a quiet pipe.

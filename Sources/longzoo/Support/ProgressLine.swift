@@ -104,6 +104,12 @@ final class ProgressLine {
     if output.isTerminal { last = -.infinity }
   }
 
+  /// Takes the line away: a result follows.
+  func clear() {
+    if isShown { emit("\r\u{1B}[K") }
+    isShown = false
+  }
+
   /// Text for `count` at `now`; open to tests.
   func line(
     _ count: Int, part: Double? = nil, secondsLeft: Double? = nil, note: String, elapsed: Double

@@ -129,6 +129,9 @@ final class RunLog {
     line.finish(tokens, part: limits.part(p, tokens: tokens), secondsLeft: secondsLeft(p), note: note(p))
   }
 
+  /// After the last evaluation: a result follows.
+  func end() { line.clear() }
+
   private func note(_ p: RunProgress) -> String {
     let memory = ResidentSet.read().map { ", memory " + ByteSize.formatted($0.current) } ?? ""
     return "update \(p.step), loss \(Text.bits(p.smoothedLoss)) bits/token" + memory

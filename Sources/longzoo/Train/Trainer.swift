@@ -158,6 +158,7 @@ final class Trainer {
     let divergence = reason == .diverged ? try returnToLastGood() : nil
     let hasGoodWeights = divergence.map { $0.good != nil } ?? true
     try clock.paused { if hasGoodWeights { try evaluateAtEnd(reason) } }
+    log.end()
     return try RunSummary(
       self, stoppedBy: reason, divergence: divergence, evaluation: hasGoodWeights ? evaluation : nil,
       waitSeconds: feed.waitSeconds, stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
