@@ -44,7 +44,7 @@ import Testing
     let taken = try runs.train(
       "--init", "run/model.safetensors", "--lr", "0", "--max-steps", "1", data, out: "taken")
     #expect(taken.digest == run.digest)
-    try runs.fail(65, ["--heads", "2", "--init", "run/model.safetensors", data], mentions: ["weight_hh_l0"])
+    try runs.fail(65, ["--heads", "2", "--init", "run/model.safetensors", data], mentions: ["--heads 4"])
     try runs.fail(64, ["--heads", "3", data], mentions: ["--heads 3", "20"])
     try runs.fail(64, ["--heads", "0", data], mentions: ["--heads 0"])
   }

@@ -13,18 +13,24 @@ import Testing
     for name in ["config.json", "summary.json"] {
       let sound = runs.folder.bytes("run/" + name)
       let object = try #require(try JSONSerialization.jsonObject(with: Data(sound)) as? [String: Any])
-      for (field, value, changed) in Extreme.changes(of: object) {
+      for (field, value, changed) in some(of: Extreme.changes(of: object)) {
         _ = runs.folder.put("run/" + name, Array(try JSONSerialization.data(withJSONObject: changed)))
         try expectReport(runs.folder("run"), "\(name) \(field) \(value)")
       }
       _ = runs.folder.put("run/" + name, sound)
     }
     let line = try #require(try JSONSerialization.jsonObject(with: Data(metrics[0].utf8)) as? [String: Any])
-    for (field, value, changed) in Extreme.changes(of: line) {
+    for (field, value, changed) in some(of: Extreme.changes(of: line)) {
       let other = try JSONSerialization.data(withJSONObject: changed)
       _ = runs.folder.put("run/metrics.jsonl", Array((metrics[0] + "\n").utf8) + other + Array("\n".utf8))
       try expectReport(runs.folder("run"), "metrics \(field) \(value)")
     }
+  }
+
+  /// Every 23rd: a page takes a quarter of a second, and there are some thousand changes. 23 divides no number of values, so that each field
+  /// and each value have their turn.
+  private func some<Change>(of changes: [Change]) -> [Change] {
+    changes.indices.filter { $0 % 23 == 0 }.map { changes[$0] }
   }
 
   private func expectReport(_ path: String, _ what: String) throws {

@@ -19,18 +19,18 @@ import Testing
     try run.removeEarlierRun()
   }
 
-  @Test func linksAreRemovedAndNotFollowed() throws {
+  @Test func linksAreRefusedAndNotFollowed() throws {
     let (folder, elsewhere) = (TestFolder(), TestFolder())
     symlink(elsewhere.put("model", [1]), folder("model.safetensors"))
-    try RunFolder(path: folder.path).removeEarlierRun()
-    #expect(folder.names == [".lock"] && elsewhere.names == ["model"])
+    let error = failure { try RunFolder(path: folder.path).removeEarlierRun() }
+    #expect(error?.exitCode == 74 && error?.message.contains(folder("model.safetensors")) == true)
+    #expect(elsewhere.names == ["model"])
   }
 
   @Test func whatCannotBeRemovedIsNamed() throws {
     let folder = TestFolder()
     mkdir(folder("replay.log"), 0o755)
-    let run = try RunFolder(path: folder.path)
-    let error = failure { try run.removeEarlierRun() }
+    let error = failure { try RunFolder(path: folder.path).removeEarlierRun() }
     #expect(error?.exitCode == 74 && error?.message.contains(folder("replay.log")) == true)
   }
 }

@@ -21,10 +21,11 @@ import Testing
 
     func expectIntact(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
       #expect(runs.checkpoint("kept") == checkpoint, "\(what)", sourceLocation: sourceLocation)
-      let temporaries = try? FileManager.default.contentsOfDirectory(atPath: runs.folder("kept")).filter {
-        $0.contains(".tmp-")
+      for out in ["kept", "failed"] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: runs.folder(out))) ?? []
+        let temporaries = names.filter { $0.contains(".tmp-") }
+        #expect(temporaries == [], "\(what)", sourceLocation: sourceLocation)
       }
-      #expect(temporaries == [], "\(what)", sourceLocation: sourceLocation)
     }
 
     func expectResumable(sourceLocation: SourceLocation = #_sourceLocation) throws {
@@ -50,7 +51,7 @@ import Testing
         ["--max-steps", "1M", "--dtype", file.dtype, "--vocab-size", "\(file.vocabSize ?? 256)"] + options
           + codec
           + (isPipe ? [] : [path]),
-        out: "kept", input: isPipe ? .file(path) : .nothing, mentions: [isPipe ? "standard input" : path])
+        input: isPipe ? .file(path) : .nothing, mentions: [isPipe ? "standard input" : path])
       // One sentence: one line.
       #expect(errors.split(separator: "\n").count == 1, "\(errors)")
       if file.bytes > 0 {
@@ -87,14 +88,14 @@ import Testing
     let limit = ["--max-steps", "1M"]
     for streams in ["1", "8"] {
       try earlier.runs.fail(
-        65, limit + ["--streams", streams, plain], out: "kept",
+        65, limit + ["--streams", streams, plain],
         mentions: [plain, "200", "byte 1234", "token 1234"])
       try earlier.runs.fail(
-        65, limit + ["--streams", streams, packed], out: "kept", mentions: [packed, "200", "token 1234"])
+        65, limit + ["--streams", streams, packed], mentions: [packed, "200", "token 1234"])
       earlier.expectIntact("--streams \(streams)")
     }
     try earlier.runs.fail(
-      65, limit + ["-"], out: "kept", input: .bytes(bytes), mentions: ["standard input", "200", "token 1234"])
+      65, limit + ["-"], input: .bytes(bytes), mentions: ["standard input", "200", "token 1234"])
     earlier.expectIntact("pipe")
     try earlier.expectResumable()
   }
@@ -105,11 +106,11 @@ import Testing
     let path = earlier.runs.folder.put("odd.u16", words)
     for streams in ["1", "8"] {
       try earlier.runs.fail(
-        65, ["--max-steps", "1M", "--dtype", "u16", "--streams", streams, path], out: "kept",
+        65, ["--max-steps", "1M", "--dtype", "u16", "--streams", streams, path],
         mentions: [path, "u16", "token 3000"])
     }
     try earlier.runs.fail(
-      65, ["--max-steps", "1M", "--dtype", "u16", "-"], out: "kept", input: .bytes(words, pieces: [3]),
+      65, ["--max-steps", "1M", "--dtype", "u16", "-"], input: .bytes(words, pieces: [3]),
       mentions: ["standard input", "token 3000"])
     earlier.expectIntact("half a token")
     try earlier.expectResumable()
@@ -130,13 +131,13 @@ import Testing
   @Test func missingFilesAndFolders() throws {
     let earlier = try Earlier()
     for path in ["missing", "data/below", "/nowhere/at all"] {
-      try earlier.runs.fail(66, [path], out: "kept", mentions: [path])
-      try earlier.runs.fail(66, ["data", "--val", path], out: "kept", mentions: [path])
-      try earlier.runs.fail(66, ["data", "--init", path], out: "kept", mentions: [path])
-      try earlier.runs.fail(66, ["data", path], out: "kept", mentions: [path])
+      try earlier.runs.fail(66, [path], mentions: [path])
+      try earlier.runs.fail(66, ["data", "--val", path], mentions: [path])
+      try earlier.runs.fail(66, ["data", "--init", path], mentions: [path])
+      try earlier.runs.fail(66, ["data", path], mentions: [path])
     }
     try earlier.runs.fail(
-      66, [earlier.runs.folder.path], out: "kept", mentions: [earlier.runs.folder.path, "folder"])
+      66, [earlier.runs.folder.path], mentions: [earlier.runs.folder.path, "folder"])
     earlier.expectIntact("missing")
     try earlier.expectResumable()
   }
@@ -151,17 +152,17 @@ import Testing
       for path in ["data", packed] {
         for streams in ["1", "4"] {
           try runs.fail(
-            65, option + ["--streams", streams, path], out: "kept",
+            65, option + ["--streams", streams, path],
             mentions: [path, "\(wrong)", "--expect-tokens"])
         }
       }
       try runs.fail(
-        65, option + ["-"], out: "kept", input: .bytes(Self.tokens), mentions: ["standard input", "\(wrong)"])
+        65, option + ["-"], input: .bytes(Self.tokens), mentions: ["standard input", "\(wrong)"])
       earlier.expectIntact("\(wrong) tokens")
     }
     // The producer has failed half way.
     try runs.fail(
-      65, ["--max-steps", "1M", "--expect-tokens", "\(count)", "-"], out: "kept",
+      65, ["--max-steps", "1M", "--expect-tokens", "\(count)", "-"],
       input: .bytes(Array(Self.tokens[..<1500])),
       mentions: ["1500", "pipefail"])
     earlier.expectIntact("half of a pipe")

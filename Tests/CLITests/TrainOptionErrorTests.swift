@@ -50,7 +50,6 @@ import Testing
     try runs.fail(64, ["-", "data"], input: pipe, mentions: ["-"])
     try runs.fail(64, ["--val", "-", "data"], input: pipe, mentions: ["held-out"])
     try runs.fail(64, ["--streams", "2", "/dev/stdin"], input: pipe, mentions: ["--streams"])
-    try runs.fail(64, ["--context", "0", "data"], mentions: ["--max-steps"])
     let outcome = try LongzooProcess.run(["train", "--dtype", "u16", "data"], in: runs.folder)
     outcome.expectFailure(64, mentions: ["--vocab-size"], "u16")
     #expect(runs.checkpoint("failed").isEmpty)

@@ -166,9 +166,11 @@ extension SVGPlot {
   /// A guess that is rather too wide: nobody knows the font.
   static func width(_ text: String) -> Double { Double(text.count) * 7.4 }
 
-  /// A tenth of a pixel is finer than any screen.
+  /// A tenth of a pixel is finer than any screen. What lies far outside of the picture, or nowhere, is put at its edge: a file may
+  /// hold any number.
   static func number(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
+    let bounded = value.isNaN ? 0 : min(max(value, -1e6), 1e6)
+    let tenths = Int((bounded * 10).rounded())
     return tenths % 10 == 0 ? "\(tenths / 10)" : String(format: "%.1f", Double(tenths) / 10)
   }
 }

@@ -23,7 +23,9 @@ final class HeldOutEvaluator {
       c.valPath == nil ? data : data.warning(), totalTokens: c.valPath == nil ? totalTokens : nil,
       ledger: ledger)
     // Rather now than at the first evaluation.
-    if reader.beginsAtOnce { try reader.check(limit: c.evalTokens ?? 0 > 0 ? c.evaluatedTokens + 1 : 0) }
+    if reader.beginsAtOnce {
+      try reader.check(limit: c.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
+    }
     evaluator = try Evaluator(
       model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, threads: pool.threads,
       ledger: ledger)
