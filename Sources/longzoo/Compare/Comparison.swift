@@ -145,7 +145,8 @@ final class Comparison {
       result.lossEqualTokenColumns = run["val_loss_nats"]?.double
     }
     // A time limit would give up an update that takes longer: what one costs is known once there is one.
-    let one = Stage(limits: ["--max-steps", "1", "--max-tokens", "\(Self.never)"], isTimed: false, tokens: 0) {
+    let one = Stage(limits: ["--max-steps", "1", "--max-tokens", "\(Self.never)"], isTimed: false, tokens: 0)
+    {
       _, _ in
     }
     return (method.updatesOnceAContext ? [one] : []) + [steps, columns].sorted { $0.tokens < $1.tokens }
