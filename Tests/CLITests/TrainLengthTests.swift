@@ -135,6 +135,11 @@ import Testing
 
   // MARK: Words
 
+  @Test func longUpdatesAreAnnounced() {
+    let text = Announcement.longUpdate(tokens: 64_000_000, seconds: 601)
+    #expect(text.hasPrefix("an update reads 64,000,000 tokens and takes about 10 min 1 s here"))
+  }
+
   @Test func announcements() {
     let c = configuration { ($0.hiddenSize, $0.heads, $0.lifetime) = (8, 2, 3) }
     #expect(
