@@ -15,7 +15,7 @@ enum KnownFormat: Equatable {
   case tokenIndex(dtype: Int)
   case zstdDictionary
 
-  /// No marker ends behind so many bytes.
+  /// Bytes within which every marker ends.
   static let headBytes = 512
 
   /// - Parameters:
@@ -31,7 +31,7 @@ enum KnownFormat: Equatable {
     return archive(bytes) ?? trainer(bytes) ?? weights(bytes) ?? pickle(bytes) ?? arrowStream(bytes)
   }
 
-  /// Those that a fixed start gives away.
+  /// Formats that a fixed start gives away.
   private static let markers: [([UInt8], KnownFormat)] = [
     ([0x1F, 0x8B, 0x08], .packed(name: "gzip", tool: "zcat")),
     ([0x1F, 0x9D, 0x90], .packed(name: "compress", tool: "zcat")),

@@ -34,7 +34,7 @@ struct Plot {
 
   var isEmpty: Bool { points.isEmpty }
 
-  /// The same plot where its names stand elsewhere.
+  /// This plot without its legend, for pages where the names stand elsewhere.
   var withoutLegend: Plot {
     var plot = self
     for index in plot.series.indices { plot.series[index].isInLegend = false }

@@ -64,7 +64,7 @@ struct TerminalPlot {
     return tick.map(y.label) ?? ""
   }
 
-  /// The rule, and below it the ticks with what they count: behind the last one, or where that is too wide on a line of its own.
+  /// The rule, and below it the ticks with what they count: after the last one, or where that is too wide on a line of its own.
   private func axis(_ x: Axis, margin: Int, width: Int) -> [String] {
     var line = Array(String(repeating: " ", count: margin + 1 + width))
     var rule = Array(String(repeating: " ", count: margin) + "└" + String(repeating: "─", count: width))

@@ -62,7 +62,7 @@ final class ProgressLine {
     lastCount = count
   }
 
-  /// The same with a text of another kind.
+  /// Shows a text of another kind, if it is time to.
   func updateText(_ text: () -> String) {
     guard !quiet, let now = dueTime else { return }
     show(text(), now)

@@ -2,7 +2,7 @@ import Foundation
 
 extension RunFolder {
   /// Removes every file that an earlier run has left here, so that none of them passes for one of the run that begins: checkpoints and models,
-  /// with those that were kept beside them, metrics, the replay log, the configuration and the summary.
+  /// with their earlier versions, metrics, the replay log, the configuration and the summary.
   ///
   /// Links are removed and not followed; files of other names stay. Whoever begins from a file of this folder must have opened it before.
   /// - Throws: exit code 74 if a file cannot be removed.

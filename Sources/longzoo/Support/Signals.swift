@@ -83,7 +83,7 @@ enum Signals {
     errno = number
   }
 
-  /// Ends the program if a signal has come: for work whose end leaves nothing behind.
+  /// Ends the program if a signal has come: for work that has nothing to save.
   static func endIfAsked() {
     if let number = received { Foundation.exit(ExitStatus.signal(number)) }
   }
