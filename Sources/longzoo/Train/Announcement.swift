@@ -52,15 +52,9 @@ struct Announcement {
 
   /// Tokens back to which a loss is credited.
   private static func credit(_ c: RunConfiguration) -> String {
-    let window = c.tokensOfWindow
-    switch c.estimator {
-    case .cdRGE, .fdRGE, .jvp: return ByteSize.grouped(RunLimits.product(window, c.lifetime))
-    case .nres, .pes: return ByteSize.grouped(c.context)
-    case .node, .tbptt, .bptt: return ByteSize.grouped(window)
-    case .hybrid:
-      return
-        "\(ByteSize.grouped(window)) exactly and \(ByteSize.grouped(RunLimits.product(window, c.lifetime))) by estimate"
-    }
+    let reach = ByteSize.grouped(c.creditReach)
+    guard c.estimator == .hybrid else { return reach }
+    return "\(ByteSize.grouped(c.tokensOfWindow)) exactly and \(reach) by estimate"
   }
 
   static func plan(_ c: RunConfiguration, _ limits: RunLimits, training: Int?, from p: RunProgress) -> String
