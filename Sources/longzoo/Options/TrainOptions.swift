@@ -89,7 +89,7 @@ struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
     help:
-      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes)",
+      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes, \(RunConfiguration.defaultPipeContext) for other pairs from a pipe but hybrid's)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
@@ -178,7 +178,7 @@ struct EstimatorOptions: ParsableArguments {
 struct OptimizerOptions: ParsableArguments {
   @Option(
     help:
-      "adam, sgd, or muon: the layers' matrices move along the orthogonal part of their gradient's mean, all else by adam. (default: adam; muon for tbptt, bptt and hybrid)"
+      "adam, sgd, or muon: the layers' matrices move along the orthogonal part of their gradient's mean, all else by adam. (default: adam; muon for tbptt, bptt, hybrid and short runs of cd-rge: docs/defaults.md)"
   )
   var optimizer: OptimizerKind?
   @Option(
@@ -196,7 +196,7 @@ struct OptimizerOptions: ParsableArguments {
   var beta2: Double?
   @Option(
     help:
-      "Decoupled weight decay. (default: 0; 0.05 by muon with exact gradients, 0.1 by adam with tbptt and hybrid)",
+      "Decoupled weight decay. (default: 0; 0.05 by muon with exact gradients, 0.01 with cd-rge, 0.1 by adam with tbptt and hybrid)",
     transform: DecimalNumber.parse)
   var weightDecay: Double?
   @Option(
@@ -205,7 +205,7 @@ struct OptimizerOptions: ParsableArguments {
     transform: DecimalNumber.parse)
   var tableRate: Double?
   @Option(
-    help: "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt and hybrid where an end is known)")
+    help: "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt, hybrid and short runs of cd-rge where an end is known)")
   var lrSchedule: ScheduleKind?
   @Option(
     help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
@@ -237,7 +237,7 @@ struct RunOptions: ParsableArguments {
   var stopAbove: Double?
   @Option(
     help:
-      "End once the running mean of the training loss is below this, in nats. Beside a --max-…: without one a run ends after a context all the same.",
+      "End once the running mean of the training loss is below this, in nats. Next to another limit: without one a run ends as it would anyway.",
     transform: DecimalNumber.parse)
   var stopBelow: Double?
   @Option(

@@ -8,7 +8,7 @@ struct TrainCommand: ParsableCommand {
     abstract: "Trains a model on a token stream.",
     discussion: """
       Without DATA the bundled corpus is used; - is standard input; several files are one stream, in the order given.
-      A run without any --max-… ends when every stream has run through one context (of tbptt and hybrid: a million tokens), or at the end of a pipe.
+      A run without --max-… and --epochs ends when every stream has run through one context (of tbptt and hybrid: a million tokens) or the data was read \(Int(RunLimits.defaultPasses)) times, whichever comes first, or at the end of a pipe.
       """)
 
   @Argument(
