@@ -205,7 +205,9 @@ struct OptimizerOptions: ParsableArguments {
     transform: DecimalNumber.parse)
   var tableRate: Double?
   @Option(
-    help: "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt, hybrid and short runs of cd-rge where an end is known)")
+    help:
+      "\(ScheduleKind.help) (default: constant; cosine for tbptt, bptt, hybrid and short runs of cd-rge where an end is known)"
+  )
   var lrSchedule: ScheduleKind?
   @Option(
     help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
