@@ -1,42 +1,59 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 // Copyright 2026 the longzoo authors. Licensed under the Apache License, version 2.0: see LICENSE.
 import PackageDescription
 
+// Modules carry the project's name, so that a package that depends on this one may have a Model or a Stream of its own; the
+// folders do not.
 let package = Package(
   name: "longzoo",
   products: [
     .executable(name: "longzoo", targets: ["longzoo"]),
-    .library(name: "LongzooStream", targets: ["Memory", "Stream"]),
-    .library(name: "LongzooTraining", targets: ["Memory", "Model", "Estimator"]),
+    .library(
+      name: "Longzoo", targets: ["LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
   ],
   targets: [
-    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
-    .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
-    .target(name: "CKernels"),
+    .systemLibrary(name: "CLongzooZstd", path: "Sources/CZstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLongzooLZ4", path: "Sources/CLZ4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(
+      name: "CLongzooOpenBLAS", path: "Sources/COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CLongzooKernels", path: "Sources/CKernels"),
 
-    .target(name: "Memory"),
-    .target(name: "Stream", dependencies: ["Memory", "CZstd", "CLZ4"]),
-    .target(name: "Model", dependencies: ["Memory", "CKernels", "COpenBLAS"]),
-    .target(name: "Estimator", dependencies: ["Memory", "Model"]),
+    .target(name: "LongzooMemory", path: "Sources/Memory"),
+    .target(
+      name: "LongzooStream", dependencies: ["LongzooMemory", "CLongzooZstd", "CLongzooLZ4"],
+      path: "Sources/Stream"),
+    .target(
+      name: "LongzooModel", dependencies: ["LongzooMemory", "CLongzooKernels", "CLongzooOpenBLAS"],
+      path: "Sources/Model"),
+    .target(
+      name: "LongzooEstimator", dependencies: ["LongzooMemory", "LongzooModel"], path: "Sources/Estimator"),
     .executableTarget(
       name: "longzoo",
       dependencies: [
-        "Memory", "Stream", "Model", "Estimator",
+        "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
-    .target(name: "CAllocations", path: "Tests/CAllocations"),
-    .testTarget(name: "MemoryTests", dependencies: ["Memory"]),
-    .testTarget(name: "StreamTests", dependencies: ["Memory", "Stream", "TestSupport", "CZstd", "CLZ4"]),
-    .testTarget(name: "ModelTests", dependencies: ["Memory", "Model", "CKernels", "TestSupport"]),
+    .target(name: "LongzooTestSupport", path: "Tests/TestSupport"),
+    .target(name: "CLongzooAllocations", path: "Tests/CAllocations"),
+    .testTarget(name: "MemoryTests", dependencies: ["LongzooMemory"]),
     .testTarget(
-      name: "EstimatorTests", dependencies: ["Memory", "Model", "Estimator", "TestSupport", "CAllocations"],
+      name: "StreamTests",
+      dependencies: [
+        "LongzooMemory", "LongzooStream", "LongzooTestSupport", "CLongzooZstd", "CLongzooLZ4",
+      ]),
+    .testTarget(
+      name: "ModelTests",
+      dependencies: ["LongzooMemory", "LongzooModel", "CLongzooKernels", "LongzooTestSupport"]),
+    .testTarget(
+      name: "EstimatorTests",
+      dependencies: [
+        "LongzooMemory", "LongzooModel", "LongzooEstimator", "LongzooTestSupport", "CLongzooAllocations",
+      ],
       exclude: ["allocations.json"]),
-    .testTarget(name: "CLITests", dependencies: ["longzoo", "TestSupport"]),
+    .testTarget(name: "CLITests", dependencies: ["longzoo", "LongzooTestSupport"]),
   ]
 )

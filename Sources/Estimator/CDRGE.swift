@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Central-difference random gradient estimation (arXiv 2505.17852), windowed, with carried states.
 ///

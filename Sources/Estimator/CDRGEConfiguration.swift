@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 extension CDRGE {
   public struct Configuration: Sendable {

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What an estimator takes, known before there is one.
 extension CDRGE {

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Draws the signs of a population's directions, and keeps what the update reads of them as floats.
 ///

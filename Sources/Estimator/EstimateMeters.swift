@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Measures a population's estimate ĝ = Σ_p c_p·z_p beside computing it.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Forward-difference random gradient estimation: g = (1/P) Σ_p [(L_p − L₀)/ε]·z_p, with L_p the loss under θ + εz_p and L₀ that of
 /// the unperturbed model; windows, carried states, lifetimes and streams as in `CDRGE`.

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// The states of one-sided perturbations: of every direction, and of the unperturbed models beside them.
 ///

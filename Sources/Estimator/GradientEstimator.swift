@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What learns from windows of tokens: all that a training loop needs to know of it.
 ///

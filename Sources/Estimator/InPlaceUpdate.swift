@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// θ ← keep·θ − η·Σ_p c_p·Z_p on the packed weights themselves, panel by panel, for rank-one directions.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What the pairs of a population estimate, and when they take new directions. z is a direction, L the window's loss.
 public enum PopulationMethod: CaseIterable, Sendable {

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// The exact gradient of the readout, summed online: ∂L_t/∂W = (p_t − y_t)·h_tᵀ needs no memory of the past.
 ///

@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 /// What a window has to predict so far: tokens of all streams that are not marked, and the same counted for every pair that reads
 /// them, which is the divisor of the pairs' losses.

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Σ_p c_p·Z_p over all pairs, for every perturbed tensor.
 ///

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// The kind of random direction along which a pair is moved. Every entry has the variance 1, and no two are correlated.
 public enum DirectionKind: Hashable, Sendable {

@@ -1,6 +1,6 @@
-import COpenBLAS
+import CLongzooOpenBLAS
 import Glibc
-import Memory
+import LongzooMemory
 import Synchronization
 
 /// Plain single-precision matrix products by OpenBLAS, always on the calling thread.

@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// The order of work for models of one layer whose weights exceed the caches: head by head and not token by token.
 ///

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 import Glibc
 
 /// The instruction sets that the population kernels are written for; the only file that names the C kernels' dispatch.

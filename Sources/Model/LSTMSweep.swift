@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// One model over many streams, forward through a stretch of tokens and backward again: what the exact gradient is made of.
 ///

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// Where the kernels find everything: the C layout, made once for a run.
 public struct Layout: Sendable {

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// The sizes of an LSTM language model: tokens enter by table lookup into the gates, a linear readout gives the logits.
 ///

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// A row of weights where it lies: `count` floats, `stride` apart.
 public struct WeightRow {

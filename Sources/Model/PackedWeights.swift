@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
 public final class PackedWeights {

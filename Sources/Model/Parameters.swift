@@ -1,5 +1,5 @@
 import Glibc
-import Memory
+import LongzooMemory
 
 /// The model's parameters, one vector of Float in the order of `ModelShape.tensors`.
 public final class Parameters {

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// Counter-based random bits: Philox 4×32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///

@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// The perturbed copies of the model: `pairs` pairs of columns, in tiles of 16, each carrying only its recurrent state.
 ///

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// How far the directions have moved the states of their pairs.
 extension Population {

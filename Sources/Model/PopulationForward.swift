@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// One-sided perturbations: directions that are measured against the unperturbed model and not against their other sign.
 extension Population {

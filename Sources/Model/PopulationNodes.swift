@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// Where the mean states of all pairs go while their gates are moved: [L][K + 1][P padded][row], before the first token and
 /// behind every token.

@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// What the two columns of every pair are.
 public enum PopulationMode: Sendable {

@@ -1,5 +1,5 @@
-import CKernels
-import Memory
+import CLongzooKernels
+import LongzooMemory
 
 /// One unperturbed model that reads a token sequence and carries its state: what evaluation uses.
 public final class SequenceModel {

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// How far the two states of each pair have come apart: rms(h₊ − h₋)/rms(h) over the units of all layers. 0 for equal
 /// states, √2 for unrelated ones, 2 for opposite ones.

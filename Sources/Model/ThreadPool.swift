@@ -1,6 +1,6 @@
-import CKernels
+import CLongzooKernels
 import Glibc
-import Memory
+import LongzooMemory
 import Synchronization
 
 /// A fixed set of threads that run numbered tasks together and meet when all are done.

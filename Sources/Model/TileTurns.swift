@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 import Synchronization
 
 /// Hands a chunk's tiles to threads piece by piece.

@@ -1,4 +1,4 @@
-import CKernels
+import CLongzooKernels
 
 /// A token is an id and a mark: a marked token is read, but nobody has to predict it.
 public enum TokenMark {

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// Turns the stored bytes of one file after the other into plain bytes, with fixed buffers.
 ///

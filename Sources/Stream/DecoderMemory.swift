@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// What decompressors need by the headers of the frames, in bytes: 0 of a kind for which there is no frame.
 struct DecoderNeed: Equatable {

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// Where frames begin, for a look-up in a bounded table: when it is full, every other entry goes.
 ///

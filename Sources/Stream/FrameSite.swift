@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// A place in a compressed file, and what can be wrong there.
 struct FrameSite {

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// The held-out tokens, in order, from the first to the last: the last `holdoutFraction` of the data, or all of it
 /// where the configuration has no fraction (held-out data in files of its own).

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// Tokens at any place of the data, for many streams at once.
 ///

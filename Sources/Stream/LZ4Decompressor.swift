@@ -1,4 +1,4 @@
-import CLZ4
+import CLongzooLZ4
 
 /// An lz4 frame context, used for one frame after the other. The only file that calls liblz4.
 final class LZ4Decompressor {

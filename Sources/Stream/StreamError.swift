@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// Why tokens cannot be had: what failed, where, and what to do, as one sentence.
 public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {

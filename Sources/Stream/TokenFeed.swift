@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// The tokens that training reads: one or more streams over the same data, decoded ahead by a thread of its own.
 ///

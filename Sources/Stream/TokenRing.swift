@@ -1,5 +1,5 @@
 import Glibc
-import Memory
+import LongzooMemory
 
 /// Blocks of tokens between the reader thread and the consumer: a bounded queue for each stream.
 ///

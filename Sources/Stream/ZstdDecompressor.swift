@@ -1,4 +1,4 @@
-import CZstd
+import CLongzooZstd
 
 /// What one call of a decompressor did.
 struct DecodeStep {

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 @main
 struct LongzooCommand: ParsableCommand {

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 import Testing
 
 @testable import longzoo

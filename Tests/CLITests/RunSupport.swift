@@ -1,5 +1,5 @@
-import CLZ4
-import CZstd
+import CLongzooLZ4
+import CLongzooZstd
 import Foundation
 import Testing
 

@@ -1,5 +1,5 @@
-import Memory
-import Stream
+import LongzooMemory
+import LongzooStream
 import Testing
 
 @testable import longzoo

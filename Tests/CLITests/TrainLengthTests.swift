@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 import Testing
 
 @testable import longzoo

@@ -1,5 +1,5 @@
-import Estimator
 import Foundation
+import LongzooEstimator
 import Testing
 
 @testable import longzoo

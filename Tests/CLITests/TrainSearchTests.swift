@@ -1,8 +1,8 @@
 import Foundation
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 @testable import longzoo
 
 @Suite struct TrainSearchTests {

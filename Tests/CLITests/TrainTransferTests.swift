@@ -1,6 +1,6 @@
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 import Testing
 
 @testable import longzoo

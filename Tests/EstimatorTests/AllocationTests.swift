@@ -1,12 +1,12 @@
-import CAllocations
+import CLongzooAllocations
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Synchronization
-import TestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// Heap allocations of a whole update – window, estimate, optimizer, average, packing – on all threads that work on it, once
 /// everything has been used before. `allocations.json` has the most that each kind may make.

@@ -1,8 +1,8 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// A random model, random tokens for some streams, and the exact answer in Double beside them.
 struct BPTTCase {

@@ -1,8 +1,8 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// A window's way back can be watched, and given up.
 @Suite("BPTT: giving a window up")

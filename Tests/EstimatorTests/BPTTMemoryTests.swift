@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 @Suite("BPTT: memory")
 struct BPTTMemoryTests {

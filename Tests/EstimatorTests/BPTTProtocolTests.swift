@@ -1,8 +1,8 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 @Suite("Gradient estimators: one protocol")
 struct GradientEstimatorTests {

@@ -1,9 +1,9 @@
 import Glibc
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// The gradient of a model whose parameters and tokens follow a formula, by PyTorch's autograd.
 struct PyTorchFixture {

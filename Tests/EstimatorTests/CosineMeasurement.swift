@@ -1,10 +1,10 @@
 import Foundation
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// No test but a measurement: how far the estimate is from the exact gradient, for several ε. Beside the same in a build whose
 /// products have bf16 factors (`Benchmarks/bf16.sh`) it says what that costs.

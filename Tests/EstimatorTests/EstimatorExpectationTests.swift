@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// The mean of many estimates against exact gradients. Seeds are fixed: the tests cannot fail by chance, only by change.
 @Suite("Expectation of the estimate")

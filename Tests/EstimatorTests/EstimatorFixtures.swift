@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// For long values: a failing #expect would print all of them.
 func expectSame<T: Equatable>(

@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// The estimators beside CD-RGE against exact gradients. Seeds are fixed: the tests cannot fail by chance, only by change.
 @Suite("Estimators from pairs")

@@ -1,4 +1,4 @@
-import TestSupport
+import LongzooTestSupport
 import Testing
 
 /// The yardsticks themselves.

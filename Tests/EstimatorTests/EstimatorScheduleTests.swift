@@ -1,4 +1,4 @@
-import Estimator
+import LongzooEstimator
 import Testing
 
 @Suite("Schedules")

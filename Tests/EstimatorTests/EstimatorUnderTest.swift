@@ -1,8 +1,8 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// A model with random weights in ±1, random tokens for each stream, and an estimator on it.
 final class UnderTest<Estimator: GradientEstimator> {
@@ -40,7 +40,7 @@ final class UnderTest<Estimator: GradientEstimator> {
 
   /// One whole window from token `start` of every stream, in chunks.
   @discardableResult
-  func window(_ number: Int, from start: Int = 0, chunks: [Int]) -> Estimator.WindowResult {
+  func window(_ number: Int, from start: Int = 0, chunks: [Int]) -> WindowResult {
     estimator.beginWindow(number)
     consume(from: start, chunks: chunks)
     return estimator.finishWindow(tokens: chunks.reduce(0, +))

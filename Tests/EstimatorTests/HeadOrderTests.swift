@@ -1,9 +1,9 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
-@testable import Model
+@testable import LongzooEstimator
+@testable import LongzooModel
 
 /// Head by head must be what token by token is, but for the order in which a logit is summed.
 @Suite("Heads one after another")

@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 /// The regime of one copy against the one with a gradient and an optimizer.
 @Suite("Updates in place")

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Estimator
+@testable import LongzooEstimator
 
 @Suite("Revolve: the binomial schedule")
 struct RevolveTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Memory
+@testable import LongzooMemory
 
 @Suite("Memory ledger")
 struct MemoryLedgerTests {

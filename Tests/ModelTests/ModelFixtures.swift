@@ -1,9 +1,9 @@
-import CKernels
-import Memory
-import TestSupport
+import CLongzooKernels
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 /// For long values: a failing #expect would print all of them.
 func expectSame<T: Equatable>(

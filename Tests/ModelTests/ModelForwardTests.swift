@@ -1,9 +1,9 @@
-import CKernels
-import Memory
-import TestSupport
+import CLongzooKernels
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 /// Tiles whose "−" columns have directions of their own, against the reference's tiles of pairs.
 @Suite("One-sided perturbations")

@@ -1,6 +1,6 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
 /// One random problem for a tile of every instruction set.

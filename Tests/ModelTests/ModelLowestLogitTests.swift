@@ -1,8 +1,8 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 /// Logits far below what any training makes: no padding, and no start of a search for the largest, may win over them.
 @Suite("Lowest logits")

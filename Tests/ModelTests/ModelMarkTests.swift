@@ -1,8 +1,8 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Marked tokens: read, and not predicted")
 struct ModelMarkTests {

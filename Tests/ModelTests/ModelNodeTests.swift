@@ -1,9 +1,9 @@
-import Memory
-import Model
-import TestSupport
+import LongzooMemory
+import LongzooModel
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Kernels that move gates")
 struct ModelNodeTests {

@@ -1,8 +1,8 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 /// What is not finite must be seen in the loss wherever the definition of the model makes it so.
 @Suite("NaN and infinity")

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Philox")
 struct ModelPhiloxTests {

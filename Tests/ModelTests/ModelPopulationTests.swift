@@ -1,9 +1,9 @@
-import Memory
+import LongzooMemory
+import LongzooTestSupport
 import Synchronization
-import TestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Population")
 struct ModelPopulationTests {

@@ -1,8 +1,8 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Matrix products and sign sums")
 struct ModelProductTests {

@@ -1,9 +1,9 @@
 import Glibc
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 @Suite("Sequence model")
 struct ModelSequenceTests {

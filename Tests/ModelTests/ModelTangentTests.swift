@@ -1,8 +1,8 @@
-import Memory
-import TestSupport
+import LongzooMemory
+import LongzooTestSupport
 import Testing
 
-@testable import Model
+@testable import LongzooModel
 
 /// Forward mode against the plain reference in double, and the reference against differences of another definition.
 @Suite("Tangents")

@@ -1,5 +1,5 @@
 import Glibc
-import Model
+import LongzooModel
 import Synchronization
 import Testing
 

@@ -1,8 +1,8 @@
 import Glibc
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// Files that are cut off, written to or replaced while they are read.
 @Suite struct ChangedFileTests {

@@ -1,8 +1,8 @@
 import Glibc
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 @Suite struct DamageTests {
   let folder = Folder()

@@ -1,7 +1,7 @@
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 @Suite struct HeldOutTests {
   let folder = Folder()

@@ -1,8 +1,8 @@
-import Memory
+import LongzooMemory
 import Synchronization
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// Work that comes before the first token, and grows with the data, can be ended.
 @Suite struct InterruptionTests {

@@ -1,8 +1,8 @@
 import Foundation
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// Files of a known format are refused by name; nothing else is.
 @Suite struct KnownFormatTests {

@@ -1,7 +1,7 @@
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// The highest stored bit as a mark.
 @Suite struct MarkTests {

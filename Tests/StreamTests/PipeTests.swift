@@ -1,8 +1,8 @@
 import Glibc
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 @Suite struct PipeTests {
   func configuration(_ writer: PipeWriter, _ type: TokenType = .u8) -> StreamConfiguration {

@@ -1,7 +1,7 @@
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// The ways in which the same bytes can be stored.
 enum Storage: String, CaseIterable, Sendable {

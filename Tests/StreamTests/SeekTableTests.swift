@@ -1,7 +1,7 @@
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// Sizes that a seek table names are held against the frames, whether or not these name a size themselves.
 @Suite struct SeekTableTests {

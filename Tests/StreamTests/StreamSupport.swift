@@ -1,10 +1,10 @@
-import CLZ4
-import CZstd
+import CLongzooLZ4
+import CLongzooZstd
 import Glibc
-import Memory
+import LongzooMemory
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// A folder that goes away with its owner.
 final class Folder {

@@ -1,9 +1,9 @@
 import Foundation
-import Memory
+import LongzooMemory
 import Synchronization
 import Testing
 
-@testable import Stream
+@testable import LongzooStream
 
 /// Warnings of data that is read in another width than it has.
 @Suite struct WidthGuessTests {

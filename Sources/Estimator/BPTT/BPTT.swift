@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// The exact gradient by back-propagation through time over a window: the baseline.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What a configuration means for a shape: the tape's length, the number of saved states, and the bytes of everything.
 ///

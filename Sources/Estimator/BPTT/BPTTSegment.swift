@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 extension BPTT {
   /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// The readout over a block of tokens: logits, softmax, loss, ∂h, and the readout's gradient.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What the way back needs of a stretch of consecutive tokens: h, c and gates of every layer and stream.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Sums the gradient of kernels, biases and token table over a block of tokens, once ∂gates are on the tape.
 ///

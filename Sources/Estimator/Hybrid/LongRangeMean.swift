@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// A running mean of a noisy gradient, shrunk to what two independent halves of it agree on.
 ///

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Node perturbation: central differences along random directions of the gates' inputs, not of the weights.
 ///

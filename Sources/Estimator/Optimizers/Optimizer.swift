@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 public enum OptimizerKind: String, CaseIterable, Codable, Sendable { case sgd, adam, muon }
 

@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// The matrices of a layer's gates, [D × inputs] of every head and gate. Gate rows lie unit by unit, so a matrix has every fourth
 /// row of its head's.

@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 /// The parameter vector as runs of neighbours that are updated alike, and those in pieces for the threads.
 struct ParameterRuns {

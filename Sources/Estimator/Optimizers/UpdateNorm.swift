@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 extension Optimizer {
   /// ‖Δθ‖ of the update that was made last, out of the moments that it left behind.

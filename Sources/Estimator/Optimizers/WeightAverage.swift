@@ -1,5 +1,5 @@
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// A running mean of the weights over about the last tenth of all updates: polynomial-decay averaging (Shamir and Zhang,
 /// 2013), θ̄ ← θ̄ + (γ + 1)/(t + γ)·(θ − θ̄).

@@ -1,7 +1,7 @@
-import Estimator
 import Foundation
-import Memory
-import Model
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
 
 /// The multiply-add peak of all threads together.
 enum PeakMeter {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Stream
+import LongzooStream
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

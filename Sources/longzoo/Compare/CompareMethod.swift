@@ -1,5 +1,5 @@
 import ArgumentParser
-import Estimator
+import LongzooEstimator
 
 /// A way to train, and the options of train that choose it.
 enum CompareMethod: String, CaseIterable, ExpressibleByArgument {

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// The results as Markdown, for a terminal or a text; and the words that the page uses, too.
 enum CompareTable {

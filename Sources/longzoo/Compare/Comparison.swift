@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Runs the cells of a comparison, one after the other, each as a process of its own.
 final class Comparison {

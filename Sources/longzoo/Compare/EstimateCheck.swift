@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// CD-RGE held against theory: the cosine of an estimate from n directions with the exact gradient of d parameters is
 /// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I and ‖z‖² = d.

@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// How near the gradients of several methods come to the exact one: one context from a zero state, the same tokens, the
 /// same weights, which a few updates of truncated BPTT have taken away from their start.

@@ -1,6 +1,6 @@
-import Memory
-import Model
-import Stream
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// One unperturbed model that reads pieces of the data, each from a zero state.
 final class EvaluationReader {

@@ -1,6 +1,6 @@
-import Memory
-import Model
-import Stream
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// Runs the unperturbed model over a token sequence, its state carried from a zero state through all of it, or through pieces
 /// between resets. Threads share either, and the figures do not depend on how many there are.

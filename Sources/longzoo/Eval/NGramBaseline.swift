@@ -1,6 +1,6 @@
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// What the best fixed tables could do on exactly the tokens that were evaluated: their empirical entropies of order 0 and
 /// 1, in bits a token. A model must come below them to have learned anything.

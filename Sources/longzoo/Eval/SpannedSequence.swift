@@ -1,6 +1,6 @@
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 /// Runs a model over one long token sequence on several threads, with the very losses that one thread would find.
 ///

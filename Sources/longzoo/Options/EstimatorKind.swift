@@ -1,5 +1,5 @@
 import ArgumentParser
-import Estimator
+import LongzooEstimator
 
 /// `--estimator`
 enum EstimatorKind: String, CaseIterable, Codable, ExpressibleByArgument {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Estimator
-import Model
-import Stream
+import LongzooEstimator
+import LongzooModel
+import LongzooStream
 
 /// `--window N|context`
 enum WindowChoice: Codable, Equatable {

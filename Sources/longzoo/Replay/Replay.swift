@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// A training loop whose windows are those of a replay log: no data and no forward pass, but the same directions, coefficients, rates
 /// and updates.

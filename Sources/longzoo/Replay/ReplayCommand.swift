@@ -1,8 +1,8 @@
 import ArgumentParser
-import Estimator
 import Foundation
-import Memory
-import Model
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
 
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

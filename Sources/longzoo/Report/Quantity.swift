@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// What the numbers of an axis are, and so how people read them.
 enum Quantity {

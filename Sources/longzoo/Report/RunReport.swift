@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// The page of one or more runs.
 enum RunReport {

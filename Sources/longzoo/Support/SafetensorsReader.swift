@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// An open safetensors file, its header validated; tensors are read in place, never the whole file.
 final class SafetensorsReader {

@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// The memory through which weights go to files and come from them: taken once, before a run begins, so that no save fails for
 /// want of it, and no tensor is held twice.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Stream
+import LongzooStream
 
 struct TaskCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import Foundation
-import Model
+import LongzooModel
 
 /// Where a task's tokens go: bytes on standard output, in blocks.
 struct TaskOutput {

@@ -1,5 +1,5 @@
-import Estimator
-import Memory
+import LongzooEstimator
+import LongzooMemory
 
 /// What would serve the data of a finished run better, in one sentence for people that names what it costs in credit and memory.
 ///

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// What a run says before it begins: what is read, what learns, how far credit reaches, how long it will go on, and where it
 /// is kept.

@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// How far a run has come: with the tensors of the checkpoint, all that is needed to go on bit for bit.
 struct RunProgress: Codable, Equatable {

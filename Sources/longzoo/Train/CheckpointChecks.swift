@@ -1,6 +1,6 @@
 import Foundation
-import Memory
-import Model
+import LongzooMemory
+import LongzooModel
 
 extension CheckpointState {
   /// Refuses what no run can have written, and what would overflow, trap or never end further on.

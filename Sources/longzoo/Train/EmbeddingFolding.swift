@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 /// A token table that a file holds as two factors: `encoder.weight` [V][E], and `rnn.weight_ih_l0` [4H][E] that multiplies it.
 struct EmbeddingFolding {

@@ -1,6 +1,6 @@
-import Memory
-import Model
-import Stream
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// The evaluation that belongs to a training run: its held-out tokens, and the weights that it hands out.
 final class HeldOutEvaluator {

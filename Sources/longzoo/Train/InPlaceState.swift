@@ -1,6 +1,6 @@
-import Estimator
-import Memory
-import Model
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
 
 /// The regime of models whose memory beyond the weights is precious: the packed weights are the only copy, and each estimate
 /// is applied to them panel by panel. No optimizer's moments, no average: what is trained is handed out.

@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 /// The file of `--init`.
 enum InitialFile {

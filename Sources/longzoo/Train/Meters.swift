@@ -1,5 +1,5 @@
-import Estimator
-import Model
+import LongzooEstimator
+import LongzooModel
 
 /// What a run keeps of its windows' meters: running means over about the last fifty windows, and over the last five hundred
 /// that were measured of the estimate's squares, whose signal is a small difference of large numbers.

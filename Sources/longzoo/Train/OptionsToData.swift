@@ -1,4 +1,4 @@
-import Stream
+import LongzooStream
 
 extension TrainCommand {
   /// Sets what is read: the data that was given, or that of the run that is resumed.

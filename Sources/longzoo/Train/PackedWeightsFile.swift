@@ -1,4 +1,4 @@
-import Model
+import LongzooModel
 
 /// The files of `WeightsFile`, read into and written from packed weights through one small buffer, without a second copy.
 ///

@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// What the parts of a run are configured with.
 extension RunConfiguration {

@@ -1,4 +1,4 @@
-import Stream
+import LongzooStream
 
 extension RunConfiguration {
   /// A pipe is one stream, and a hundred columns for each of its tokens are slow: 400 tokens a second on two cores with

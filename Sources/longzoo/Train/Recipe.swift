@@ -1,4 +1,4 @@
-import Estimator
+import LongzooEstimator
 
 /// What a run learns with where optimizer, schedule and rate are left out: docs/defaults.md has the table and its evidence.
 ///

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 extension TrainCommand {
   /// Decides how a new run keeps its weights, and gives the options that hang on it their defaults; a resumed run keeps them

@@ -1,5 +1,5 @@
 import Foundation
-import Model
+import LongzooModel
 
 /// `replay.log`: all that is needed to make the weights of any step again.
 ///

@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// Writes `replay.log`. Records wait in a buffer of fixed size, and are on the disk before the checkpoint that follows them.
 final class ReplayLog {

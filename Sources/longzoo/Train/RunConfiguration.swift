@@ -1,8 +1,8 @@
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// Everything that decides what a run does, with all defaults filled in; kept in the checkpoint.
 struct RunConfiguration: Codable, Equatable {

@@ -1,6 +1,6 @@
-import Estimator
-import Model
-import Stream
+import LongzooEstimator
+import LongzooModel
+import LongzooStream
 
 extension RunConfiguration {
   /// Of the largest matrix, padding left out.

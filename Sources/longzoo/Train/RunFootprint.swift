@@ -1,5 +1,5 @@
-import Estimator
-import Model
+import LongzooEstimator
+import LongzooModel
 
 extension ModelShape {
   /// Ids, and units of a layer; units of a head; elements of a matrix of all ids and units.

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// What a run tells while it goes: the progress line and `metrics.jsonl`.
 final class RunLog {

@@ -1,7 +1,7 @@
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// What a run would do, before it does any of it: `--dry-run`. What cannot be known cheaply is nil.
 struct RunPlan {

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// What a run has to say at its end: a few lines for people, one JSON object for programs.
 struct RunSummary {

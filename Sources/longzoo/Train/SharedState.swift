@@ -1,6 +1,6 @@
-import Estimator
-import Memory
-import Model
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
 
 /// The regime of models that fit several times: parameters, their packed copy, a gradient, an optimizer, an average.
 final class SharedState: TrainingState {

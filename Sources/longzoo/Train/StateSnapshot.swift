@@ -1,4 +1,4 @@
-import Memory
+import LongzooMemory
 
 /// A copy of everything that training changes, to be gone back to.
 final class StateSnapshot {

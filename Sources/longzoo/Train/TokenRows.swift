@@ -1,5 +1,5 @@
-import Memory
-import Stream
+import LongzooMemory
+import LongzooStream
 
 /// The rows of tokens that cross from the stream to the model: [streams][chunk + 1].
 final class TokenRows {

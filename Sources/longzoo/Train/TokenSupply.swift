@@ -1,5 +1,5 @@
-import Memory
-import Stream
+import LongzooMemory
+import LongzooStream
 
 /// Where the training loop gets its rows of tokens: the feed, or a block of them that was kept for going through again.
 ///

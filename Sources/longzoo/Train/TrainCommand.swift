@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Memory
+import LongzooMemory
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Estimator
 import Foundation
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// The training loop: tokens → population → gradient estimate → optimizer → weights, window after window.
 final class Trainer {

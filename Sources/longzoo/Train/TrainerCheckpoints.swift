@@ -1,5 +1,5 @@
-import Model
-import Stream
+import LongzooModel
+import LongzooStream
 
 /// What a run leaves on the disk, and how it goes back to that.
 extension Trainer {

@@ -1,5 +1,5 @@
 import Foundation
-import Memory
+import LongzooMemory
 
 /// What a run learns from its held-out tokens: which of its weights are the best, and what they are worth.
 extension Trainer {

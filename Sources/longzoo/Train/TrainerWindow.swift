@@ -1,6 +1,6 @@
-import Estimator
-import Memory
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooStream
 
 /// One window: its tokens, its estimate, its update.
 extension Trainer {

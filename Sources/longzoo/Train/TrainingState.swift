@@ -1,7 +1,7 @@
-import Estimator
-import Memory
-import Model
-import Stream
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
 
 /// Everything of a run that lives in memory: what the training loop, checkpoints and evaluation need of a regime.
 protocol TrainingState: AnyObject {

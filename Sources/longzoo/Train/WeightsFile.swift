@@ -1,5 +1,5 @@
-import Model
-import Stream
+import LongzooModel
+import LongzooStream
 
 /// The model's tensors under PyTorch's names, for `nn.LSTM` on one-hot tokens and `nn.Linear`.
 ///
