@@ -54,6 +54,6 @@ let package = Package(
         "LongzooMemory", "LongzooModel", "LongzooEstimator", "LongzooTestSupport", "CLongzooAllocations",
       ],
       exclude: ["allocations.json"]),
-    .testTarget(name: "CLITests", dependencies: ["longzoo", "LongzooTestSupport"]),
+    .testTarget(name: "CLITests", dependencies: ["longzoo", "LongzooMemory", "LongzooTestSupport"]),
   ]
 )

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What a reservation is for. The names are those of the `memory` object that `--json` prints.
 public enum MemoryCategory: String, CaseIterable, Codable, Sendable {
   case parameters, activations, perturbations, optimizer, stream, checkpoint
@@ -18,7 +16,7 @@ public final class MemoryLedger: Sendable {
 
   /// The most bytes that may be reserved at any one time; nil: no bound.
   public let budget: Int?
-  private let account = Mutex(Account())
+  private let account = Locked(Account())
 
   public init(budget: Int? = nil) {
     self.budget = budget

@@ -1,7 +1,6 @@
 import CLongzooOpenBLAS
 import Glibc
 import LongzooMemory
-import Synchronization
 
 /// Plain single-precision matrix products by OpenBLAS, always on the calling thread.
 ///
@@ -30,7 +29,7 @@ public enum GEMM {
 
   private static let library = Result { () throws(SystemRefusal) in try load() }
   /// The buffers that are there already.
-  private static let buffers = Mutex(0)
+  private static let buffers = Locked(0)
 
   /// Loads the library and has it map its buffers for products on `threads` threads at once. OpenBLAS 0.3.21, where the
   /// system refuses one in the middle of a run, asks again for ever.

@@ -1,5 +1,4 @@
 import LongzooMemory
-import Synchronization
 
 /// Hands a chunk's tiles to threads piece by piece.
 ///
@@ -14,7 +13,7 @@ final class TileTurns: Sendable {
 
   /// [T] pieces that are done; its complement while the next one is under way. Touched under the lock only.
   private let done: Buffer<Int32>
-  private let lock = Mutex(0)  // pieces of this chunk
+  private let lock = Locked(0)  // pieces of this chunk
 
   static func byteCount(tiles: Int) -> Int { Buffer<Int32>.byteCount(for: tiles) }
 

@@ -1,6 +1,5 @@
 import LongzooMemory
 import LongzooTestSupport
-import Synchronization
 import Testing
 
 @testable import LongzooModel
@@ -150,8 +149,8 @@ struct ModelPopulationTests {
       let population = try Population(
         layout, pairs: pairs, streams: pairs, threads: threads, ledger: MemoryLedger())
       for _ in 0..<20 {
-        let next = Mutex(Array(repeating: 0, count: population.tiles))
-        let busy = Mutex(Set<Int>())
+        let next = Locked(Array(repeating: 0, count: population.tiles))
+        let busy = Locked(Set<Int>())
         population.runTiles(tokens, on: pool) { tile, _, piece in
           #expect(busy.withLock { $0.insert(tile).inserted })
           #expect(next.withLock { $0[tile] } == piece.lowerBound && !piece.isEmpty)

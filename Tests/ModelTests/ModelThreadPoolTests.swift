@@ -1,4 +1,5 @@
 import Glibc
+import LongzooMemory
 import LongzooModel
 import Synchronization
 import Testing
@@ -7,8 +8,8 @@ import Testing
 struct ModelThreadPoolTests {
   /// How often each task ran, and on which threads.
   private final class Record: Sendable {
-    let runs = Mutex<[Int: Int]>([:])
-    let threads = Mutex<Set<Int>>([])
+    let runs = Locked<[Int: Int]>([:])
+    let threads = Locked<Set<Int>>([])
 
     func note(_ task: Int, _ thread: Int) {
       runs.withLock { $0[task, default: 0] += 1 }
@@ -87,7 +88,7 @@ struct ModelThreadPoolTests {
 
   @Test("Threads end with their pool, asleep or awake", arguments: [0, 30_000])
   func joins(microseconds: UInt32) throws {
-    let ids = Mutex<Set<String>>([])
+    let ids = Locked<Set<String>>([])
     do {
       let pool = try ThreadPool(threads: 3)
       let arrived = Atomic<Int>(0)

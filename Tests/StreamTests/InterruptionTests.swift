@@ -22,7 +22,7 @@ import Testing
 
   @Test(arguments: [1, 4])
   func countingAndUnpackingEnd(streams: Int) throws {
-    let questions = Mutex(0)
+    let questions = Locked(0)
     let data = configuration(streams: streams) {
       questions.withLock {
         $0 += 1

@@ -1,6 +1,5 @@
 import Foundation
 import LongzooMemory
-import Synchronization
 import Testing
 
 @testable import LongzooStream
@@ -117,7 +116,7 @@ import Testing
 }
 
 private final class Warnings: Sendable {
-  private let list = Mutex<[String]>([])
+  private let list = Locked<[String]>([])
   var all: [String] { list.withLock { $0 } }
   func add(_ text: String) { list.withLock { $0.append(text) } }
 }
