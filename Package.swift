@@ -9,7 +9,10 @@ let package = Package(
   products: [
     .executable(name: "longzoo", targets: ["longzoo"]),
     .library(
-      name: "Longzoo", targets: ["LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator"]),
+      name: "Longzoo",
+      targets: [
+        "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining",
+      ]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
@@ -30,10 +33,14 @@ let package = Package(
       path: "Sources/Model"),
     .target(
       name: "LongzooEstimator", dependencies: ["LongzooMemory", "LongzooModel"], path: "Sources/Estimator"),
+    .target(
+      name: "LongzooTraining",
+      dependencies: ["LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator"],
+      path: "Sources/Training"),
     .executableTarget(
       name: "longzoo",
       dependencies: [
-        "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator",
+        "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -54,6 +61,7 @@ let package = Package(
         "LongzooMemory", "LongzooModel", "LongzooEstimator", "LongzooTestSupport", "CLongzooAllocations",
       ],
       exclude: ["allocations.json"]),
-    .testTarget(name: "CLITests", dependencies: ["longzoo", "LongzooMemory", "LongzooTestSupport"]),
+    .testTarget(
+      name: "CLITests", dependencies: ["longzoo", "LongzooMemory", "LongzooTraining", "LongzooTestSupport"]),
   ]
 )

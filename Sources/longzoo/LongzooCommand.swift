@@ -3,6 +3,7 @@ import Foundation
 import LongzooMemory
 import LongzooModel
 import LongzooStream
+import LongzooTraining
 
 @main
 struct LongzooCommand: ParsableCommand {
@@ -27,6 +28,8 @@ struct LongzooCommand: ParsableCommand {
       try command.run()
     } catch let failure as RunFailure {
       end(failure.message, details: failure.details, code: failure.exitCode)
+    } catch is RunStopped {
+      Foundation.exit(ExitStatus.signal(Signals.received ?? SIGTERM))
     } catch let error as StreamError where error.code == .interrupted {
       Foundation.exit(ExitStatus.signal(Signals.received ?? SIGTERM))
     } catch let error as StreamError {

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// What the end of a run recommends.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// What people type, and what the parser gets of it.

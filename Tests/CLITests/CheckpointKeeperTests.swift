@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// The good checkpoint has its name at every moment, or is found under the other.

@@ -2,6 +2,7 @@ import Foundation
 import LongzooMemory
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Data that is no stream of tokens, or not the one that is meant, is found before it does harm.

@@ -1,5 +1,6 @@
 import Foundation
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Numbers and other values that a field may have been changed to.

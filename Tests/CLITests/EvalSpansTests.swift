@@ -2,6 +2,7 @@ import LongzooMemory
 import LongzooModel
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Several threads on one sequence find the losses that one thread finds, whether the model forgets or not.

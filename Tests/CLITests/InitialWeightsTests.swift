@@ -2,6 +2,7 @@ import Foundation
 import LongzooMemory
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Weights that go from one run to the next by --init.

@@ -1,6 +1,7 @@
 import LongzooMemory
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct NGramBaselineTests {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Numbers as large, as small and as odd as a person can type them: a sentence with exit code 64, or a run.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Numbers for compare, task and bench that no machine can serve.

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// The defaults that follow from other options: docs/defaults.md.

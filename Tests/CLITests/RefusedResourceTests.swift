@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Too little memory or too few threads end in a sentence, and end.

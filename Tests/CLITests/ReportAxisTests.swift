@@ -1,5 +1,6 @@
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Axes of any numbers have ticks that can be read, inside of their range.

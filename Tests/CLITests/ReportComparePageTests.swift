@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// The page and the table of results that no machine had to produce.

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// A report of files that say anything: a page, a plot and JSON, whatever the numbers.

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct DigestTests {

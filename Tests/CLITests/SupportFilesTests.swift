@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct AtomicFileTests {
@@ -14,7 +15,7 @@ import Testing
         throw RunFailure.system("write", path, errno: ENOSPC)
       }
     }
-    #expect(error == RunFailure(message: "cannot write \(path): the disk is full", exitCode: 74))
+    #expect(error == RunFailure.inputOutput("cannot write \(path): the disk is full"))
     #expect(folder.text("a") == "old")
     #expect(folder.names == ["a"])
     try AtomicFile.write(to: path) { try $0.write("new") }

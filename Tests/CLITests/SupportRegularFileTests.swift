@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// A run folder that came from elsewhere: links in it are not followed, and nothing hangs on a pipe.

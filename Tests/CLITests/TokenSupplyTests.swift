@@ -2,6 +2,7 @@ import LongzooMemory
 import LongzooStream
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct TokenSupplyTests {

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// The model that a run hands out is the one that did best on held-out tokens.

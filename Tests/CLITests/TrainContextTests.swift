@@ -1,5 +1,6 @@
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// When the states of a stream go back to zero.

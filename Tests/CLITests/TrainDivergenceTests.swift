@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// A run whose losses leave all bounds ends itself, and what it leaves are weights from before.

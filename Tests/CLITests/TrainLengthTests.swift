@@ -1,6 +1,7 @@
 import LongzooMemory
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// How long a run is, and what decides it.

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Updates that take long: signals and time limits are heard within them.
@@ -69,18 +70,19 @@ import Testing
   @Test func windowsAreWatched() {
     var watch = WindowWatch()
     watch.begin(tokens: 100)
-    watch.look(signalAge: nil, seconds: 5, limit: nil)
+    watch.look(isStopped: false, seconds: 5, limit: nil)
     #expect(!watch.isGivenUp && watch.tokens == 100)
-    watch.look(signalAge: 0.5, seconds: 5, limit: nil)
+    for seconds in [5, 5.9] { watch.look(isStopped: true, seconds: seconds, limit: nil) }
     #expect(!watch.isGivenUp)
-    watch.look(signalAge: 1.5, seconds: 5, limit: nil)
+    watch.look(isStopped: true, seconds: 6.1, limit: nil)
     #expect(watch.isGivenUp)
+    watch.look(isStopped: false, seconds: 7, limit: nil)
     watch.begin(tokens: 100)
     for (seconds, limit, isOver) in [
       (10.9, 10.0, false), (11.1, 10, true), (105, 100, false), (111, 100, true),
     ] {
       watch.begin(tokens: 100)
-      watch.look(signalAge: nil, seconds: seconds, limit: limit)
+      watch.look(isStopped: false, seconds: seconds, limit: limit)
       #expect(watch.isGivenUp == isOver, "\(seconds) of \(limit)")
     }
   }

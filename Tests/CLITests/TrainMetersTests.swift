@@ -2,6 +2,7 @@ import Foundation
 import LongzooEstimator
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct TrainMetersTests {

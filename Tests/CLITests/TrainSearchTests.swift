@@ -3,6 +3,7 @@ import LongzooMemory
 import Testing
 
 @testable import LongzooStream
+@testable import LongzooTraining
 @testable import longzoo
 
 @Suite struct TrainSearchTests {

@@ -3,6 +3,7 @@ import LongzooMemory
 import LongzooModel
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Weights come from files in pieces, through memory that the ledger knows.

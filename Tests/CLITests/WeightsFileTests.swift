@@ -3,6 +3,7 @@ import LongzooMemory
 import LongzooModel
 import Testing
 
+@testable import LongzooTraining
 @testable import longzoo
 
 /// Weights files that are not the model that they are taken for.

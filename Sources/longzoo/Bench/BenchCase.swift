@@ -2,6 +2,7 @@ import Foundation
 import LongzooEstimator
 import LongzooMemory
 import LongzooModel
+import LongzooTraining
 
 /// The multiply-add peak of all threads together.
 enum PeakMeter {
@@ -9,12 +10,12 @@ enum PeakMeter {
   static func gflops(on pool: ThreadPool) -> Double {
     let rounds = 4_000_000
     var operations = [Double](repeating: 0, count: pool.threads)
-    let start = TrainingClock.now()
+    let start = MonotonicClock().now
     operations.withUnsafeMutableBufferPointer { all in
       let slots = all
       pool.run(pool.threads) { task, _ in slots[task] = Instructions.best.fusedMultiplyAdds(rounds: rounds) }
     }
-    return operations.reduce(0, +) / (TrainingClock.now() - start) / 1e9
+    return operations.reduce(0, +) / (MonotonicClock().now - start) / 1e9
   }
 }
 
@@ -69,11 +70,11 @@ final class BenchCase {
     state.estimator.beginWindow(window)
     var tokens = 0
     step.add(peak: peak) {
-      let start = TrainingClock.now()
+      let start = MonotonicClock().now
       repeat {
         advance(configuration.chunk)
         tokens += configuration.chunk
-      } while TrainingClock.now() - start < Self.seconds
+      } while MonotonicClock().now - start < Self.seconds
       return tokens
     }
     _ = state.estimator.finishWindow(tokens: tokens)
@@ -83,8 +84,8 @@ final class BenchCase {
   /// The same of whole updates.
   func measureUpdates(peak: Double) {
     update.add(peak: peak) {
-      let (start, first) = (TrainingClock.now(), window)
-      repeat { runWindow() } while TrainingClock.now() - start < Self.seconds
+      let (start, first) = (MonotonicClock().now, window)
+      repeat { runWindow() } while MonotonicClock().now - start < Self.seconds
       let tokens = if case .tokens(let count) = configuration.window { count } else { configuration.context }
       return (window - first) * tokens
     }
@@ -101,9 +102,9 @@ final class BenchFigure {
 
   /// Times what reads as many tokens of every stream as it returns.
   func add(peak: Double, _ body: () -> Int) {
-    let start = TrainingClock.now()
+    let start = MonotonicClock().now
     let tokens = body()
-    let rate = Double(tokens * configuration.columns) / (TrainingClock.now() - start)
+    let rate = Double(tokens * configuration.columns) / (MonotonicClock().now - start)
     rates.append(rate)
     fractions.append(rate * configuration.shape.flopsPerTokenColumn / 1e9 / peak)
   }

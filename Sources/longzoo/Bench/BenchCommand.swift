@@ -3,6 +3,7 @@ import Foundation
 import LongzooEstimator
 import LongzooMemory
 import LongzooModel
+import LongzooTraining
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// This program as a child, its output in files of a folder that is thrown away.
 struct ChildRun {
@@ -35,14 +36,14 @@ struct ChildRun {
   init(_ arguments: [String], in folder: String, seconds: Double = 60) throws {
     let (out, err) = (folder + "/out", folder + "/err")
     let process = try Self.spawn(["longzoo"] + arguments, out: out, err: err)
-    let deadline = TrainingClock.now() + seconds
+    let deadline = MonotonicClock().now + seconds
     var (status, peak): (Int32, Int?) = (0, nil)
     var isOutOfTime = false
     var turns = 0
     while waitpid(process, &status, WNOHANG) == 0 {
-      if turns % 10 == 0 || TrainingClock.now() > deadline { peak = Self.residentPeak(of: process) ?? peak }
+      if turns % 10 == 0 || MonotonicClock().now > deadline { peak = Self.residentPeak(of: process) ?? peak }
       turns += 1
-      isOutOfTime = TrainingClock.now() > deadline
+      isOutOfTime = MonotonicClock().now > deadline
       if isOutOfTime || Signals.received != nil {
         // It has nothing that is worth to be saved.
         kill(process, SIGKILL)

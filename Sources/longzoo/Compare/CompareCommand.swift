@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LongzooStream
+import LongzooTraining
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

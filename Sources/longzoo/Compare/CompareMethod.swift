@@ -1,5 +1,6 @@
 import ArgumentParser
 import LongzooEstimator
+import LongzooTraining
 
 /// A way to train, and the options of train that choose it.
 enum CompareMethod: String, CaseIterable, ExpressibleByArgument {

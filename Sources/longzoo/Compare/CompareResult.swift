@@ -1,3 +1,5 @@
+import LongzooTraining
+
 /// One method at one context, and what came of it. What was not measured is nil.
 struct CompareCell: Hashable {
   var method: CompareMethod

@@ -1,5 +1,6 @@
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 /// The results as Markdown, for a terminal or a text; and the words that the page uses, too.
 enum CompareTable {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LongzooMemory
 import LongzooModel
+import LongzooTraining
 
 /// Runs the cells of a comparison, one after the other, each as a process of its own.
 final class Comparison {
@@ -11,7 +12,7 @@ final class Comparison {
 
   private let folder: String
   private let say: (String) -> Void
-  private let start = TrainingClock.now()
+  private let start = MonotonicClock().now
   /// Methods that this program's train does not know, with what it says.
   private var refused: [CompareMethod: String] = [:]
 
@@ -33,7 +34,7 @@ final class Comparison {
     var results: [CompareCell: CompareResult] = [:]
     for (index, cell) in cells.enumerated() {
       let isKnown = refused[cell.method] != nil
-      let left = settings.limit - (TrainingClock.now() - start)
+      let left = settings.limit - (MonotonicClock().now - start)
       let result = try measure(cell, seconds: max(left / Double(cells.count - index), 2))
       if refused[cell.method] == nil || !isKnown { say(CompareTable.line(result)) }
       results[cell] = result
@@ -64,7 +65,8 @@ final class Comparison {
     let child = try ChildRun(
       ["train"] + settings.common + pairs + ["--dry-run", "--json"] + settings.paths, in: folder)
     guard case .exited(let code) = child.ending, code != 0 else { return }
-    throw RunFailure(message: child.complaint, exitCode: code)
+    StandardStreams.tellFailure(child.complaint)
+    throw ExitCode(code)
   }
 
   private func options(_ cell: CompareCell) -> [String] {
@@ -91,7 +93,7 @@ final class Comparison {
       result.note = "needs \(ByteSize.formatted(needed)), and \(ByteSize.formatted(available)) are available"
       return result
     }
-    try train(cell, &result, deadline: TrainingClock.now() + seconds)
+    try train(cell, &result, deadline: MonotonicClock().now + seconds)
     return result
   }
 
@@ -193,7 +195,7 @@ final class Comparison {
   private func take(
     _ arguments: [String], _ result: inout CompareResult, deadline: Double
   ) throws -> [String: JSONValue]? {
-    let allowed = max(deadline - TrainingClock.now(), 1)
+    let allowed = max(deadline - MonotonicClock().now, 1)
     let child = try ChildRun(arguments, in: folder, seconds: allowed)
     result.ran = true
     result.peakResident = [result.peakResident, child.peakResident].compactMap { $0 }.max()

@@ -3,6 +3,7 @@ import LongzooEstimator
 import LongzooMemory
 import LongzooModel
 import LongzooStream
+import LongzooTraining
 
 /// CD-RGE held against theory: the cosine of an estimate from n directions with the exact gradient of d parameters is
 /// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I and ‖z‖² = d.

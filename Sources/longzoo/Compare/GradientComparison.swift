@@ -3,6 +3,7 @@ import LongzooEstimator
 import LongzooMemory
 import LongzooModel
 import LongzooStream
+import LongzooTraining
 
 /// How near the gradients of several methods come to the exact one: one context from a zero state, the same tokens, the
 /// same weights, which a few updates of truncated BPTT have taken away from their start.
@@ -102,7 +103,7 @@ final class GradientComparison {
     estimator.take(weights)
     var sum = [Float](repeating: 0, count: estimator.gradient.count)
     var (done, windowsDone) = (0, 0)
-    let start = TrainingClock.now()
+    let start = MonotonicClock().now
     while done < context {
       if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
       let (tokens, result) = try windows.run(estimator, at: windowsDone, atMost: context - done)
@@ -111,7 +112,7 @@ final class GradientComparison {
       Self.add(share, estimator.gradient.elements, to: &sum)
       done += tokens
       windowsDone += 1
-      let each = (TrainingClock.now() - start) / Double(done)
+      let each = (MonotonicClock().now - start) / Double(done)
       secondsPerToken[name] = each
       if each * Double(context) > settings.cosineSeconds, done < context { return nil }
     }

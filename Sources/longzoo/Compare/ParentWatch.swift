@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// A child of `compare` ends with its parent, however that ends: nobody would wait for it, or stop it, any more.
 enum ParentWatch {

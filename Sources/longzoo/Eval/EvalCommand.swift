@@ -3,6 +3,7 @@ import Foundation
 import LongzooMemory
 import LongzooModel
 import LongzooStream
+import LongzooTraining
 
 struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -74,14 +75,14 @@ struct EvalCommand: ParsableCommand {
       weights, isMarked: targets == .marked, readers: readers, threads: readers > 1 ? 1 : pool.threads,
       ledger: ledger)
     // What takes less than a second has nothing to tell on the way.
-    let (line, start) = (ProgressLine(total: maxTokens?.value, quiet: json), TrainingClock.now())
+    let (line, start) = (ProgressLine(total: maxTokens?.value, quiet: json), MonotonicClock().now)
     defer { line.clear() }
     let evaluation = try givingUp {
       try evaluator.evaluate(
         (0..<readers).map { reader in
           try HeldOutReader(reader == 0 ? stream.warning() : stream, isReadOnce: true, ledger: ledger)
         }, limit: maxTokens?.value ?? 0, resetEvery: reset, on: pool,
-        observe: { if TrainingClock.now() - start > 1 { line.update($0) } },
+        observe: { if MonotonicClock().now - start > 1 { line.update($0) } },
         stop: { Signals.received != nil })
     }
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }

@@ -1,4 +1,6 @@
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 /// Where options come from: the command line wins over the environment, which wins over the file of `--config`.
 struct ArgumentLayers {

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 /// Reads the command line, and says in one sentence what is wrong with it.
 enum CommandLineReader {
@@ -32,7 +34,7 @@ enum CommandLineReader {
   private static func refuseUnknownCommand(_ arguments: [String]) throws(RunFailure) {
     let asked = arguments.first == "help" ? arguments.dropFirst().first : arguments.first
     guard let asked, !asked.hasPrefix("-"), asked != "help", !names.contains(asked) else { return }
-    throw .usage(unknownCommand(asked))
+    throw .usage(Wording(unknownCommand(asked)))
   }
 
   static func unknownCommand(_ name: String) -> String {
@@ -45,7 +47,7 @@ enum CommandLineReader {
   private static func sentence(_ error: any Error, _ layers: ArgumentLayers) -> RunFailure {
     if let blamed = firstUnreadable(layers.layered) { return blamed }
     let command = layers.arguments.first.flatMap { names.contains($0) ? " " + $0 : nil } ?? ""
-    return .usage(text(error) + " ('longzoo\(command) --help' lists the options)")
+    return .usage("\(text(error)) ('longzoo\(command) --help' lists the options)")
   }
 
   /// The first of these that is wrong by itself: the parser does not know where an argument comes from.

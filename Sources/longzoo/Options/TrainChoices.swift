@@ -2,6 +2,7 @@ import ArgumentParser
 import LongzooEstimator
 import LongzooModel
 import LongzooStream
+import LongzooTraining
 
 extension TokenType: ExpressibleByArgument {}
 extension CompressionChoice: ExpressibleByArgument {}
@@ -11,24 +12,14 @@ extension Instructions: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
+extension EstimatorKind: ExpressibleByArgument {}
+extension Perturbation: ExpressibleByArgument {}
+extension ReadoutKind: ExpressibleByArgument {}
+extension ResetKind: ExpressibleByArgument {}
 
-/// `--perturbation`; `--rank` says the rest.
-enum Perturbation: String, CaseIterable, Codable, ExpressibleByArgument {
-  case rank1, rademacher, gaussian
+enum RegimeChoice: String, CaseIterable, ExpressibleByArgument { case auto, shared, inplace }
 
-  func directions(rank: Int) -> DirectionKind {
-    switch self {
-    case .rank1: .products(rank)
-    case .rademacher: .rademacher
-    case .gaussian: .gaussian
-    }
-  }
-}
-
-/// `--cell`
-enum CellKind: String, Codable {
-  case lstm
-
+extension CellKind {
   static func parse(_ text: String) throws -> CellKind {
     guard let cell = CellKind(rawValue: text) else {
       throw ValidationError("the only recurrent cell that there is yet is lstm.")
@@ -37,11 +28,15 @@ enum CellKind: String, Codable {
   }
 }
 
-/// `--checkpointing none|sqrt|binomial|N`
-enum CheckpointingChoice: Codable, Equatable {
-  case none, sqrt, binomial
-  case every(Int)
+extension WindowChoice {
+  /// `N|context`
+  static func parse(_ text: String) throws -> WindowChoice {
+    text == "context" ? .context : .tokens(try TokenCount.parse(text).value)
+  }
+}
 
+extension CheckpointingChoice {
+  /// `none|sqrt|binomial|N`
   static func parse(_ text: String) throws -> CheckpointingChoice {
     switch text {
     case "none": return .none
@@ -54,36 +49,9 @@ enum CheckpointingChoice: Codable, Equatable {
     }
   }
 }
-enum ReadoutKind: String, CaseIterable, Codable, ExpressibleByArgument {
-  /// Estimated like all other parameters.
-  case zo
-  /// Its gradient summed online.
-  case exact
-}
-enum ResetKind: String, CaseIterable, Codable, ExpressibleByArgument {
-  /// Every stream after a context of its own.
-  case context
-  /// All streams at the same time.
-  case together
-  case never
-}
 
-/// How a run's weights are kept.
-enum Regime: String, Codable {
-  /// Parameters, their packed copy, a gradient, an optimizer, an average.
-  case shared
-  /// The packed weights only.
-  case inPlace = "inplace"
-}
-
-enum RegimeChoice: String, CaseIterable, ExpressibleByArgument { case auto, shared, inplace }
-
-/// `--save-interval N|never`
-enum SaveChoice: Codable, Equatable {
-  case updates(Int)
-  /// No file of weights at all.
-  case never
-
+extension SaveChoice {
+  /// `N|never`
   static func parse(_ text: String) throws -> SaveChoice {
     text == "never" ? .never : .updates(try TokenCount.number(text))
   }

@@ -2,19 +2,7 @@ import ArgumentParser
 import LongzooEstimator
 import LongzooModel
 import LongzooStream
-
-/// `--window N|context`
-enum WindowChoice: Codable, Equatable {
-  case tokens(Int)
-  case context
-
-  /// nil for a whole context.
-  var tokens: Int? { if case .tokens(let count) = self { count } else { nil } }
-
-  static func parse(_ text: String) throws -> WindowChoice {
-    text == "context" ? .context : .tokens(try TokenCount.parse(text).value)
-  }
-}
+import LongzooTraining
 
 struct DataOptions: ParsableArguments {
   @Option(help: "Bytes of a token as it is stored: u8, u16 or u32, little-endian. (default: u8)")

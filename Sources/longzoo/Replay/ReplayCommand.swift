@@ -3,6 +3,7 @@ import Foundation
 import LongzooEstimator
 import LongzooMemory
 import LongzooModel
+import LongzooTraining
 
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -39,7 +40,7 @@ struct ReplayCommand: ParsableCommand {
     try refuseEarlier(log, reader)
     let replay = try Replay(
       reader, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, checkpoint: try start(reader))
-    try replay.follow(to: step)
+    try replay.follow(to: step, stop: { Signals.received != nil })
     let tensors = replay.model.finalTensors
     if let out {
       try SafetensorsWriter.write(

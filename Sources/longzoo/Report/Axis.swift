@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// A range of numbers, laid out from 0 to 1, with ticks at round values.
 ///

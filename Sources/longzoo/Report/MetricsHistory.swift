@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// All that `metrics.jsonl` says, as far as it is there.
 struct MetricsHistory {

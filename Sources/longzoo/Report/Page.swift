@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// A page in one file: no network, no other files, dark and light, on a wide and on a narrow screen. It is HTML and XML.
 struct Page {

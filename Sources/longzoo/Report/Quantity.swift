@@ -1,5 +1,6 @@
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 /// What the numbers of an axis are, and so how people read them.
 enum Quantity {

@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// The command line that makes a run again.
 ///

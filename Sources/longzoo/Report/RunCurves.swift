@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LongzooTraining
 
 /// The plots of a report.
 enum RunCurves {

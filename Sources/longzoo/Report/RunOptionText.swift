@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// `config.json` as options of train: what differs between runs, and the command line that makes a run again.
 enum RunOptionText {

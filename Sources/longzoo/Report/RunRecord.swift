@@ -1,4 +1,6 @@
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 /// What a run folder says of its run, be it finished, under way or broken off.
 struct RunRecord {
@@ -96,29 +98,4 @@ extension RunRecord {
   /// Peaks of the ledger, by category.
   var memory: [String: JSONValue]? { summary?["memory"]?.object }
   var seed: String? { configuration["seed"].map(RunOptionText.value) }
-}
-
-/// The files of a run folder, without taking it.
-struct RunPaths {
-  let folder: String
-
-  private func file(_ name: String) -> String { folder.hasSuffix("/") ? folder + name : folder + "/" + name }
-  var metrics: String { file("metrics.jsonl") }
-  var configuration: String { file("config.json") }
-  var summary: String { file(RunFolder.summaryName) }
-  var lock: String { file(".lock") }
-}
-
-/// Whether a run holds its folder, found out without touching the lock: the next run must not find it taken.
-enum RunLock {
-  static func isHeld(_ path: String) -> Bool {
-    var status = stat()
-    guard lstat(path, &status) == 0, let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
-    else { return false }
-    // "1: FLOCK  ADVISORY  WRITE 1234 fe:01:56789 0 EOF". Some file systems show another device there than stat does.
-    return locks.split(separator: "\n").contains { line in
-      let words = line.split(separator: " ")
-      return words.contains("FLOCK") && words.contains { $0.hasSuffix(":\(status.st_ino)") && $0.count > 5 }
-    }
-  }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 /// The page of one or more runs.
 enum RunReport {

@@ -1,3 +1,5 @@
+import LongzooTraining
+
 /// The same figures for programs.
 enum RunReportJSON {
   static func text(_ runs: [RunRecord], page: String?) -> String {

@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// Draws a plot as SVG. Every plot is drawn for one width, so that its letters keep their size; a page holds a wide and a
 /// narrow drawing and shows the one that fits.

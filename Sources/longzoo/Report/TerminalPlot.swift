@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// A plot in braille dots, for people on a terminal far away. Needs no colors.
 struct TerminalPlot {

@@ -1,4 +1,6 @@
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 /// The arguments as the system has them: Swift repairs what is not UTF-8, and a repaired name is that of another file.
 enum ArgumentBytes {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import LongzooTraining
 
 /// A number of tokens, steps or columns as a person writes it: `1000000`, `1_000_000`, `1M`, `2.5k`, `1e6`.
 ///

@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// How far a run is, on standard error, with tqdm's habits: `n/total [elapsed<left, rate] loss …`.
 ///
@@ -15,7 +16,7 @@ final class ProgressLine {
 
     static func standardError() -> Output {
       let plain = ProcessInfo.processInfo.environment["TERM"] == "dumb"
-      return Output(isTerminal: isatty(2) == 1 && !plain, now: ProgressLine.monotonicSeconds)
+      return Output(isTerminal: isatty(2) == 1 && !plain, now: { MonotonicClock().now })
     }
   }
 
@@ -182,9 +183,4 @@ extension ProgressLine {
       ? String(format: "%d:%02d:%02d", hours, minutes, rest) : String(format: "%02d:%02d", minutes, rest)
   }
 
-  static func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
 }

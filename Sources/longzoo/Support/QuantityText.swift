@@ -1,4 +1,5 @@
 import ArgumentParser
+import LongzooTraining
 
 /// An exact decimal number with a suffix: what counts, sizes and durations have in common.
 enum QuantityText {

@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 import Synchronization
 
 /// SIGINT and SIGTERM as a flag that the training loop looks at between steps.
@@ -92,7 +93,7 @@ enum Signals {
   static var secondsSince: Double? {
     let first = firstNanoseconds.load(ordering: .relaxed)
     guard first > 0 else { return nil }
-    return ProgressLine.monotonicSeconds() - Double(first) * 1e-9
+    return MonotonicClock().now - Double(first) * 1e-9
   }
 
   /// Takes a signal. Of two that come together either may have looked at the clock before the other.

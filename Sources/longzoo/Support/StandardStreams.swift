@@ -1,4 +1,5 @@
 import Foundation
+import LongzooTraining
 
 /// The terminal, or whatever takes its place. Texts go through `TerminalText` here, whoever made them.
 enum StandardStreams {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LongzooStream
+import LongzooTraining
 
 struct TaskCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

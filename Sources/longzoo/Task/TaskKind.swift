@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LongzooTraining
 
 /// The tasks. Numbers enter the seeds: they must not change.
 enum TaskKind: String, CaseIterable, ExpressibleByArgument {

@@ -1,5 +1,6 @@
 import Foundation
 import LongzooModel
+import LongzooTraining
 
 /// Where a task's tokens go: bytes on standard output, in blocks.
 struct TaskOutput {

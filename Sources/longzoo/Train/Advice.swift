@@ -1,5 +1,6 @@
 import LongzooEstimator
 import LongzooMemory
+import LongzooTraining
 
 /// What would serve the data of a finished run better, in one sentence for people that names what it costs in credit and memory.
 ///

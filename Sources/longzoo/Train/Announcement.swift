@@ -1,5 +1,6 @@
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 /// What a run says before it begins: what is read, what learns, how far credit reaches, how long it will go on, and where it
 /// is kept.
@@ -83,7 +84,7 @@ struct Announcement {
   }
 
   /// For a run whose limit was reached before it began.
-  static func nothingLeft(_ reason: Trainer.StopReason, _ p: RunProgress) -> String {
+  static func nothingLeft(_ reason: StopReason, _ p: RunProgress) -> String {
     "nothing is left to train: at update \(ByteSize.grouped(p.step)) the run is at its end (\(reason.rawValue)); "
       + "a larger --max-steps, --max-tokens, --max-seconds or --epochs goes on"
   }

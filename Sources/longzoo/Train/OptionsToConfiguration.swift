@@ -1,4 +1,6 @@
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 extension TrainCommand {
   /// The options over `base`: the defaults, or what a checkpoint says. Options that were not given leave it alone.

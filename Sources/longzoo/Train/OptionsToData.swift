@@ -1,4 +1,6 @@
+import LongzooMemory
 import LongzooStream
+import LongzooTraining
 
 extension TrainCommand {
   /// Sets what is read: the data that was given, or that of the run that is resumed.

@@ -1,5 +1,6 @@
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 extension TrainCommand {
   /// Decides how a new run keeps its weights, and gives the options that hang on it their defaults; a resumed run keeps them
@@ -18,7 +19,7 @@ extension TrainCommand {
     switch choice {
     case .shared: return false
     case .inplace:
-      if let reason = obstacleToInPlace(c) { throw RunFailure.usage("--regime inplace " + reason) }
+      if let reason = obstacleToInPlace(c) { throw RunFailure.usage("--regime inplace \(reason)") }
       return true
     case .auto:
       guard obstacleToInPlace(c) == nil, let most = memory(c) else { return false }
@@ -59,7 +60,7 @@ extension TrainCommand {
           + "leave it out, or start a new run (--init takes over the weights)")
     }
     if c.regime == .inPlace, let reason = obstacleToInPlace(c) {
-      throw .usage("the run that is resumed has --regime inplace, which " + reason)
+      throw .usage("the run that is resumed has --regime inplace, which \(reason)")
     }
   }
 
@@ -69,7 +70,7 @@ extension TrainCommand {
     if c.estimator != .cdRGE { return "is there for --estimator cd-rge only" }
     if !c.searched.isEmpty {
       return
-        "has no room for a second copy of the weights, which \(c.searchedOptions) goes back to; give a number"
+        "has no room for a second copy of the weights, which \(c.searchedSettings.optionText) goes back to; give a number"
     }
     if let kind = optimizer.optimizer, kind != .sgd {
       return "has no room for \(kind.rawValue)'s moments; take --optimizer sgd"

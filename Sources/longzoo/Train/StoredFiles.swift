@@ -1,4 +1,6 @@
 import Foundation
+import LongzooMemory
+import LongzooTraining
 
 /// The files that a checkpoint names, found again when the run is resumed.
 ///
@@ -20,8 +22,8 @@ struct StoredFiles {
       ? "which is not there any more"
       : "which is neither in the current folder nor in the run's or one above it"
     throw .missingInput(
-      "the run in \(run) was \(role) \(path), \(places); say where it is: "
-        + ShellText.command(["longzoo", "train", "--resume", run]) + " " + option)
+      "the run in \(run) was \(role) \(path), \(places); say where it is: \(ShellText.command(["longzoo", "train", "--resume", run])) \(option)"
+    )
   }
 
   private func candidates(_ path: String) -> [String] {

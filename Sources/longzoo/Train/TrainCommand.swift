@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LongzooMemory
+import LongzooTraining
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -72,20 +73,15 @@ struct TrainCommand: ParsableCommand {
     }
     let trainer = try Trainer(
       configuration, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
-      quiet: quiet,
-      ledger: MemoryLedger(budget: configuration.memoryBudget))
+      host: .commandLine(quiet: quiet), ledger: MemoryLedger(budget: configuration.memoryBudget))
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
-    // That of an earlier end is wrong from the next update on.
-    unlink(folder.summaryPath)
     let summary = try trainer.run()
-    let object = summary.json + "\n"
-    try AtomicFile.write(to: folder.summaryPath, isOfRun: true) { try $0.write(object) }
     if json || !quiet || summary.stoppedBy == .signal {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }
     if let divergence = summary.divergence {
-      let text = divergence.message(configuration)
+      let text = divergence.message(configuration).optionText
       StandardStreams.tellFailure(text)
       throw ExitCode(ExitStatus.diverged)
     }
@@ -112,7 +108,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func printPlan(_ memory: MemoryTable, of configuration: RunConfiguration) throws {
-    let (plan, budget) = (try RunPlan(configuration), configuration.memoryBudget)
+    let (plan, budget) = (try RunForecast(configuration), configuration.memoryBudget)
     let table = MemoryReport.json(memory, peakTotal: memory.total, budget: budget)
     try StandardStreams.printResult(
       json
@@ -121,11 +117,11 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {
-    let ofData: Set = ["--val-fraction", "--skip-tokens"]
+    let ofData: Set<Setting> = [.holdoutFraction, .skipTokens]
     for (before, now) in Swift.zip(old.fixed, new.fixed)
-    where before.value != now.value && !(newData && ofData.contains(before.option)) {
+    where before.value != now.value && !(newData && ofData.contains(before.setting)) {
       throw .usage(
-        "\(before.option) was \(before.value) in the run that is resumed and cannot become \(now.value); "
+        "\(before.setting) was \(before.value) in the run that is resumed and cannot become \(now.value); "
           + "leave it out, or start a new run (--init takes over the weights)")
     }
   }

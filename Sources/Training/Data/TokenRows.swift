@@ -1,0 +1,24 @@
+import LongzooMemory
+import LongzooStream
+
+/// The rows of tokens that cross from the stream to the model: [streams][chunk + 1].
+package final class TokenRows {
+  package let values: Buffer<UInt32>
+  package let stride: Int
+
+  package static func byteCount(streams: Int, chunk: Int) -> Int {
+    Buffer<UInt32>.byteCount(for: streams * (chunk + 1))
+  }
+
+  package init(streams: Int, chunk: Int, ledger: MemoryLedger) throws(MemoryError) {
+    stride = chunk + 1
+    values = try Buffer(count: streams * stride, .stream, for: "the rows of tokens", ledger: ledger)
+  }
+
+  /// Fills every row with the next tokens.
+  /// - Returns: (input, target) pairs in each row; fewer than `count` only at the end of a pipe.
+  package func fill(_ count: Int, from feed: TokenFeed) throws(StreamError) -> Int {
+    var room = values.elements.mutableSpan
+    return try feed.next(count, into: &room)
+  }
+}

@@ -1,0 +1,51 @@
+import LongzooMemory
+import LongzooModel
+import LongzooStream
+
+/// The evaluation that belongs to a training run: its held-out tokens, and the weights that it hands out.
+package final class HeldOutEvaluator {
+  /// Held-out tokens; nil where they are not counted.
+  package var tokens: Int? { reader.tokens }
+  private let model: any TrainingState
+  private let evaluator: Evaluator
+  private let reader: HeldOutReader
+  private let pool: ThreadPool
+
+  /// nil where nothing is held out.
+  package init?(
+    _ c: RunConfiguration, _ model: any TrainingState, totalTokens: Int?, pool: ThreadPool,
+    host: RunHost, ledger: MemoryLedger
+  ) throws {
+    guard let data = c.heldOutData else { return nil }
+    self.model = model
+    self.pool = pool
+    reader = try HeldOutReader(
+      data.read(for: host, warns: c.valPath != nil), totalTokens: c.valPath == nil ? totalTokens : nil,
+      ledger: ledger)
+    // Rather now than at the first evaluation.
+    if reader.beginsAtOnce {
+      try reader.check(limit: c.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
+    }
+    evaluator = try Evaluator(
+      model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, threads: pool.threads,
+      ledger: ledger)
+  }
+
+  /// - Parameters:
+  ///   - limit: predictions at most; 0: all.
+  ///   - observe: told again and again how many were made.
+  ///   - stop: true gives it up.
+  /// - Returns: nil if it was given up, or there is nothing to predict.
+  package func evaluate(
+    limit: Int, observe: (Int) -> Void, stop: @escaping @Sendable () -> Bool
+  ) throws -> Evaluation? {
+    model.prepareEvaluation()
+    reader.isInterrupted = stop
+    do throws(StreamError) {
+      return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+    } catch {
+      if error.code == .interrupted { return nil }
+      throw error
+    }
+  }
+}

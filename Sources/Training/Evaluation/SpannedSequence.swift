@@ -1,0 +1,130 @@
+import Foundation
+import LongzooMemory
+import LongzooModel
+
+/// Runs a model over one long token sequence on several threads, with the very losses that one thread would find.
+///
+/// Every thread takes a span of the sequence. The state that a span begins with is not known yet, but a network that
+/// forgets comes to the same state from anywhere: so a thread starts `warmUp` tokens early with a zero state. Where the
+/// state that it has come to equals, bit for bit, the one that the span before ends with, its losses are exact.
+/// Where it does not, because the model remembers for longer, the span is run again from the right state, and the next blocks
+/// are left to one thread.
+package final class SpannedSequence {
+  /// Tokens that a thread takes at a time.
+  package static let span = 16_384
+  package static let warmUp = 4096
+  /// The most blocks that are left to one thread before several are tried again.
+  private static let longestPause = 64
+
+  /// Tokens that `run` takes at most.
+  package let block: Int
+  /// Tokens between two looks at whether to stop: some tenths of a second.
+  private let piece: Int
+  private let models: [SequenceModel]
+  private let stateCount: Int
+  /// The state that each span was begun with, [spans][state].
+  private let starts: Buffer<Float>
+  /// The tokens before a span, marked so that none of them is predicted, [spans][warmUp + 1].
+  private let before: Buffer<UInt32>
+  private var pause = 0
+  private var nextPause = 1
+  /// Spans that had to be run again; for tests.
+  package private(set) var repeatedSpans = 0
+
+  private static func shared(_ threads: Int) -> Int { threads > 1 ? threads : 0 }
+
+  package static func byteCount(for layout: Layout, threads: Int) -> Int {
+    threads * SequenceModel.byteCount(for: layout)
+      + Buffer<Float>.byteCount(for: shared(threads) * SequenceModel.stateCount(layout))
+      + Buffer<UInt32>.byteCount(for: shared(threads) * (warmUp + 1))
+  }
+
+  package init(_ weights: PackedWeights, threads: Int, ledger: MemoryLedger) throws(MemoryError) {
+    block = threads > 1 ? threads * Self.span : EvaluationReader.block
+    piece = max(1, min(Self.warmUp, (1 << 29) / weights.shape.parameterCount))
+    var all: [SequenceModel] = []
+    for _ in 0..<threads { all.append(try SequenceModel(weights, ledger: ledger)) }
+    models = all
+    stateCount = SequenceModel.stateCount(weights.layout)
+    starts = try Buffer(
+      count: Self.shared(threads) * stateCount, .activations,
+      for: "the states that spans begin with", ledger: ledger)
+    before = try Buffer(
+      count: Self.shared(threads) * (Self.warmUp + 1), .activations, for: "the tokens before spans",
+      ledger: ledger)
+  }
+
+  package func reset() { models[0].reset() }
+
+  /// Reads tokens[0..<n−1] and predicts tokens[1..<n]; the state goes on from where it was.
+  /// - Parameters:
+  ///   - losses: room for n − 1 losses in nats.
+  ///   - hits: likewise for whether the target was the most probable id.
+  ///   - pool: of at least as many threads as this was made for; nil: all on the caller's.
+  ///   - stop: asked by every thread; once it is true, what was computed is void.
+  package func run(
+    _ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>,
+    hits: UnsafeMutablePointer<UInt8>, on pool: ThreadPool?, stop: () -> Bool
+  ) {
+    let count = tokens.count - 1
+    let spans = (count + Self.span - 1) / Self.span
+    guard let pool, models.count > 1, spans > 1, pause == 0 else {
+      pause = max(0, pause - 1)
+      return predict(models[0], tokens, 0..<count, losses: losses, hits: hits, stop: stop)
+    }
+    precondition(spans <= models.count, "\(tokens.count) tokens for \(models.count) threads")
+    func run(_ span: Int) {
+      predict(
+        models[span], tokens, span * Self.span..<min(count, (span + 1) * Self.span), losses: losses,
+        hits: hits,
+        stop: stop)
+    }
+    pool.run(spans) { span, _ in
+      if span > 0 { self.warmUp(span, tokens, stop: stop) }
+      run(span)
+    }
+    settle(spans, again: run)
+  }
+
+  /// Predicts the tokens after those of `range`.
+  private func predict(
+    _ model: SequenceModel, _ tokens: UnsafeBufferPointer<UInt32>, _ range: Range<Int>,
+    losses: UnsafeMutablePointer<Float>?, hits: UnsafeMutablePointer<UInt8>?, stop: () -> Bool
+  ) {
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: piece) where !stop() {
+      let last = min(range.upperBound, first + piece)
+      _ = model.run(
+        UnsafeBufferPointer(rebasing: tokens[first...last]), losses: losses.map { $0 + first },
+        hits: hits.map { $0 + first })
+    }
+  }
+
+  /// Guesses the state of a span from the tokens before it.
+  private func warmUp(_ span: Int, _ tokens: UnsafeBufferPointer<UInt32>, stop: () -> Bool) {
+    let marked = before.pointer + span * (Self.warmUp + 1)
+    let first = span * Self.span - Self.warmUp
+    for i in 0...Self.warmUp { marked[i] = tokens[first + i] | TokenMark.mark }
+    models[span].reset()
+    predict(
+      models[span], UnsafeBufferPointer(start: marked, count: Self.warmUp + 1), 0..<Self.warmUp, losses: nil,
+      hits: nil, stop: stop)
+    (starts.pointer + span * stateCount).update(from: models[span].state.pointer, count: stateCount)
+  }
+
+  /// Runs again what was begun with another state than the true one.
+  private func settle(_ spans: Int, again run: (Int) -> Void) {
+    var isRight = true
+    for span in 1..<spans {
+      let end = models[span - 1].state.pointer
+      let bytes = stateCount * MemoryLayout<Float>.stride
+      if memcmp(starts.pointer + span * stateCount, end, bytes) == 0 { continue }
+      isRight = false
+      repeatedSpans += 1
+      models[span].state.pointer.update(from: end, count: stateCount)
+      run(span)
+    }
+    if spans > 1 { models[0].state.pointer.update(from: models[spans - 1].state.pointer, count: stateCount) }
+    pause = isRight ? 0 : nextPause
+    nextPause = isRight ? 1 : min(2 * nextPause, Self.longestPause)
+  }
+}

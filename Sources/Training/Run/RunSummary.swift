@@ -1,0 +1,70 @@
+import Foundation
+import LongzooMemory
+
+/// What a run has to say at its end: a few lines for people, one JSON object for programs.
+public struct RunSummary {
+  package let configuration: RunConfiguration
+  package let progress: RunProgress
+  package let tokens: Int
+  package let stoppedBy: StopReason
+  /// How a run went wrong that did; the figures are then those of the weights that it was taken back to.
+  package let divergence: Divergence?
+  /// Of the weights that the run hands out, measured at its end; nil where they were not.
+  package let evaluation: Evaluation?
+  package let memory: MemorySnapshot
+  package let peakResident: Int?
+  package let programBytes: Int?
+  /// nil where no weights are saved.
+  package let digest: String?
+  package let outDir: String
+  package let meters: MeterReadings
+  /// Before schedules.
+  package let learningRate: Double
+  /// nil where nothing is moved by it.
+  package let epsilon: Double?
+  package let waitSeconds: Double
+  /// Seconds of `seconds` spent in the population step; nil for estimators that have none.
+  package let stepSeconds: Double?
+  /// Training seconds and token-columns of this process alone: what the rates are made of.
+  package let session: (seconds: Double, tokenColumns: Double)
+
+  init(
+    _ trainer: Trainer, stoppedBy: StopReason, divergence: Divergence?, evaluation: Evaluation?,
+    waitSeconds: Double,
+    stepSeconds: Double?,
+    session: (seconds: Double, tokenColumns: Double)
+  ) throws {
+    configuration = trainer.configuration
+    progress = trainer.progress
+    tokens = trainer.tokens
+    self.stoppedBy = stoppedBy
+    self.divergence = divergence
+    self.evaluation = evaluation
+    memory = trainer.ledger.snapshot()
+    peakResident = ResidentSet.read()?.peak
+    programBytes = trainer.programBytes
+    digest =
+      configuration.savesWeights && divergence.map { $0.good != nil } ?? true
+      ? try SafetensorsWriter.digest(of: trainer.model.finalTensors, through: trainer.transfer) : nil
+    outDir = trainer.folder.path
+    learningRate = trainer.baseRate
+    epsilon = configuration.estimator.takesDifferences ? trainer.epsilon : nil
+    meters = trainer.progress.meters.readings(
+      trainer.configuration.directions, updateNorm: trainer.lastUpdateNorm)
+    self.waitSeconds = waitSeconds
+    self.stepSeconds = stepSeconds
+    self.session = session
+  }
+
+  /// Tokens times the columns that processed them.
+  package var tokenColumns: Int { progress.tokensPerStream * configuration.columns }
+  package var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
+  package var gflops: Double? { rate.map { $0 * configuration.flopsPerTokenColumn / 1e9 } }
+
+  /// The held-out loss of the weights that the run hands out: from its end, or else from when they were measured.
+  package var heldOut: HeldOutRecord.Point? {
+    let kept = configuration.keepsBestWeights ? progress.heldOut?.best : nil
+    guard let e = evaluation else { return kept ?? progress.heldOut?.last }
+    return HeldOutRecord.Point(step: kept?.step ?? progress.step, lossNats: e.lossNats, targets: e.targets)
+  }
+}

@@ -1,0 +1,36 @@
+import LongzooMemory
+import LongzooTraining
+
+/// How a setting is given on the command line: `hiddenSize` as `--hidden-size`.
+enum OptionName {
+  /// Those whose option is not the property's name with hyphens.
+  private static let others: [Setting: String] = [
+    .tokenType: "--dtype", .vocabularySize: "--vocab-size", .holdoutFraction: "--val-fraction",
+    .heldOutPath: "--val", .initialWeights: "--init", .epsilon: "--eps", .learningRate: "--lr",
+    .schedule: "--lr-schedule", .folder: "--out-dir",
+  ]
+
+  static func of(_ setting: Setting) -> String {
+    others[setting]
+      ?? setting.rawValue.reduce(into: "--") { $0 += $1.isUppercase ? "-" + $1.lowercased() : String($1) }
+  }
+}
+
+extension Wording {
+  /// With the names of options.
+  var optionText: String { text(naming: OptionName.of) }
+}
+
+extension RunFailure {
+  /// One line: a line break in it is shown as `\n`.
+  var message: String { wording.optionText }
+
+  var exitCode: Int32 {
+    switch kind {
+    case .usage: ExitStatus.usage
+    case .badData: ExitStatus.badData
+    case .missingInput: ExitStatus.missingInput
+    case .inputOutput: ExitStatus.inputOutput
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import Foundation
+import LongzooMemory
+import LongzooTraining
+
+/// What a run has to say at its end, for people.
+extension RunSummary {
+  /// For a shell, from any folder. A pipe has to be given again from its start.
+  var resumeCommand: String {
+    ShellText.command(
+      ["longzoo", "train", "--resume", AbsolutePath.of(outDir)] + (configuration.isPipe ? ["-"] : []))
+  }
+
+  /// What would serve this data better; nil too where the run is not over.
+  private var advice: String? {
+    guard stoppedBy != .signal, divergence == nil else { return nil }
+    return Advice(
+      configuration: configuration, updates: progress.step, activations: memory.peak[.activations],
+      heldOutBits: evaluation?.bitsPerToken, rightAnswers: evaluation?.answers?.sequenceAccuracy
+    ).sentence
+  }
+
+  private var heldOutLines: [String] {
+    guard let heldOut else { return [] }
+    var line =
+      "held out         \(Text.bits(heldOut.lossNats)) bits/token over \(ByteSize.grouped(heldOut.targets)) tokens"
+    if let e = evaluation {
+      line += " (unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))"
+    }
+    guard let record = progress.heldOut, heldOut.step != progress.step else { return [line] }
+    let which = configuration.keepsBestWeights ? "kept             the best" : "                 those"
+    return [
+      line,
+      "\(which) weights, of update \(ByteSize.grouped(heldOut.step)) of \(ByteSize.grouped(progress.step)) "
+        + "(\(record.count) evaluations, the last \(Text.bits(record.last.lossNats)))",
+    ]
+  }
+
+  var text: String {
+    let c = configuration
+    var lines = [
+      "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
+      "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s")"
+        + (!c.estimator.hasPairs ? "" : ", \(c.pairs) pairs")
+        + (c.estimator == .cdRGE ? "" : ", \(c.estimator.rawValue)"),
+      "tokens           \(ByteSize.grouped(tokens))",
+      "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
+      "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.lossWindows ?? RunConfiguration.defaultLossWindows) windows)",
+    ]
+    if progress.step == 0 {
+      lines.append(
+        "learned          nothing: the first update had not ended yet; a shorter --window makes shorter ones")
+    }
+    lines += heldOutLines
+    if let score = evaluation?.answers {
+      lines.append(
+        "answers          \(Text.number(100 * score.sequenceAccuracy, 1)) % of \(ByteSize.grouped(score.answers)) entirely right, "
+          + "\(Text.number(100 * score.accuracy, 1)) % of their tokens")
+    }
+    if let rate, let gflops {
+      lines.append(
+        "speed            \(ProgressLine.scaled(rate)) token-columns/s, \(Text.number(gflops, 1)) GFLOP/s")
+    }
+    lines.append(
+      "memory           \(ByteSize.formatted(memory.peakTotal)) in the ledger (activations \(ByteSize.formatted(memory.peak[.activations]))), "
+        + "peak RSS \(peakResident.map(ByteSize.formatted) ?? "–")")
+    lines.append(
+      digest.map {
+        let path = ShellText.quoted(AbsolutePath.of(outDir) + "/model.safetensors")
+        return "weights          \(path) (digest \($0.prefix(16)))"
+      }
+        ?? "weights          not saved")
+    if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }
+    if let advice { lines.append("to learn more    \(advice)") }
+    return lines.joined(separator: "\n")
+  }
+}
