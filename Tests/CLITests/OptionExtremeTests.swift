@@ -16,14 +16,14 @@ import Testing
   init() { data = folder.put("data", Sample.tokens(2000)) }
 
   /// What an estimator's options are where nobody says.
-  private func configuration(_ estimator: EstimatorKind) throws -> RunConfiguration {
+  private func configuration(_ estimator: EstimatorKind) throws -> RunPlan {
     let arguments = ["train", "--quiet", "--threads", "1", "--estimator", estimator.rawValue, data]
     let command = try #require(try LongzooCommand.parseAsRoot(arguments) as? TrainCommand)
     return try command.configuration(over: nil)
   }
 
   /// Whether a run can be planned; otherwise it is refused in words.
-  private func plans(_ c: RunConfiguration, _ what: String) throws -> Bool {
+  private func plans(_ c: RunPlan, _ what: String) throws -> Bool {
     do {
       try c.validate()
       try c.validateSettled()
@@ -67,13 +67,13 @@ import Testing
     var planned = 0
     for (field, value, changed) in Extreme.changes(of: object) {
       let json = try JSONSerialization.data(withJSONObject: changed)
-      guard let c = try? JSONDecoder().decode(RunConfiguration.self, from: json) else { continue }
+      guard let c = try? JSONDecoder().decode(RunPlan.self, from: json) else { continue }
       if try plans(c, "\(field) \(value)") { planned += 1 }
     }
     #expect(planned > 100, "\(planned)")
     for real in [Double.nan, .infinity, -.infinity, 1e-320, 1e300] {
       for path in [
-        \RunConfiguration.valFraction, \.epsilon, \.clipNorm, \.maxDivergence, \.beyondMomentum,
+        \RunPlan.valFraction, \.epsilon, \.clipNorm, \.maxDivergence, \.beyondMomentum,
         \.learningRate,
         \.momentum, \.beta2, \.weightDecay,
       ] {
@@ -89,7 +89,7 @@ import Testing
   @Test(arguments: estimators) func sizesTogether(estimator: EstimatorKind) throws {
     var base = try configuration(estimator)
     base.reset = .together
-    let changes: [(String, (inout RunConfiguration) -> Void)] = [
+    let changes: [(String, (inout RunPlan) -> Void)] = [
       ("H 2^24", { ($0.hiddenSize, $0.heads) = (1 << 24, 1 << 8) }),
       ("H 2^20", { ($0.hiddenSize, $0.heads) = (1 << 20, 1 << 20) }),
       ("V 2^24", { ($0.vocabularySize, $0.dtype) = (1 << 24, .u32) }),

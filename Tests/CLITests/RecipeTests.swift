@@ -5,7 +5,7 @@ import Testing
 
 /// The defaults that follow from other options: docs/defaults.md.
 @Suite struct RecipeTests {
-  private func configuration(_ options: [String]) throws -> RunConfiguration {
+  private func configuration(_ options: [String]) throws -> RunPlan {
     let command = try #require(try LongzooCommand.parseAsRoot(["train"] + options) as? TrainCommand)
     return try command.configuration(over: nil)
   }

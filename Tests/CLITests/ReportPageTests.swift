@@ -197,7 +197,7 @@ import Testing
 
   @Test func everyOptionOfTheCommandLineIsKnown() throws {
     // A configuration in which nothing is the default, as options, must be one that train reads.
-    let object = try #require(JSONValue.object(in: try JSONEncoder().encode(RunConfiguration())))
+    let object = try #require(JSONValue.object(in: try JSONEncoder().encode(RunPlan())))
     let known = TrainCommand.helpMessage(includeHidden: true, columns: 400)
     for key in object.keys where key != RunOptionText.paths {
       #expect(known.contains("--\(RunOptionText.name(key))"), "\(key)")

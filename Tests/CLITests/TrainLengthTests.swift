@@ -6,8 +6,8 @@ import Testing
 
 /// How long a run is, and what decides it.
 @Suite struct TrainLengthTests {
-  private func configuration(_ change: (inout RunConfiguration) -> Void = { _ in }) -> RunConfiguration {
-    var c = RunConfiguration()
+  private func configuration(_ change: (inout RunPlan) -> Void = { _ in }) -> RunPlan {
+    var c = RunPlan()
     c.paths = ["data"]
     c.streams = 4
     c.pairs = 4
@@ -103,7 +103,7 @@ import Testing
 
   // MARK: Evaluations on the way
 
-  private func dueSteps(_ c: RunConfiguration, trainingTokens: Int?, heldOut: Int, steps: Int) -> [Int] {
+  private func dueSteps(_ c: RunPlan, trainingTokens: Int?, heldOut: Int, steps: Int) -> [Int] {
     let rhythm = EvaluationRhythm(
       c, RunLimits(c, trainingTokens: trainingTokens), heldOutTokens: heldOut, seconds: 0)
     return (1...steps).filter { rhythm.isDue(step: $0, seconds: Double($0), columnsPerSecond: 1e6) }

@@ -7,7 +7,7 @@ import Testing
 /// Runs that an earlier version began.
 @Suite struct TrainOldRunsTests {
   /// Keys of a configuration that every checkpoint has had since they could be resumed. A key that comes later has to be optional in
-  /// `RunConfiguration`, with nil for what was done before it existed: old runs lack it.
+  /// `RunPlan`, with nil for what was done before it existed: old runs lack it.
   private static let keys: Set<String> = [
     "beta2", "beyondMomentum", "checkpointing", "clipNorm", "compression", "context", "dtype", "epsilon",
     "estimator",
@@ -21,7 +21,7 @@ import Testing
   ]
 
   @Test func configurationsNeedNoNewKeys() throws {
-    var c = RunConfiguration()
+    var c = RunPlan()
     c.rank = 3
     c.tableRate = 2
     c.creditDecay = 0.5
@@ -32,8 +32,8 @@ import Testing
     let old = whole.filter { Self.keys.contains($0.key) }
     #expect(Set(old.keys) == Self.keys)
     let read = try JSONDecoder().decode(
-      RunConfiguration.self, from: JSONSerialization.data(withJSONObject: old))
-    var expected = RunConfiguration()
+      RunPlan.self, from: JSONSerialization.data(withJSONObject: old))
+    var expected = RunPlan()
     (expected.evalInterval, expected.evalTokens, expected.cell) = (0, 0, nil)
     #expect(read == expected)
     #expect(read.rank == 1 && read.optimizerConfiguration.tableRate == 1)

@@ -28,8 +28,14 @@ package struct RunProgress: Codable, Equatable {
 
 /// The metadata of a checkpoint.
 package struct CheckpointState: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case version
+    case plan = "configuration"
+    case progress, optimizerUpdates, position, tokensBehindPosition
+  }
+
   package var version = 1
-  package var configuration: RunConfiguration
+  package var plan: RunPlan
   package var progress: RunProgress
   package var optimizerUpdates: Int
   package var position: StreamPosition
@@ -53,7 +59,7 @@ package enum Checkpoint {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(state), as: UTF8.self)
-    let metadata = WeightsFile.dataMetadata(state.configuration).merging([key: json]) { $1 }
+    let metadata = WeightsFile.dataMetadata(state.plan).merging([key: json]) { $1 }
     try SafetensorsWriter.write(
       to: path, isOfRun: true, metadata: metadata, tensors: model.checkpointTensors, through: buffer)
   }

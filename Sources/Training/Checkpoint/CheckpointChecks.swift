@@ -6,8 +6,8 @@ extension CheckpointState {
   /// Refuses what no run can have written, and what would overflow, trap or never end further on.
   /// - Throws: exit code 65, with the field.
   package func check(_ fields: DecodedFields) throws(RunFailure) {
-    try configuration.checkDecoded(fields)
-    try progress.check(configuration, fields)
+    try plan.checkDecoded(fields)
+    try progress.check(plan, fields)
     try fields.count(optimizerUpdates, "optimizerUpdates", in: 0...progress.step)
     try fields.count(
       tokensBehindPosition, "tokensBehindPosition", in: 0...min(progress.tokensPerStream, longestBlock))
@@ -15,13 +15,13 @@ extension CheckpointState {
 
   /// Tokens of a stream that a search can have kept.
   private var longestBlock: Int {
-    configuration.searched.isEmpty ? 0 : configuration.keptChunks * configuration.chunk
+    plan.searched.isEmpty ? 0 : plan.keptChunks * plan.chunk
   }
 
   /// Refuses tensors that are not those of the configuration, before anything is reserved by what that says.
   /// - Throws: exit code 65.
   package func check(tensorsOf file: SafetensorsReader) throws(RunFailure) {
-    let (shape, c) = (try WeightsFile.shape(of: file), configuration)
+    let (shape, c) = (try WeightsFile.shape(of: file), plan)
     guard shape == c.shape else {
       throw .badData(
         "\(file.path): the tensors have \(Self.words(shape)), and the configuration says \(Self.words(c.shape)); the file is damaged"
@@ -34,10 +34,10 @@ extension CheckpointState {
     }.reduce(0) { $0 + $1.byteCount }
     guard needed <= held else {
       throw .badData(
-        "\(file.path): \(c.pairs) pairs in \(c.streams) streams carry \(ByteSize.formatted(needed)), and the file has \(ByteSize.formatted(held)) "
+        "\(file.path): \(c.estimator.pairs) pairs in \(c.streaming.streams) streams carry \(ByteSize.formatted(needed)), and the file has \(ByteSize.formatted(held)) "
           + "of that; it is damaged")
     }
-    if c.estimator.method?.isUnrolled == true { try checkUnroll(file) }
+    if c.estimator.family.method?.isUnrolled == true { try checkUnroll(file) }
   }
 
   /// The window with which an unroll began: pes goes through all that have ended since, and each has read a token at least.
@@ -60,7 +60,7 @@ extension CheckpointState {
   }
 }
 
-extension RunConfiguration {
+extension RunPlan {
   /// The command line's checks, on what a file says.
   /// - Throws: exit code 65, with the file and the option.
   package func checkDecoded(_ fields: DecodedFields) throws(RunFailure) {
@@ -70,18 +70,18 @@ extension RunConfiguration {
     } catch {
       throw fields.failure("its configuration cannot be run: \(error.wording)")
     }
-    try fields.require(!paths.isEmpty, "configuration.paths names no data")
+    try fields.require(!data.paths.isEmpty, "configuration.paths names no data")
   }
 }
 
 extension RunProgress {
-  package func check(_ c: RunConfiguration, _ fields: DecodedFields) throws(RunFailure) {
+  package func check(_ c: RunPlan, _ fields: DecodedFields) throws(RunFailure) {
     try fields.count(step, "progress.step")
     // What all streams have read together is counted with, too.
-    try fields.count(tokensPerStream, "progress.tokensPerStream", in: 0...(1 << 60) / c.streams)
+    try fields.count(tokensPerStream, "progress.tokensPerStream", in: 0...(1 << 60) / c.streaming.streams)
     try fields.require(
       tokensPerStream >= step, "progress.tokensPerStream is \(tokensPerStream), less than the \(step) steps")
-    try fields.count(targets, "progress.targets", in: 0...tokensPerStream * c.streams)
+    try fields.count(targets, "progress.targets", in: 0...tokensPerStream * c.streaming.streams)
     try fields.count(tokensInContext, "progress.tokensInContext", in: 0...tokensPerStream)
     try fields.count(refusedUpdates, "progress.refusedUpdates", in: 0...step)
     try fields.finite(trainSeconds, "progress.trainSeconds", atLeast: 0)

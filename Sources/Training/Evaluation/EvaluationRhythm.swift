@@ -26,18 +26,18 @@ package struct EvaluationRhythm {
   /// - Parameters:
   ///   - heldOutTokens: nil where they are not counted.
   ///   - seconds: of training that the run has behind it.
-  package init(_ c: RunConfiguration, _ limits: RunLimits, heldOutTokens: Int?, seconds: Double) {
+  package init(_ c: RunPlan, _ limits: RunLimits, heldOutTokens: Int?, seconds: Double) {
     let most = c.evaluatedTokens > 0 ? c.evaluatedTokens : .max
-    evaluatedTokens = min(most, heldOutTokens ?? RunConfiguration.defaultEvaluatedTokens)
+    evaluatedTokens = min(most, heldOutTokens ?? ExecutionPlan.defaultEvaluatedTokens)
     lastSeconds = seconds
     kind = Self.kind(c, limits, evaluatedTokens)
   }
 
-  private static func kind(_ c: RunConfiguration, _ limits: RunLimits, _ evaluatedTokens: Int) -> Kind {
-    guard c.hasHeldOut, c.evalInterval != 0 else { return .never }
-    if let interval = c.evalInterval { return .updates(interval) }
-    if let seconds = c.maxSeconds { return .seconds(seconds / Double(times)) }
-    let update = RunLimits.product(max(1, c.tokensOfWindow), c.columns, c.estimator.isExact ? 3 : 1)
+  private static func kind(_ c: RunPlan, _ limits: RunLimits, _ evaluatedTokens: Int) -> Kind {
+    guard c.data.hasHeldOut, c.run.evalInterval != 0 else { return .never }
+    if let interval = c.run.evalInterval { return .updates(interval) }
+    if let seconds = c.limits.maxSeconds { return .seconds(seconds / Double(times)) }
+    let update = RunLimits.product(max(1, c.tokensOfWindow), c.columns, c.estimator.family.isExact ? 3 : 1)
     let cost = RunLimits.product(evaluatedTokens, columnsPerToken, trainingShare) / update
     return .updates(max(1, cost, (limits.totalUpdates ?? 0) / times))
   }

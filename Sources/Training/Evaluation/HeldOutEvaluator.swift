@@ -13,21 +13,22 @@ package final class HeldOutEvaluator {
 
   /// nil where nothing is held out.
   package init?(
-    _ c: RunConfiguration, _ model: any TrainingState, totalTokens: Int?, pool: ThreadPool,
+    _ c: RunPlan, _ model: any TrainingState, totalTokens: Int?, pool: ThreadPool,
     host: RunHost, ledger: MemoryLedger
   ) throws {
     guard let data = c.heldOutData else { return nil }
     self.model = model
     self.pool = pool
     reader = try HeldOutReader(
-      data.read(for: host, warns: c.valPath != nil), totalTokens: c.valPath == nil ? totalTokens : nil,
+      data.read(for: host, warns: c.data.heldOutPath != nil),
+      totalTokens: c.data.heldOutPath == nil ? totalTokens : nil,
       ledger: ledger)
     // Rather now than at the first evaluation.
     if reader.beginsAtOnce {
-      try reader.check(limit: c.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
+      try reader.check(limit: c.run.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
     }
     evaluator = try Evaluator(
-      model.weightsToEvaluate(ledger: ledger), isMarked: c.targets == .marked, threads: pool.threads,
+      model.weightsToEvaluate(ledger: ledger), isMarked: c.data.targets == .marked, threads: pool.threads,
       ledger: ledger)
   }
 

@@ -109,7 +109,7 @@ package struct RunMeters: Codable, Equatable {
 /// What the meters say at one moment, as `metrics.jsonl` and `--json` have it.
 package struct MeterReadings: Equatable {
   /// Weight of the newest window in a running mean.
-  static let smoothing = 1 / Double(RunConfiguration.defaultLossWindows)
+  static let smoothing = 1 / Double(ExecutionPlan.defaultLossWindows)
 
   /// Of the update: signal over noise, both as squared lengths. Below 0 by chance where there is next to no signal.
   package var signalToNoise: Double?

@@ -2,7 +2,7 @@ import LongzooMemory
 
 /// The lines of `metrics.jsonl`.
 final class RunMetrics {
-  private let plan: RunConfiguration
+  private let plan: RunPlan
   private let clock: any WallClock
   private let log: MetricsLog
   private var lastTime: Double
@@ -11,14 +11,14 @@ final class RunMetrics {
   private var lastSeconds: Double
 
   init(
-    _ c: RunConfiguration, folder: RunFolder, from progress: RunProgress, clock: any WallClock
+    _ c: RunPlan, folder: RunFolder, from progress: RunProgress, clock: any WallClock
   ) throws {
     plan = c
     self.clock = clock
     try MetricsLog.truncate(folder.metricsPath, toStep: progress.step > 0 ? progress.step : -1)
     log = try MetricsLog(path: folder.metricsPath)
     lastTime = clock.now
-    lastTokens = progress.tokensPerStream * c.streams
+    lastTokens = progress.tokensPerStream * c.streaming.streams
     lastSeconds = progress.trainSeconds
   }
 
@@ -27,8 +27,8 @@ final class RunMetrics {
   ///   - rate: the update's; nil where it was refused.
   ///   - updateNorm: asked for where a line is written.
   func step(_ p: RunProgress, rate: Double?, updateNorm: () -> Double?) throws {
-    let (now, tokens) = (clock.now, p.tokensPerStream * plan.streams)
-    let isDue = plan.logInterval.map { $0 > 0 && p.step % $0 == 0 } ?? (now - lastTime >= 1)
+    let (now, tokens) = (clock.now, p.tokensPerStream * plan.streaming.streams)
+    let isDue = plan.run.logInterval.map { $0 > 0 && p.step % $0 == 0 } ?? (now - lastTime >= 1)
     guard isDue else { return }
     let elapsed = p.trainSeconds - lastSeconds
     try log.append(
@@ -43,18 +43,18 @@ final class RunMetrics {
   func evaluation(_ e: Evaluation, _ p: RunProgress) throws {
     try log.append(
       MetricsRecord(
-        step: p.step, tokens: p.tokensPerStream * plan.streams, trainLoss: p.smoothedLoss,
+        step: p.step, tokens: p.tokensPerStream * plan.streaming.streams, trainLoss: p.smoothedLoss,
         valLoss: e.lossNats, residentBytes: ResidentSet.read()?.current, wallSeconds: p.trainSeconds))
     note(clock.now, p)
   }
 
   private func note(_ now: Double, _ p: RunProgress) {
-    (lastTime, lastTokens, lastSeconds) = (now, p.tokensPerStream * plan.streams, p.trainSeconds)
+    (lastTime, lastTokens, lastSeconds) = (now, p.tokensPerStream * plan.streaming.streams, p.trainSeconds)
   }
 
   /// A search for a learning rate or an ε: a line for every trial, and one for what was chosen.
   func search(_ trials: [SettingSearch.Trial], chosen: TrialValues, _ p: RunProgress) throws {
-    let head = "{\"step\":\(p.step),\"tokens\":\(p.tokensPerStream * plan.streams),"
+    let head = "{\"step\":\(p.step),\"tokens\":\(p.tokensPerStream * plan.streaming.streams),"
     for trial in trials {
       try log.append(
         line: head

@@ -22,51 +22,54 @@ package enum Recipe {
 
   /// Whether the rate is to fall where nobody says: only to an end that is known, and where that was measured. A rate that is searched
   /// for is lowered by the search.
-  package static func falls(_ c: RunConfiguration, searchesRate: Bool) -> Bool {
-    guard !searchesRate, RunLimits(c, trainingTokens: c.isPipe ? nil : 1).hasEnd else { return false }
-    switch c.optimizer {
-    case .muon: return c.estimator.isExact || isMeasuredPairs(c)
-    case .adam: return c.estimator == .tbptt || c.estimator == .hybrid
+  package static func falls(_ c: RunPlan) -> Bool {
+    guard !c.optimizer.searchesRate, RunLimits(c, trainingTokens: c.data.isPipe ? nil : 1).hasEnd else {
+      return false
+    }
+    switch c.optimizer.kind {
+    case .muon: return c.estimator.family.isExact || isMeasuredPairs(c)
+    case .adam: return c.estimator.family == .tbptt || c.estimator.family == .hybrid
     case .sgd: return false
     }
   }
 
-  package static func optimizer(_ c: RunConfiguration, schedule: ScheduleKind?, searchesRate: Bool)
+  package static func optimizer(_ c: RunPlan, schedule: ScheduleKind?)
     -> OptimizerKind
   {
-    if c.estimator.isExact { return .muon }
+    if c.estimator.family.isExact { return .muon }
     guard isMeasuredPairs(c) else { return .adam }
     var byMuon = c
-    byMuon.optimizer = .muon
-    let isFalling = schedule.map { $0 != .constant } ?? falls(byMuon, searchesRate: searchesRate)
+    byMuon.optimizer.kind = .muon
+    let isFalling = schedule.map { $0 != .constant } ?? falls(byMuon)
     return isFalling ? .muon : .adam
   }
 
   /// The pairs that muon was measured with. Longer credit, and a readout that is estimated too, have noise of another kind; in longer runs
   /// adam has caught up, and decay may hold muon back.
-  private static func isMeasuredPairs(_ c: RunConfiguration) -> Bool {
-    c.estimator == .cdRGE && c.regime == .shared && c.readout == .exact && c.step == .gradient
-      && c.lifetime == 1
-      && c.window != .context && !c.isPipe && isShort(c)
+  private static func isMeasuredPairs(_ c: RunPlan) -> Bool {
+    c.estimator.family == .cdRGE && c.run.regime == .shared && c.estimator.readout == .exact
+      && c.estimator.step == .gradient
+      && c.estimator.lifetime == 1
+      && c.streaming.window != .context && !c.data.isPipe && isShort(c)
   }
 
   /// Whether a limit ends the run within as many updates, or seconds, as muon was measured for with pairs.
-  private static func isShort(_ c: RunConfiguration) -> Bool {
-    let tokens = c.maxTokens.map { $0 / max(1, c.streams) / max(1, c.tokensOfWindow) }
-    let isWithinUpdates = [c.maxSteps, tokens].contains { $0.map { $0 <= shortUpdates } ?? false }
-    return isWithinUpdates || c.maxSeconds.map { $0 <= shortSeconds } ?? false
+  private static func isShort(_ c: RunPlan) -> Bool {
+    let tokens = c.limits.maxTokens.map { $0 / max(1, c.streaming.streams) / max(1, c.tokensOfWindow) }
+    let isWithinUpdates = [c.limits.maxSteps, tokens].contains { $0.map { $0 <= shortUpdates } ?? false }
+    return isWithinUpdates || c.limits.maxSeconds.map { $0 <= shortSeconds } ?? false
   }
 
-  private static func isPairsByMuon(_ c: RunConfiguration) -> Bool {
-    c.optimizer == .muon && c.schedule != .constant && isMeasuredPairs(c)
+  private static func isPairsByMuon(_ c: RunPlan) -> Bool {
+    c.optimizer.kind == .muon && c.optimizer.schedule != .constant && isMeasuredPairs(c)
   }
 
-  package static func momentum(_ c: RunConfiguration) -> Double {
-    c.optimizer == .muon ? muonMomentum : adamMomentum
+  package static func momentum(_ c: RunPlan) -> Double {
+    c.optimizer.kind == .muon ? muonMomentum : adamMomentum
   }
 
-  package static func weightDecay(_ c: RunConfiguration) -> Double {
-    switch (c.estimator, c.optimizer) {
+  package static func weightDecay(_ c: RunPlan) -> Double {
+    switch (c.estimator.family, c.optimizer.kind) {
     case (_, .sgd), (.bptt, .adam): 0
     case (.tbptt, .adam), (.hybrid, .adam): 0.1
     case (.tbptt, .muon), (.hybrid, .muon), (.bptt, .muon): 0.05
@@ -74,37 +77,38 @@ package enum Recipe {
     }
   }
 
-  /// nil: 1.
-  package static func tableRate(_ c: RunConfiguration) -> Double? {
-    switch (c.estimator, c.optimizer) {
-    case (_, .sgd): nil
+  package static func tableRate(_ c: RunPlan) -> Double {
+    switch (c.estimator.family, c.optimizer.kind) {
+    case (_, .sgd): 1
     case (.tbptt, _), (.hybrid, _), (.bptt, .muon): truncatedTableRate
     case (.node, _): nodeTableRate
-    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.bptt, .adam): nil
+    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.bptt, .adam): 1
     }
   }
 
-  package static func rate(_ c: RunConfiguration) -> Double {
-    if c.step == .polyak { return 1 }
-    if c.step == .normalized || c.step == .clipped, c.optimizer == .sgd {
-      return normalizedRate * (1 - c.momentum) * Double(c.pairs) / 256
+  package static func rate(_ c: RunPlan) -> Double {
+    if c.estimator.step == .polyak { return 1 }
+    if c.estimator.step == .normalized || c.estimator.step == .clipped, c.optimizer.kind == .sgd {
+      return normalizedRate * (1 - c.optimizer.momentum) * Double(c.estimator.pairs) / 256
     }
-    if c.optimizer == .sgd { return sgdRate }
-    return c.estimator.isExact ? rateOfExact(c) : rateOfEstimates(c)
+    if c.optimizer.kind == .sgd { return sgdRate }
+    return c.estimator.family.isExact ? rateOfExact(c) : rateOfEstimates(c)
   }
 
-  private static func rateOfExact(_ c: RunConfiguration) -> Double {
-    if c.optimizer == .muon { return c.schedule == .constant ? muonRates.constant : muonRates.falling }
-    return c.estimator == .bptt ? exactRate : truncatedRate
+  private static func rateOfExact(_ c: RunPlan) -> Double {
+    if c.optimizer.kind == .muon {
+      return c.optimizer.schedule == .constant ? muonRates.constant : muonRates.falling
+    }
+    return c.estimator.family == .bptt ? exactRate : truncatedRate
   }
 
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.
-  private static func rateOfEstimates(_ c: RunConfiguration) -> Double {
-    let ofAllPairs = isPairsByMuon(c) ? 0.04 : c.estimator == .node ? 0.004 : 0.01
-    return ofAllPairs * (Double(c.pairs) / 256).squareRoot()
+  private static func rateOfEstimates(_ c: RunPlan) -> Double {
+    let ofAllPairs = isPairsByMuon(c) ? 0.04 : c.estimator.family == .node ? 0.004 : 0.01
+    return ofAllPairs * (Double(c.estimator.pairs) / 256).squareRoot()
   }
 }
 
-extension RunConfiguration {
+extension RunPlan {
   package var defaultRate: Double { Recipe.rate(self) }
 }

@@ -8,25 +8,30 @@ extension ModelShape {
   package static let largestMatrix = 1 << 40
 }
 
-extension RunConfiguration {
+extension RunPlan {
   /// 2⁶⁰ bytes: no machine addresses a thousandth of that, and no sum of a plan below it overflows.
   package static let largestFootprint = 0x1p60
 
   /// A bound from above of every number of elements or bytes that planning this run multiplies out, each of the memory's parts counted at
   /// least twice. Real, because it has to be right where whole numbers would overflow.
   package var footprint: Double {
-    let (ids, layers, threads) = (Double(vocabularySize) + 16, Double(layers), Double(threads))
+    let (ids, layers, threads) = (Double(data.vocabularySize) + 16, Double(model.layers), Double(run.threads))
     // A head of one unit is padded to three; what goes back through time has matrices without gaps between heads.
-    let units = Double(hiddenSize) + 16
-    let inputs = estimator.isExact ? 2 * units : Double(hiddenSize / heads) + 16 + (layers > 1 ? units : 0)
+    let units = Double(model.hiddenSize) + 16
+    let inputs =
+      estimator.family.isExact
+      ? 2 * units : Double(model.hiddenSize / model.heads) + 16 + (model.layers > 1 ? units : 0)
     let weights = 32 * units * (ids + layers * inputs)
-    let columns = Double(pairs) + 16
-    let products = Double(rank) + 1
+    let columns = Double(estimator.pairs) + 16
+    let products = Double(estimator.rank) + 1
     // A word for every weight and tile, or the factors of products; for every thread some rows of a matrix and of products, or normal entries.
-    let scratch = perturbation == .gaussian ? 16 * weights : 128 * (32 * (units + ids) + products * columns)
-    let held = estimator.isExact || estimator == .node ? Double(tokensOfWindow) + 32 : 288
-    let moved = estimator == .node ? 4 * ids : 0
-    let states = held * max(Double(streams), estimator.hasPairs ? columns : 1) * (32 * layers * units + moved)
+    let scratch =
+      estimator.perturbation == .gaussian ? 16 * weights : 128 * (32 * (units + ids) + products * columns)
+    let held = estimator.family.isExact || estimator.family == .node ? Double(tokensOfWindow) + 32 : 288
+    let moved = estimator.family == .node ? 4 * ids : 0
+    let states =
+      held * max(Double(streaming.streams), estimator.family.hasPairs ? columns : 1)
+      * (32 * layers * units + moved)
     let readout = 288 * columns * 4 * (ids + units)
     return 8 * (weights * products * columns + threads * (scratch + states / held + readout) + states)
   }

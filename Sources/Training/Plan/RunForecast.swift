@@ -31,14 +31,14 @@ package struct RunForecast {
   }
 
   /// - Throws: what opening the data throws.
-  package init(_ c: RunConfiguration) throws {
+  package init(_ c: RunPlan) throws {
     let outline = try DataOutline(c.trainingData)
     parameters = c.shape.parameterCount
     trainingTokens = outline?.trainingTokens
     heldOutTokens =
-      c.valPath == nil
+      c.data.heldOutPath == nil
       ? outline?.heldOutTokens : try c.heldOutData.flatMap { try DataOutline($0) }?.trainingTokens
-    tokensPerUpdate = RunLimits.product(c.streams, max(1, c.tokensOfWindow))
+    tokensPerUpdate = RunLimits.product(c.streaming.streams, max(1, c.tokensOfWindow))
     let limits = RunLimits(c, trainingTokens: trainingTokens)
     tokens = limits.totalTokens
     let perUpdate = tokensPerUpdate

@@ -4,33 +4,36 @@ package struct RunLimits {
   /// So many that a short text is learned, and so few that a run on it ends.
   package static let defaultPasses = 50.0
 
-  private let c: RunConfiguration
+  private let c: RunPlan
   /// Tokens of a pass; nil where they are not counted.
   private let trainingTokens: Int?
 
-  package init(_ configuration: RunConfiguration, trainingTokens: Int?) {
-    c = configuration
+  package init(_ plan: RunPlan, trainingTokens: Int?) {
+    c = plan
     self.trainingTokens = trainingTokens
   }
 
   private var isLimited: Bool {
-    c.maxSteps != nil || c.maxTokens != nil || c.maxSeconds != nil || c.epochs != nil
+    c.limits.maxSteps != nil || c.limits.maxTokens != nil || c.limits.maxSeconds != nil
+      || c.limits.epochs != nil
   }
 
   /// Tokens of a stream that end a run without limits.
   private var contextToFinish: Int? {
-    guard !isLimited, !c.isPipe, c.context > 0 else { return nil }
+    guard !isLimited, !c.data.isPipe, c.streaming.context > 0 else { return nil }
     // Some estimators have short contexts, a few of which are no training.
-    let isShort = c.estimator == .hybrid || c.estimator == .tbptt
-    let context = isShort ? max(c.context, RunConfiguration.defaultContext) : c.context
-    return Self.sum(context, c.tokensBeforeData ?? 0)
+    let isShort = c.estimator.family == .hybrid || c.estimator.family == .tbptt
+    let context = isShort ? max(c.streaming.context, StreamingPlan.defaultContext) : c.streaming.context
+    return Self.sum(context, c.data.tokensBefore ?? 0)
   }
 
   /// Tokens of all streams that were read before `--new-data`.
-  private var tokensBefore: Int { Self.product(c.tokensBeforeData ?? 0, c.streams) }
+  private var tokensBefore: Int { Self.product(c.data.tokensBefore ?? 0, c.streaming.streams) }
 
   /// Passes after which the run ends; nil: any number.
-  private var passesToFinish: Double? { c.epochs ?? (isLimited || c.isPipe ? nil : Self.defaultPasses) }
+  private var passesToFinish: Double? {
+    c.limits.epochs ?? (isLimited || c.data.isPipe ? nil : Self.defaultPasses)
+  }
 
   /// Whether the length of the data decides where the run ends.
   package var countsPasses: Bool { passesToFinish != nil }
@@ -44,7 +47,8 @@ package struct RunLimits {
 
   /// Tokens that a pipe is said to have, where nothing ends the run before.
   private var expectedTokens: Int? {
-    c.isPipe ? c.expectTokens.map { Self.sum(max(1, $0 - c.skipTokens - 1), tokensBefore) } : nil
+    c.data.isPipe
+      ? c.data.expectTokens.map { Self.sum(max(1, $0 - c.data.skipTokens - 1), tokensBefore) } : nil
   }
 
   private var windowTokens: Int { max(1, c.tokensOfWindow) }
@@ -55,11 +59,11 @@ package struct RunLimits {
   }
 
   package func reached(_ p: RunProgress, tokens: Int) -> StopReason? {
-    if let most = c.maxSteps, p.step >= most { return .maxSteps }
-    if let target = c.stopBelow, let loss = p.smoothedLoss, loss < target { return .stopBelow }
-    if let most = c.patience, let record = p.heldOut, record.worse >= most { return .patience }
-    if let most = c.maxTokens, tokens >= most { return .maxTokens }
-    if let most = c.maxSeconds, p.trainSeconds >= most { return .maxSeconds }
+    if let most = c.limits.maxSteps, p.step >= most { return .maxSteps }
+    if let target = c.limits.stopBelow, let loss = p.smoothedLoss, loss < target { return .stopBelow }
+    if let most = c.limits.patience, let record = p.heldOut, record.worse >= most { return .patience }
+    if let most = c.limits.maxTokens, tokens >= most { return .maxTokens }
+    if let most = c.limits.maxSeconds, p.trainSeconds >= most { return .maxSeconds }
     if let context = contextToFinish, p.tokensPerStream >= context { return .endOfData }
     if let passes = tokensOfPasses, tokens >= passes { return .endOfData }
     return nil
@@ -67,20 +71,21 @@ package struct RunLimits {
 
   /// What the limits leave of the run; nil where they say nothing. Windows are of their full length.
   package func left(_ p: RunProgress, tokens: Int) -> (seconds: Double?, windows: Int?) {
-    func windows(_ tokens: Int) -> Int { tokens / max(1, c.streams) / windowTokens }
+    func windows(_ tokens: Int) -> Int { tokens / max(1, c.streaming.streams) / windowTokens }
     let left = [
-      c.maxSteps.map { $0 - p.step }, c.maxTokens.map { windows($0 - tokens) },
+      c.limits.maxSteps.map { $0 - p.step }, c.limits.maxTokens.map { windows($0 - tokens) },
       tokensOfPasses.map { windows($0 - tokens) },
       contextToFinish.map { ($0 - p.tokensPerStream) / windowTokens },
     ].compactMap { $0 }.min()
-    return (c.maxSeconds.map { $0 - p.trainSeconds }, left)
+    return (c.limits.maxSeconds.map { $0 - p.trainSeconds }, left)
   }
 
   /// The part of the run that is done, 0 … 1, by the nearest limit; nil where there is none.
   package func part(_ p: RunProgress, tokens: Int) -> Double? {
     [
-      c.maxSteps.map { Double(p.step) / Double($0) }, c.maxTokens.map { Double(tokens) / Double($0) },
-      c.maxSeconds.map { p.trainSeconds / $0 },
+      c.limits.maxSteps.map { Double(p.step) / Double($0) },
+      c.limits.maxTokens.map { Double(tokens) / Double($0) },
+      c.limits.maxSeconds.map { p.trainSeconds / $0 },
       contextToFinish.map { Double(p.tokensPerStream) / Double($0) },
       tokensOfPasses.map { Double(tokens) / Double($0) },
       expectedTokens.map { Double(tokens) / Double($0) },
@@ -90,14 +95,14 @@ package struct RunLimits {
   /// The stream tokens that the run will have read in all, where the limits say so; those of seconds do not.
   package var totalTokens: Int? {
     [
-      c.maxTokens, c.maxSteps.map { Self.product($0, windowTokens, c.streams) },
-      contextToFinish.map { Self.product($0, c.streams) }, tokensOfPasses, expectedTokens,
+      c.limits.maxTokens, c.limits.maxSteps.map { Self.product($0, windowTokens, c.streaming.streams) },
+      contextToFinish.map { Self.product($0, c.streaming.streams) }, tokensOfPasses, expectedTokens,
     ].compactMap { $0 }.min()
   }
 
   /// Updates that these tokens make; nil where they are not known.
   package var totalUpdates: Int? {
-    totalTokens.map { $0 / Self.product(windowTokens, c.streams) }
+    totalTokens.map { $0 / Self.product(windowTokens, c.streaming.streams) }
   }
 
   private static func sum(_ a: Int, _ b: Int) -> Int {

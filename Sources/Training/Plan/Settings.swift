@@ -2,6 +2,9 @@ import LongzooMemory
 
 /// What a run can be told, for sentences: under the names of the plan's properties.
 extension Setting {
+  public static let data = Setting("data")
+  public static let compression = Setting("compression")
+  public static let format = Setting("format")
   public static let beta2 = Setting("beta2")
   public static let beyondMomentum = Setting("beyondMomentum")
   public static let cell = Setting("cell")

@@ -13,15 +13,15 @@ package final class Replay {
   package private(set) var step: Int
   package let firstStep: Int
   private let reader: ReplayReader
-  private let configuration: RunConfiguration
+  private let plan: RunPlan
   private let descent: CDRGE
 
   package init(_ reader: ReplayReader, threads: Int, checkpoint: SafetensorsReader?) throws {
     self.reader = reader
-    var c = reader.configuration
-    c.threads = threads
-    c.memoryBudget = nil
-    configuration = c
+    var c = reader.plan
+    c.run.threads = threads
+    c.run.memoryBudget = nil
+    plan = c
     try MemoryPlan.requireMemory(
       for: MemoryPlan.tableWithoutData(for: c), "the run in \(reader.path)",
       advice: "follow it on the machine that made it, or look whether the file is damaged")
@@ -31,15 +31,16 @@ package final class Replay {
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     guard let descent = model.estimator as? CDRGE else {
       throw RunFailure.badData(
-        "\(reader.path) is of \(.estimator) \(c.estimator.rawValue), which has no coefficients")
+        "\(reader.path) is of \(.estimator) \(c.estimator.family.rawValue), which has no coefficients")
     }
     self.descent = descent
     if let checkpoint {
       let state = try Checkpoint.state(of: checkpoint)
-      if let setting = c.firstDifference(from: state.configuration, of: c.fixed + c.replayed) {
-        throw RunFailure.usage("\(checkpoint.path) is of another run than \(reader.path): \(setting) differs")
+      if let difference = c.firstDifference(from: state.plan, of: RunPlan.fixed.union(RunPlan.replayed)) {
+        throw RunFailure.usage(
+          "\(checkpoint.path) is of another run than \(reader.path): \(difference.setting) differs")
       }
-      guard state.configuration.identity == c.identity else {
+      guard state.plan.run.identity == c.run.identity else {
         throw RunFailure.badData("\(checkpoint.path) is of another run than \(reader.path)")
       }
       step = state.progress.step
@@ -48,7 +49,8 @@ package final class Replay {
       try model.restore(checkpoint, through: transfer)
     } else {
       step = 0
-      try model.begin(c, from: c.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
+      try model.begin(
+        c, from: c.model.initialWeights.map { try SafetensorsReader(path: $0) }, through: transfer)
     }
     firstStep = step
     model.start()
@@ -80,7 +82,7 @@ package final class Replay {
 
   private func follow(_ record: ReplayReader.Record) throws {
     let isUpdate = record.flags.contains(.updated)
-    let coefficientBytes = isUpdate ? 4 * configuration.pairs : 0
+    let coefficientBytes = isUpdate ? 4 * plan.estimator.pairs : 0
     let broken = RunFailure.badData(
       "\(reader.path): the record of step \(record.step) is not one of this run")
     guard record.rest.count >= coefficientBytes, record.rate.isFinite, record.rate >= 0 else { throw broken }
@@ -88,7 +90,7 @@ package final class Replay {
     let tokens = record.rest[coefficientBytes...]
     guard record.flags.contains(.words) ? takeWords(tokens) : takeChunks(tokens) else { throw broken }
     if isUpdate {
-      let coefficients = (0..<configuration.pairs).map {
+      let coefficients = (0..<plan.estimator.pairs).map {
         Float(bitPattern: ReplayReader.integer(record.rest, 4 * $0, UInt32.self))
       }
       guard coefficients.allSatisfy(\.isFinite) else { throw broken }
@@ -108,17 +110,17 @@ package final class Replay {
 
   /// Marks what the pairs of each stream have read.
   private func takeChunks(_ slice: ArraySlice<UInt8>) -> Bool {
-    let width = ReplayFormat.width(vocabulary: configuration.vocabularySize)
+    let width = ReplayFormat.width(vocabulary: plan.data.vocabularySize)
     let bytes = Array(slice)
     var at = 0
     while at < bytes.count {
       guard at + 4 <= bytes.count else { return false }
       let count = Int(ReplayReader.integer(bytes, at, UInt32.self))
       at += 4
-      guard count <= bytes.count, at + configuration.streams * count * width <= bytes.count else {
+      guard count <= bytes.count, at + plan.streaming.streams * count * width <= bytes.count else {
         return false
       }
-      for stream in 0..<configuration.streams {
+      for stream in 0..<plan.streaming.streams {
         for _ in 0..<count {
           let id =
             switch width {
@@ -126,7 +128,7 @@ package final class Replay {
             case 2: Int(ReplayReader.integer(bytes, at, UInt16.self))
             default: Int(ReplayReader.integer(bytes, at, UInt32.self))
             }
-          guard id < configuration.vocabularySize else { return false }
+          guard id < plan.data.vocabularySize else { return false }
           descent.population.markRead(id, byStream: stream)
           at += width
         }

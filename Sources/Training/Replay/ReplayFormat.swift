@@ -31,13 +31,13 @@ package enum ReplayFormat {
   package static let headOfPayload = 13
 
   /// What has been read, as words: the most that a window's tokens take.
-  package static func mostTokenBytes(_ c: RunConfiguration) -> Int {
-    2 * Population.tiles(c.pairs) * c.vocabularySize
+  package static func mostTokenBytes(_ c: RunPlan) -> Int {
+    2 * Population.tiles(c.estimator.pairs) * c.data.vocabularySize
   }
 
   /// The longest payload that a run of this configuration writes.
-  package static func mostPayload(_ c: RunConfiguration) -> Int {
-    headOfPayload + 4 * c.pairs + mostTokenBytes(c)
+  package static func mostPayload(_ c: RunPlan) -> Int {
+    headOfPayload + 4 * c.estimator.pairs + mostTokenBytes(c)
   }
 
   /// FNV-1a.
@@ -52,7 +52,7 @@ package enum ReplayFormat {
     vocabulary <= 1 << 8 ? 1 : vocabulary <= 1 << 16 ? 2 : 4
   }
 
-  package static func header(_ c: RunConfiguration, firstStep: Int) throws -> [UInt8] {
+  package static func header(_ c: RunPlan, firstStep: Int) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = try encoder.encode(c)

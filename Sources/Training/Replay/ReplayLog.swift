@@ -19,22 +19,22 @@ package final class ReplayLog {
   private var chunkBytes = 0
   private var isTooLong = false
 
-  package static func byteCount(_ c: RunConfiguration) -> Int {
+  package static func byteCount(_ c: RunPlan) -> Int {
     Buffer<UInt8>.byteCount(for: bufferBytes(c)) + Buffer<UInt8>.byteCount(for: wordBytes(c))
   }
 
-  private static func wordBytes(_ c: RunConfiguration) -> Int { ReplayFormat.mostTokenBytes(c) }
+  private static func wordBytes(_ c: RunPlan) -> Int { ReplayFormat.mostTokenBytes(c) }
 
-  private static func bufferBytes(_ c: RunConfiguration) -> Int {
+  private static func bufferBytes(_ c: RunPlan) -> Int {
     max(1 << 18, ReplayFormat.headOfRecord + ReplayFormat.mostPayload(c))
   }
 
   /// The log of a run; nil where none is wanted.
   package static func make(
-    _ c: RunConfiguration, _ model: any TrainingState, folder: RunFolder, step: Int, isResumedThere: Bool,
+    _ c: RunPlan, _ model: any TrainingState, folder: RunFolder, step: Int, isResumedThere: Bool,
     ledger: MemoryLedger
   ) throws -> ReplayLog? {
-    guard c.replayLog, let descent = model.estimator as? CDRGE else { return nil }
+    guard c.run.replayLog, let descent = model.estimator as? CDRGE else { return nil }
     return try ReplayLog(
       c, folder: folder, step: step, isResumedThere: isResumedThere, descent: descent, ledger: ledger)
   }
@@ -42,12 +42,12 @@ package final class ReplayLog {
   /// - Parameter step: windows that have ended: 0 for a new run.
   /// - Throws: exit code 65 if a log in the folder does not reach up to the step that is resumed.
   package init(
-    _ c: RunConfiguration, folder: RunFolder, step: Int, isResumedThere: Bool, descent: CDRGE,
+    _ c: RunPlan, folder: RunFolder, step: Int, isResumedThere: Bool, descent: CDRGE,
     ledger: MemoryLedger
   ) throws {
     self.descent = descent
-    (pairs, streams) = (c.pairs, c.streams)
-    idWidth = ReplayFormat.width(vocabulary: c.vocabularySize)
+    (pairs, streams) = (c.estimator.pairs, c.streaming.streams)
+    idWidth = ReplayFormat.width(vocabulary: c.data.vocabularySize)
     buffer = try Buffer(count: Self.bufferBytes(c), .checkpoint, for: "the replay log", ledger: ledger)
     chunks = try Buffer(count: Self.wordBytes(c), .checkpoint, for: "the replay log's tokens", ledger: ledger)
     let path = folder.replayPath
@@ -70,15 +70,15 @@ package final class ReplayLog {
   deinit { close(descriptor) }
 
   /// Where the records of later steps begin.
-  private static func end(of path: String, step: Int, _ c: RunConfiguration) throws -> Int {
+  private static func end(of path: String, step: Int, _ c: RunPlan) throws -> Int {
     let reader = try ReplayReader(path: path)
-    guard reader.configuration.identity == c.identity else {
+    guard reader.plan.run.identity == c.run.identity else {
       throw RunFailure.badData(
         "\(path) is the log of another run than the checkpoint; remove it, or resume into another \(.folder)")
     }
-    if let option = c.firstDifference(from: reader.configuration, of: c.replayed) {
+    if let difference = c.firstDifference(from: reader.plan, of: RunPlan.replayed) {
       throw RunFailure.usage(
-        "\(option) cannot change in a run with \(.replayLog): the steps could not be made again; leave it out, or resume into another \(.folder)"
+        "\(difference.setting) cannot change in a run with \(.replayLog): the steps could not be made again; leave it out, or resume into another \(.folder)"
       )
     }
     var last = reader.firstStep

@@ -12,7 +12,7 @@ package final class ReplayReader {
   }
 
   package let path: String
-  package let configuration: RunConfiguration
+  package let plan: RunPlan
   /// Windows that had ended when the log was begun.
   package let firstStep: Int
   /// Behind the last record that was read.
@@ -31,17 +31,17 @@ package final class ReplayReader {
     self.file = file
     self.path = path
     do throws(RunFailure) {
-      (configuration, firstStep, offset) = try Self.header(file, path)
+      (plan, firstStep, offset) = try Self.header(file, path)
     } catch {
       fclose(file)
       throw error
     }
-    longest = ReplayFormat.mostPayload(configuration)
+    longest = ReplayFormat.mostPayload(plan)
   }
 
   private static func header(
     _ file: UnsafeMutablePointer<FILE>, _ path: String
-  ) throws(RunFailure) -> (configuration: RunConfiguration, firstStep: Int, length: Int) {
+  ) throws(RunFailure) -> (plan: RunPlan, firstStep: Int, length: Int) {
     let fixed = ReplayFormat.magic.count + 16
     guard let head = read(file, fixed), Array(head[..<8]) == ReplayFormat.magic,
       integer(head, 8, UInt32.self) == ReplayFormat.version
@@ -52,12 +52,12 @@ package final class ReplayReader {
         "\(path): the configuration of \(length) bytes that it begins with is not there; the file is damaged")
     }
     let fields = DecodedFields(file: path)
-    var configuration = try fields.decode(RunConfiguration.self, from: Data(json))
-    configuration.replayLog = true
-    try configuration.checkDecoded(fields)
+    var plan = try fields.decode(RunPlan.self, from: Data(json))
+    plan.run.replayLog = true
+    try plan.checkDecoded(fields)
     let first = Int(exactly: integer(head, 12, UInt64.self)) ?? .max
     try fields.count(first, "the first step")
-    return (configuration, first, fixed + length)
+    return (plan, first, fixed + length)
   }
 
   deinit { fclose(file) }

@@ -10,16 +10,16 @@ package struct Divergence {
   package var good: (step: Int, path: String)?
 
   /// One sentence of what happened and one of what to change.
-  package func message(_ c: RunConfiguration) -> Wording {
+  package func message(_ c: RunPlan) -> Wording {
     let kept =
       good.map { "the weights of step \($0.step) are kept in \($0.path)" }
       ?? "no good weights of this run are on disk"
     var advice: Wording =
       "take a smaller \(.learningRate) than \(Text.short(rate)), such as \(Text.short(rate / 4))"
-    if !c.estimator.isExact {
-      advice += ", more \(.pairs) than \(c.pairs)"
-      if c.estimator != .jvp { advice += ", or a smaller \(.epsilon)" }
-    } else if c.clipNorm == 0 || c.clipNorm > 1 {
+    if !c.estimator.family.isExact {
+      advice += ", more \(.pairs) than \(c.estimator.pairs)"
+      if c.estimator.family != .jvp { advice += ", or a smaller \(.epsilon)" }
+    } else if c.estimator.clipNorm == 0 || c.estimator.clipNorm > 1 {
       advice += ", or \(.clipNorm) 1"
     }
     if good != nil { advice += "; \(.resume) goes on from there" }

@@ -10,21 +10,21 @@ package final class InPlaceState: TrainingState {
   private let pool: ThreadPool
   package var updates = 0
 
-  package init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+  package init(_ c: RunPlan, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
     self.pool = pool
-    decay = Float(c.weightDecay)
+    decay = Float(c.optimizer.weightDecay)
     descent = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
   }
 
   package var estimator: any WindowEstimator { descent }
 
-  package func begin(_ c: RunConfiguration, from file: SafetensorsReader?, through buffer: TransferBuffer)
+  package func begin(_ c: RunPlan, from file: SafetensorsReader?, through buffer: TransferBuffer)
     throws
   {
     if let file {
       try PackedWeightsFile.read(file, into: descent.weights, through: buffer, on: pool)
     } else {
-      descent.weights.initialize(seed: c.seed, c.initialization, on: pool)
+      descent.weights.initialize(seed: c.run.seed, c.initialization, on: pool)
     }
   }
 

@@ -4,14 +4,14 @@ import LongzooMemory
 extension RunSummary {
   /// One line: the object of `--json`, and of `summary.json`.
   package var json: String {
-    let c = configuration
-    let window = if case .tokens(let count) = c.window { count } else { c.context }
+    let c = plan
+    let window = if case .tokens(let count) = c.streaming.window { count } else { c.streaming.context }
     let fields: [(String, String)] = [
-      ("command", "\"train\""), ("cell", "\"\((c.cell ?? .lstm).rawValue)\""),
-      ("estimator", "\"\(c.estimator.rawValue)\""), ("steps", "\(progress.step)"),
+      ("command", "\"train\""), ("cell", "\"\(c.model.cell.rawValue)\""),
+      ("estimator", "\"\(c.estimator.family.rawValue)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
-      ("context", "\(c.context)"), ("window", "\(window)"), ("streams", "\(c.streams)"),
-      ("pairs", c.estimator.hasPairs ? "\(c.pairs)" : "null"),
+      ("context", "\(c.streaming.context)"), ("window", "\(window)"), ("streams", "\(c.streaming.streams)"),
+      ("pairs", c.estimator.family.hasPairs ? "\(c.estimator.pairs)" : "null"),
       ("parameters", "\(c.shape.parameterCount)"),
       ("train_loss_nats", JSONText.number(progress.smoothedLoss)),
       ("val_loss_nats", JSONText.number(heldOut?.lossNats)),
@@ -35,7 +35,7 @@ extension RunSummary {
       ("learning_rate", JSONText.number(learningRate)), ("epsilon", JSONText.number(epsilon)),
       ("rate_searches", c.searched.isEmpty ? "null" : "\(progress.ratePlan.searches)"),
       ("parameters_digest", digest.map { "\"\($0)\"" } ?? "null"),
-      ("regime", "\"\(c.regime.rawValue)\""),
+      ("regime", "\"\(c.run.regime.rawValue)\""),
       ("out_dir", JSONText.quoted(outDir)), ("stopped_by", "\"\(stoppedBy.rawValue)\""),
       ("diverged_at_step", JSONText.number(divergence?.step)),
     ]

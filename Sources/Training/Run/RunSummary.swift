@@ -3,7 +3,7 @@ import LongzooMemory
 
 /// What a run has to say at its end: a few lines for people, one JSON object for programs.
 public struct RunSummary {
-  package let configuration: RunConfiguration
+  package let plan: RunPlan
   package let progress: RunProgress
   package let tokens: Int
   package let stoppedBy: StopReason
@@ -34,7 +34,7 @@ public struct RunSummary {
     stepSeconds: Double?,
     session: (seconds: Double, tokenColumns: Double)
   ) throws {
-    configuration = trainer.configuration
+    plan = trainer.plan
     progress = trainer.progress
     tokens = trainer.tokens
     self.stoppedBy = stoppedBy
@@ -44,26 +44,26 @@ public struct RunSummary {
     peakResident = ResidentSet.read()?.peak
     programBytes = trainer.programBytes
     digest =
-      configuration.savesWeights && divergence.map { $0.good != nil } ?? true
+      plan.run.savesWeights && divergence.map { $0.good != nil } ?? true
       ? try SafetensorsWriter.digest(of: trainer.model.finalTensors, through: trainer.transfer) : nil
     outDir = trainer.folder.path
     learningRate = trainer.baseRate
-    epsilon = configuration.estimator.takesDifferences ? trainer.epsilon : nil
+    epsilon = plan.estimator.family.takesDifferences ? trainer.epsilon : nil
     meters = trainer.progress.meters.readings(
-      trainer.configuration.directions, updateNorm: trainer.lastUpdateNorm)
+      trainer.plan.directions, updateNorm: trainer.lastUpdateNorm)
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
     self.session = session
   }
 
   /// Tokens times the columns that processed them.
-  package var tokenColumns: Int { progress.tokensPerStream * configuration.columns }
+  package var tokenColumns: Int { progress.tokensPerStream * plan.columns }
   package var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
-  package var gflops: Double? { rate.map { $0 * configuration.flopsPerTokenColumn / 1e9 } }
+  package var gflops: Double? { rate.map { $0 * plan.flopsPerTokenColumn / 1e9 } }
 
   /// The held-out loss of the weights that the run hands out: from its end, or else from when they were measured.
   package var heldOut: HeldOutRecord.Point? {
-    let kept = configuration.keepsBestWeights ? progress.heldOut?.best : nil
+    let kept = plan.keepsBestWeights ? progress.heldOut?.best : nil
     guard let e = evaluation else { return kept ?? progress.heldOut?.last }
     return HeldOutRecord.Point(step: kept?.step ?? progress.step, lossNats: e.lossNats, targets: e.targets)
   }

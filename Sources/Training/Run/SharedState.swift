@@ -13,12 +13,12 @@ package final class SharedState: TrainingState {
   /// A packed copy of the weights that a run hands out.
   private var evaluated: PackedWeights?
 
-  package init(_ c: RunConfiguration, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+  package init(_ c: RunPlan, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
     self.pool = pool
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
     gradients =
-      switch c.estimator {
+      switch c.estimator.family {
       case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       case .node: try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
@@ -35,10 +35,10 @@ package final class SharedState: TrainingState {
     set { optimizer.updates = newValue }
   }
 
-  package func begin(_ c: RunConfiguration, from file: SafetensorsReader?, through buffer: TransferBuffer)
+  package func begin(_ c: RunPlan, from file: SafetensorsReader?, through buffer: TransferBuffer)
     throws
   {
-    parameters.initialize(seed: c.seed, c.initialization)
+    parameters.initialize(seed: c.run.seed, c.initialization)
     if let file { try WeightsFile.read(file, into: parameters, through: buffer) }
   }
 

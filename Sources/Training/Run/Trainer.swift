@@ -6,7 +6,7 @@ import LongzooStream
 
 /// The training loop: tokens → population → gradient estimate → optimizer → weights, window after window.
 public final class Trainer {
-  package let configuration: RunConfiguration
+  package let plan: RunPlan
   package let folder: RunFolder
   package let ledger: MemoryLedger
   /// Bytes resident before anything was reserved: the program and its libraries.
@@ -58,20 +58,20 @@ public final class Trainer {
   ///   - isNewData: its position is one in other data, and this data is read from its start.
   ///   - initial: the weights to start from, of --init.
   package init(
-    _ c: RunConfiguration, resume: (state: CheckpointState, file: SafetensorsReader)?,
+    _ c: RunPlan, resume: (state: CheckpointState, file: SafetensorsReader)?,
     isNewData: Bool = false, initial: SafetensorsReader? = nil, folder: RunFolder, host: RunHost,
     ledger: MemoryLedger
   ) throws {
-    configuration = c
+    plan = c
     self.folder = folder
     self.host = host
     clock = TrainingClock(host.clock)
     lastSave = host.clock.now
     self.ledger = ledger
     // It loads OpenBLAS, which is a part of the program.
-    pool = try ThreadPool(threads: c.threads)
+    pool = try ThreadPool(threads: c.run.threads)
     programBytes = ResidentSet.read()?.current
-    try ledger.reserve(c.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
+    try ledger.reserve(c.run.threads * MemoryPlan.bytesPerBLASThread(c), .perturbations, for: "OpenBLAS")
     transfer = try TransferBuffer(ledger: ledger)
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     perturbing = model.estimator as? any PerturbingEstimator
@@ -79,14 +79,14 @@ public final class Trainer {
     feed = try TokenFeed(
       c.trainingData.read(for: host), resume: isNewData ? nil : resume?.state.position, ledger: ledger)
     supply = try TokenSupply(
-      feed, streams: c.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
+      feed, streams: c.streaming.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
     feed.onWaiting { [stop = host.stop] _ in stop() != nil }
     try Self.passOver(isNewData ? 0 : resume?.state.tokensBehindPosition ?? 0, supply, host)
     evaluator = try HeldOutEvaluator(
       c, model, totalTokens: feed.totalTokens, pool: pool, host: host, ledger: ledger)
     progress = resume?.state.progress ?? RunProgress()
     // What was best on other held-out tokens says nothing of these.
-    if isNewData, c.valPath == nil || c.valPath != resume?.state.configuration.valPath {
+    if isNewData, c.data.heldOutPath == nil || c.data.heldOutPath != resume?.state.plan.data.heldOutPath {
       progress.heldOut = nil
     }
     limits = RunLimits(c, trainingTokens: feed.trainingTokens)
@@ -126,7 +126,7 @@ public final class Trainer {
   private func writeConfiguration() throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let json = String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n"
+    let json = String(decoding: try encoder.encode(plan), as: UTF8.self) + "\n"
     try AtomicFile.write(to: folder.configPath, isOfRun: true) { try $0.write(json) }
   }
 
@@ -139,7 +139,7 @@ public final class Trainer {
     unlink(folder.summaryPath)
     tell(.begins)
     // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
-    if progress.step == 0, configuration.savesWeights, !folder.hasCheckpoint { try save() }
+    if progress.step == 0, plan.run.savesWeights, !folder.hasCheckpoint { try save() }
     clock = TrainingClock(host.clock, before: progress.trainSeconds, waited: waitedForPipe)
     start = progress
     let reason = try train()
@@ -155,7 +155,7 @@ public final class Trainer {
     tell(.ends)
     let summary = try RunSummary(
       self, stoppedBy: reason, divergence: divergence, evaluation: hasGoodWeights ? evaluation : nil,
-      waitSeconds: feed.waitSeconds, stepSeconds: !configuration.estimator.isExact ? stepSeconds : nil,
+      waitSeconds: feed.waitSeconds, stepSeconds: !plan.estimator.family.isExact ? stepSeconds : nil,
       session: session)
     let object = summary.json + "\n"
     try AtomicFile.write(to: folder.summaryPath, isOfRun: true) { try $0.write(object) }
@@ -205,7 +205,7 @@ public final class Trainer {
 
   /// Token-columns of this process.
   package var sessionColumns: Double {
-    Double(progress.tokensPerStream - start.tokensPerStream) * Double(configuration.columns)
+    Double(progress.tokensPerStream - start.tokensPerStream) * Double(plan.columns)
   }
 
   /// Seconds that an evaluation of so many held-out tokens will take, by the pace of this process.
@@ -219,26 +219,26 @@ public final class Trainer {
   /// The part of the run that is done, 0 … 1, by its nearest limit; nil where there is none.
   public var part: Double? { limits.part(progress, tokens: tokens) }
 
-  package var tokens: Int { progress.tokensPerStream * configuration.streams }
+  package var tokens: Int { progress.tokensPerStream * plan.streaming.streams }
 
   /// The learning rate before its schedule.
   package var baseRate: Double {
     if let trialValues { return trialValues.rate }
-    return configuration.searchesRate
-      ? progress.ratePlan.rate ?? configuration.learningRate : configuration.learningRate
+    return plan.optimizer.searchesRate
+      ? progress.ratePlan.rate ?? plan.optimizer.learningRate : plan.optimizer.learningRate
   }
 
   package var epsilon: Double {
     if let trialValues { return trialValues.epsilon }
-    return configuration.searchesEpsilon == true
-      ? progress.ratePlan.epsilon ?? configuration.epsilon : configuration.epsilon
+    return plan.estimator.searchesEpsilon
+      ? progress.ratePlan.epsilon ?? plan.estimator.epsilon : plan.estimator.epsilon
   }
 
   package var learningRate: Double {
     Schedule.rate(
-      configuration.schedule, base: baseRate,
+      plan.optimizer.schedule, base: baseRate,
       progress: limits.part(progress, tokens: tokens) ?? 0,
-      step: progress.step, warmup: configuration.warmup)
+      step: progress.step, warmup: plan.optimizer.warmup)
   }
 
   /// ‖Δθ‖ of the last window's update.

@@ -4,7 +4,7 @@ import LongzooStream
 /// What a run leaves on the disk, and how it goes back to that.
 extension Trainer {
   package func isTimeToSave() -> Bool {
-    switch configuration.saveInterval {
+    switch plan.run.saveInterval {
     case .never: false
     case .updates(let interval): interval > 0 && progress.step % interval == 0
     case nil: host.clock.now - lastSave >= 60 || isWindowWorthSaving
@@ -19,7 +19,7 @@ extension Trainer {
     try replayLog?.flush()
     let position = supply.position
     let state = CheckpointState(
-      configuration: configuration, progress: progress, optimizerUpdates: model.updates,
+      plan: plan, progress: progress, optimizerUpdates: model.updates,
       position: position.feed, tokensBehindPosition: position.tokens)
     try keeper.save(step: progress.step) {
       try Checkpoint.write(to: folder.checkpointPath, state, model, through: transfer)
@@ -33,13 +33,13 @@ extension Trainer {
   package func saveModel() throws {
     try SafetensorsWriter.write(
       to: folder.modelPath, isOfRun: true,
-      metadata: WeightsFile.metadata(configuration, step: progress.step, heldOut: evaluation),
+      metadata: WeightsFile.metadata(plan, step: progress.step, heldOut: evaluation),
       tensors: model.finalTensors, through: transfer)
   }
 
   /// After the last window. Within one that was given up there is no state to go on from, but there are weights.
   package func saveAtEnd() throws {
-    guard configuration.savesWeights else { return }
+    guard plan.run.savesWeights else { return }
     if !isWithinWindow {
       try save()
       keeper.finish(isInDoubt: progress.watch.isInDoubt)
@@ -54,7 +54,7 @@ extension Trainer {
       return try body()
     } catch let error as StreamError {
       let isSaved = keeper.savedStep == progress.step
-      if configuration.savesWeights, !isSaved, !isWithinWindow { try save() }
+      if plan.run.savesWeights, !isSaved, !isWithinWindow { try save() }
       throw error
     }
   }
@@ -62,7 +62,7 @@ extension Trainer {
   /// After the losses have said that the weights are bad: the last good ones, on disk and in memory.
   package func returnToLastGood() throws -> Divergence {
     var divergence = Divergence(step: progress.step, finding: progress.watch.finding, rate: baseRate)
-    let isKept = configuration.savesWeights ? try keeper.restore() : false
+    let isKept = plan.run.savesWeights ? try keeper.restore() : false
     let path = isKept ? folder.checkpointPath : origin
     guard let path else { return divergence }
     let file = try SafetensorsReader(path: path)
@@ -79,7 +79,7 @@ extension Trainer {
 
   /// A resume with a shorter context than the tokens since the last reset: all states begin anew.
   package func beginShorterContext() {
-    guard let context = configuration.tokensToReset, progress.tokensInContext >= context else { return }
+    guard let context = plan.tokensToReset, progress.tokensInContext >= context else { return }
     model.estimator.beginContext()
     progress.tokensInContext = 0
   }

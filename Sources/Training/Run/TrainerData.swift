@@ -4,13 +4,13 @@ import LongzooMemory
 extension Trainer {
   /// The seconds that training has waited for a pipe, whose pace is not its own.
   package var waitedForPipe: () -> Double {
-    configuration.isPipe ? { [feed] in feed.waitSeconds } : { 0 }
+    plan.data.isPipe ? { [feed] in feed.waitSeconds } : { 0 }
   }
 
   /// Refuses to call a run successful that had nothing to predict.
   /// - Throws: exit code 65.
   package func requireTargets(_ reason: StopReason?) throws(RunFailure) {
-    let path = configuration.paths[0]
+    let path = plan.data.paths[0]
     let name = path == "-" ? "standard input" : path
     if reason == .endOfData, progress.step == 0 {
       throw .badData("\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")

@@ -11,7 +11,7 @@ extension Trainer {
   package func evaluate(within seconds: Double? = nil) throws {
     guard let evaluator else { return }
     let begin = host.clock.now
-    let found = try measured(evaluator, limit: configuration.evaluatedTokens, within: seconds)
+    let found = try measured(evaluator, limit: plan.evaluatedTokens, within: seconds)
     guard let found else { return }
     rhythm.note(seconds: progress.trainSeconds, duration: host.clock.now - begin)
     evaluation = found
@@ -19,7 +19,7 @@ extension Trainer {
     let isBest = add(point)
     tell(.evaluated(found))
     try metrics.evaluation(found, progress)
-    if isBest, configuration.keepsBestWeights {
+    if isBest, plan.keepsBestWeights {
       try saveModel()
       keeper.keepsModel = true
     }
@@ -65,17 +65,17 @@ extension Trainer {
     if evaluation == nil { try evaluate() }
     guard host.stop() == nil else { return }
     let isOther = try takeBestWeights()
-    let isPart = evaluator.tokens.map { $0 - 1 > configuration.evaluatedTokens } ?? true
-    let wantsAll = configuration.evalTokens == nil && isPart && isQuickOverAll
+    let isPart = evaluator.tokens.map { $0 - 1 > plan.evaluatedTokens } ?? true
+    let wantsAll = plan.run.evalTokens == nil && isPart && isQuickOverAll
     guard isOther || wantsAll else { return }
-    let limit = wantsAll ? 0 : configuration.evaluatedTokens
+    let limit = wantsAll ? 0 : plan.evaluatedTokens
     if let found = try measured(evaluator, limit: limit, within: nil) { evaluation = found }
   }
 
   /// Held-out tokens that one evaluation on the way reads.
   private var evaluatedAtOnce: Int {
-    [configuration.evaluatedTokens, evaluator?.tokens ?? 0].filter { $0 > 0 }.min()
-      ?? RunConfiguration.defaultEvaluatedTokens
+    [plan.evaluatedTokens, evaluator?.tokens ?? 0].filter { $0 > 0 }.min()
+      ?? ExecutionPlan.defaultEvaluatedTokens
   }
 
   private var isQuickOverAll: Bool {
@@ -87,7 +87,7 @@ extension Trainer {
   /// - Returns: whether they are others than those of the last step.
   @discardableResult
   private func takeBestWeights() throws -> Bool {
-    guard configuration.keepsBestWeights, let best = progress.heldOut?.best, best.step != progress.step else {
+    guard plan.keepsBestWeights, let best = progress.heldOut?.best, best.step != progress.step else {
       return false
     }
     try model.takeFinalWeights(try SafetensorsReader(path: folder.modelPath), through: transfer)
@@ -98,7 +98,7 @@ extension Trainer {
   /// The best weights of the run that is resumed: its model, which may be a little newer than the checkpoint. Without it the
   /// search for the best begins anew.
   package func findBestWeights(of checkpoint: SafetensorsReader) throws {
-    guard configuration.keepsBestWeights, let record = progress.heldOut else { return }
+    guard plan.keepsBestWeights, let record = progress.heldOut else { return }
     let path = RunFolder.model(beside: checkpoint.path)
     guard RegularFile.exists(path), let file = try? SafetensorsReader(path: path),
       let point = WeightsFile.heldOutPoint(of: file),

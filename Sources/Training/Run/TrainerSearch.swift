@@ -4,13 +4,13 @@ import LongzooMemory
 extension Trainer {
   /// Windows of each trial of a search that is due and fits into what is left of the run; nil where none is to begin now.
   package func searchWindowsNow() -> Int? {
-    guard !configuration.searched.isEmpty, !isSearchOver, !supply.isWithinBlock,
-      progress.ratePlan.isDue(step: progress.step), let most = configuration.searchWindows
+    guard !plan.searched.isEmpty, !isSearchOver, !supply.isWithinBlock,
+      progress.ratePlan.isDue(step: progress.step), let most = plan.searchWindows
     else { return nil }
     let left = limits.left(progress, tokens: tokens)
     let isFirst = progress.ratePlan.searches == 0
     switch searchBudget.verdict(
-      most: most, trials: SettingSearch.trials(configuration.searched, isFirst: isFirst),
+      most: most, trials: SettingSearch.trials(plan.searched, isFirst: isFirst),
       secondsLeft: left.seconds,
       windowsLeft: left.windows)
     {
@@ -31,8 +31,8 @@ extension Trainer {
 
   /// At the end of a run that was over before anything was known of its pace.
   package func tellIfNeverSearched() {
-    let isOpen = !configuration.searched.isEmpty && progress.ratePlan.searches == 0 && !isSearchOver
-    if isOpen, configuration.maxSeconds != nil, host.stop() == nil { giveUpSearching() }
+    let isOpen = !plan.searched.isEmpty && progress.ratePlan.searches == 0 && !isSearchOver
+    if isOpen, plan.limits.maxSeconds != nil, host.stop() == nil { giveUpSearching() }
   }
 
   private var currentValues: TrialValues { TrialValues(rate: baseRate, epsilon: epsilon) }
@@ -46,7 +46,7 @@ extension Trainer {
     snapshot.take(model)
     supply.beginBlock()
     var isGivenUp = false
-    for setting in configuration.searched where !isGivenUp {
+    for setting in plan.searched where !isGivenUp {
       let found = try SettingSearch.search(
         setting, around: chosen[setting], windows: windows, isFirst: start.ratePlan.searches == 0
       ) { value in

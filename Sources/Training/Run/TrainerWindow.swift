@@ -6,7 +6,7 @@ import LongzooStream
 extension Trainer {
   /// The part of a window's work that is done while its tokens come; the rest is back-propagation.
   package var readingShare: Double {
-    switch configuration.estimator {
+    switch plan.estimator.family {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: 1
     case .hybrid: 0.4
     case .bptt, .tbptt: 0
@@ -20,7 +20,7 @@ extension Trainer {
     watch.begin(tokens: wanted, trained: clock.seconds)
     defer { isWithinWindow = read > 0 }
     while read < wanted {
-      let count = min(configuration.chunk, wanted - read)
+      let count = min(plan.chunk, wanted - read)
       guard read == 0 || !mustGiveUp(part: readingShare * Double(read) / Double(wanted)),
         let got = try fillRows(count)
       else { return false }
@@ -60,7 +60,7 @@ extension Trainer {
   /// - Parameter part: of the window's work that is done.
   package func mustGiveUp(part: Double) -> Bool {
     watch.look(
-      isStopped: host.stop() != nil, seconds: clock.seconds, limit: configuration.maxSeconds)
+      isStopped: host.stop() != nil, seconds: clock.seconds, limit: plan.limits.maxSeconds)
     if trialValues == nil {
       tell(.isWithinUpdate(part: part, tokens: watch.tokens, seconds: watch.seconds))
     }
@@ -83,25 +83,25 @@ extension Trainer {
       if trialValues == nil { tell(.refused(update: progress.step + 1, reason: "\(refusal)")) }
     } else if result.targets > 0 {
       progress.smoothedLoss =
-        progress.smoothedLoss.map { $0 + configuration.lossSmoothing * (result.loss - $0) } ?? result.loss
+        progress.smoothedLoss.map { $0 + plan.lossSmoothing * (result.loss - $0) } ?? result.loss
     }
     if result.targets > 0 || result.refusal != nil {
       progress.watch.add(
-        loss: lastLoss, limit: configuration.highestLoss)
+        loss: lastLoss, limit: plan.highestLoss)
       progress.ratePlan.add(loss: lastLoss, step: progress.step)
     }
     progress.step += 1
     progress.tokensPerStream += tokens
     progress.targets += result.targets
     progress.tokensInContext += tokens
-    if let context = configuration.tokensToReset { beginContexts(of: context) }
+    if let context = plan.tokensToReset { beginContexts(of: context) }
   }
 
   /// Streams whose context is over begin another one.
   private func beginContexts(of context: Int) {
     let isOver = progress.tokensInContext >= context
     if isOver { progress.tokensInContext = 0 }
-    if let contexts = configuration.staggeredContexts {
+    if let contexts = plan.staggeredContexts {
       for stream in contexts.streams(beginningAt: progress.tokensInContext) {
         model.estimator.beginContext(ofStream: stream)
       }
@@ -112,10 +112,10 @@ extension Trainer {
 
   /// The window's length: up to the end of the context, so that a context's last window may be short. At least one token.
   private func windowTokens() -> Int {
-    let rest = configuration.tokensToReset.map { $0 - progress.tokensInContext } ?? .max
-    switch configuration.window {
+    let rest = plan.tokensToReset.map { $0 - progress.tokensInContext } ?? .max
+    switch plan.streaming.window {
     case .tokens(let count): return min(count, rest)
-    case .context: return min(configuration.context, rest)
+    case .context: return min(plan.streaming.context, rest)
     }
   }
 }

@@ -5,15 +5,15 @@ import LongzooModel
 package enum InitialFile {
   /// Opens the weights that `argument` names, a run folder or a safetensors file, and refuses those of another model than the options ask for.
   /// - Throws: exit code 66 if there are none, 65 with the options to give if their sizes differ.
-  package static func open(_ argument: String, for c: RunConfiguration) throws(RunFailure)
+  package static func open(_ argument: String, for c: RunPlan) throws(RunFailure)
     -> SafetensorsReader
   {
     let file = try SafetensorsReader(path: RunFolder.weights(argument))
     let found = try WeightsFile.shape(of: file)
     let sizes: [(setting: Setting, found: Int, asked: Int)] = [
-      (.vocabularySize, found.vocabularySize, c.vocabularySize),
-      (.hiddenSize, found.hiddenSize, c.hiddenSize),
-      (.layers, found.layers, c.layers), (.heads, found.heads, c.heads),
+      (.vocabularySize, found.vocabularySize, c.data.vocabularySize),
+      (.hiddenSize, found.hiddenSize, c.model.hiddenSize),
+      (.layers, found.layers, c.model.layers), (.heads, found.heads, c.model.heads),
     ].filter { $0.1 != $0.2 }
     guard sizes.isEmpty else {
       let wanted = sizes.dropFirst().reduce("\(sizes[0].setting) \(sizes[0].found)" as Wording) {

@@ -43,7 +43,7 @@ package enum WeightsFile {
   /// - Parameters:
   ///   - step: of the weights.
   ///   - heldOut: what was measured of them; nil: nothing.
-  package static func metadata(_ c: RunConfiguration, step: Int, heldOut: Evaluation?) -> [String: String] {
+  package static func metadata(_ c: RunPlan, step: Int, heldOut: Evaluation?) -> [String: String] {
     var metadata = dataMetadata(c)
     metadata[stepKey] = "\(step)"
     if let heldOut {
@@ -54,8 +54,8 @@ package enum WeightsFile {
   }
 
   /// How the data is stored.
-  package static func dataMetadata(_ c: RunConfiguration) -> [String: String] {
-    ["longzoo.dtype": c.dtype.rawValue, "longzoo.targets": c.targets.rawValue]
+  package static func dataMetadata(_ c: RunPlan) -> [String: String] {
+    ["longzoo.dtype": c.data.tokenType.rawValue, "longzoo.targets": c.data.targets.rawValue]
   }
 
   private static let stepKey = "longzoo.step"
@@ -76,8 +76,8 @@ package enum WeightsFile {
     let dtype = file.metadata["longzoo.dtype"].flatMap(TokenType.init(rawValue:))
     let targets = file.metadata["longzoo.targets"].flatMap(TargetChoice.init(rawValue:))
     guard dtype == nil || targets == nil else { return (dtype, targets) }
-    let configuration = try? Checkpoint.state(of: file).configuration
-    return (dtype ?? configuration?.dtype, targets ?? configuration?.targets)
+    let plan = try? Checkpoint.state(of: file).plan
+    return (dtype ?? plan?.data.tokenType, targets ?? plan?.data.targets)
   }
 
   /// The sizes of the model in a file.

@@ -21,7 +21,7 @@ enum PeakMeter {
 
 /// One shape of the population step, on random tokens: the step alone, and whole updates as train makes them.
 final class BenchCase {
-  let configuration: RunConfiguration
+  let plan: RunPlan
   let step: BenchFigure
   let update: BenchFigure
   private let state: SharedState
@@ -32,18 +32,18 @@ final class BenchCase {
   /// Random tokens have nothing to teach; what an update costs does not depend on its length.
   private static let rate: Float = 1e-4
 
-  init(_ c: RunConfiguration, pool: ThreadPool) throws {
-    configuration = c
+  init(_ c: RunPlan, pool: ThreadPool) throws {
+    plan = c
     step = BenchFigure(c)
     update = BenchFigure(c)
     let ledger = MemoryLedger()
     state = try SharedState(c, pool: pool, ledger: ledger)
     try state.begin(c, from: nil, through: TransferBuffer(ledger: ledger))
     state.start()
-    rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
-    let random = Philox(seed: c.seed, domain: .initialization, tensor: 0)
+    rows = try TokenRows(streams: c.streaming.streams, chunk: c.chunk, ledger: ledger)
+    let random = Philox(seed: c.run.seed, domain: .initialization, tensor: 0)
     for i in 0..<rows.values.count {
-      rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.vocabularySize)
+      rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.data.vocabularySize)
     }
     runWindow()
   }
@@ -56,10 +56,10 @@ final class BenchCase {
 
   /// A window, its estimate, and its update.
   private func runWindow() {
-    let tokens = if case .tokens(let count) = configuration.window { count } else { configuration.context }
+    let tokens = plan.tokensOfWindow
     state.estimator.beginWindow(window)
-    for start in stride(from: 0, to: tokens, by: configuration.chunk) {
-      advance(min(configuration.chunk, tokens - start))
+    for start in stride(from: 0, to: tokens, by: plan.chunk) {
+      advance(min(plan.chunk, tokens - start))
     }
     if state.estimator.finishWindow(tokens: tokens).hasGradient { state.update(rate: Self.rate) }
     window += 1
@@ -72,8 +72,8 @@ final class BenchCase {
     step.add(peak: peak) {
       let start = MonotonicClock().now
       repeat {
-        advance(configuration.chunk)
-        tokens += configuration.chunk
+        advance(plan.chunk)
+        tokens += plan.chunk
       } while MonotonicClock().now - start < Self.seconds
       return tokens
     }
@@ -86,7 +86,7 @@ final class BenchCase {
     update.add(peak: peak) {
       let (start, first) = (MonotonicClock().now, window)
       repeat { runWindow() } while MonotonicClock().now - start < Self.seconds
-      let tokens = if case .tokens(let count) = configuration.window { count } else { configuration.context }
+      let tokens = plan.tokensOfWindow
       return (window - first) * tokens
     }
   }
@@ -94,24 +94,24 @@ final class BenchCase {
 
 /// Rates of several rounds.
 final class BenchFigure {
-  private let configuration: RunConfiguration
+  private let plan: RunPlan
   private var rates: [Double] = []
   private var fractions: [Double] = []
 
-  init(_ c: RunConfiguration) { configuration = c }
+  init(_ c: RunPlan) { plan = c }
 
   /// Times what reads as many tokens of every stream as it returns.
   func add(peak: Double, _ body: () -> Int) {
     let start = MonotonicClock().now
     let tokens = body()
-    let rate = Double(tokens * configuration.columns) / (MonotonicClock().now - start)
+    let rate = Double(tokens * plan.columns) / (MonotonicClock().now - start)
     rates.append(rate)
-    fractions.append(rate * configuration.shape.flopsPerTokenColumn / 1e9 / peak)
+    fractions.append(rate * plan.shape.flopsPerTokenColumn / 1e9 / peak)
   }
 
   /// Token-columns a second.
   var rate: Double { Self.median(rates) }
-  var gflops: Double { rate * configuration.shape.flopsPerTokenColumn / 1e9 }
+  var gflops: Double { rate * plan.shape.flopsPerTokenColumn / 1e9 }
   var fraction: Double { Self.median(fractions) }
 
   static func median(_ values: [Double]) -> Double {

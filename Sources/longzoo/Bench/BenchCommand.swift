@@ -27,8 +27,8 @@ struct BenchCommand: ParsableCommand {
   var perturbation: Perturbation?
   @Option(help: "Products in a direction of rank1.", transform: TokenCount.number) var rank = 1
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
-  @Option(help: "Tokens between updates.", transform: TokenCount.number) var window = RunConfiguration
-    .defaultWindow
+  @Option(help: "Tokens between updates.", transform: TokenCount.number) var window =
+    StreamingPlan.defaultWindow
   @Option(
     help: ArgumentHelp(
       "Kernels to measure, and whose peak: avx512, avx2 or portable. (default: the widest here)",
@@ -50,7 +50,7 @@ struct BenchCommand: ParsableCommand {
     if let instructions { try use(instructions) }
     let pool = try ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
-      try kinds(size).map { kind in try BenchCase(configuration(size, kind, threads), pool: pool) }
+      try kinds(size).map { kind in try BenchCase(plan(size, kind, threads), pool: pool) }
     }
     var peaks: [Double] = []
     for round in 0..<rounds {
@@ -89,19 +89,19 @@ struct BenchCommand: ParsableCommand {
     perturbation.map { [$0] } ?? (size <= 256 && rank == 1 ? [.rank1, .rademacher] : [.rank1])
   }
 
-  private func configuration(_ size: Int, _ kind: Perturbation, _ threads: Int) throws -> RunConfiguration {
-    var c = RunConfiguration()
-    c.hiddenSize = size
-    c.vocabularySize = vocabSize
-    c.layers = layers
-    c.pairs = pairs
-    c.streams = pairs
-    c.perturbation = kind
-    c.rank = rank
-    c.readout = readout
-    c.window = .tokens(window)
-    c.threads = threads
-    c.paths = ["none"]
+  private func plan(_ size: Int, _ kind: Perturbation, _ threads: Int) throws -> RunPlan {
+    var c = RunPlan()
+    c.model.hiddenSize = size
+    c.data.vocabularySize = vocabSize
+    c.model.layers = layers
+    c.estimator.pairs = pairs
+    c.streaming.streams = pairs
+    c.estimator.perturbation = kind
+    c.estimator.rank = rank
+    c.estimator.readout = readout
+    c.streaming.window = .tokens(window)
+    c.run.threads = threads
+    c.data.paths = ["none"]
     try c.validate()
     try MemoryPlan.requireMemory(for: MemoryPlan.tableWithoutData(for: c), "H = \(size)")
     return c
@@ -110,8 +110,8 @@ struct BenchCommand: ParsableCommand {
   private func jsonText(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     let results = cases.map { one in
       """
-      {"cell":"lstm","perturbation":"\(one.configuration.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
-      "hidden_size":\(one.configuration.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
+      {"cell":"lstm","perturbation":"\(one.plan.estimator.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
+      "hidden_size":\(one.plan.model.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
       "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
       "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
       "window":\(window),"update_token_columns_per_second":\(JSONText.number(one.update.rate)),\
@@ -134,7 +134,7 @@ struct BenchCommand: ParsableCommand {
     ]
     for one in cases {
       lines.append(
-        "| \(one.configuration.directions) | \(one.configuration.hiddenSize) | \(Text.number(one.step.gflops, 1)) | "
+        "| \(one.plan.directions) | \(one.plan.model.hiddenSize) | \(Text.number(one.step.gflops, 1)) | "
           + "\(Text.number(one.step.fraction, 3)) | \(ProgressLine.scaled(one.step.rate)) | "
           + "\(Text.number(one.update.fraction, 3)) | \(ProgressLine.scaled(one.update.rate)) |")
     }

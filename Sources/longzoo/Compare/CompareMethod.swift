@@ -32,8 +32,8 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   func window(_ settings: CompareSettings, context: Int) -> Int {
     switch self {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
-      min(context, settings.window ?? RunConfiguration.defaultWindow)
-    case .tbptt, .hybrid: min(context, settings.window ?? RunConfiguration.defaultTruncation)
+      min(context, settings.window ?? StreamingPlan.defaultWindow)
+    case .tbptt, .hybrid: min(context, settings.window ?? EstimatorPlan.defaultTruncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
   }
@@ -105,13 +105,13 @@ struct CompareSettings {
   }
 
   /// That of a run of train with the common options and these.
-  func configuration(_ options: [String]) throws -> RunConfiguration {
+  func plan(_ options: [String]) throws -> RunPlan {
     let arguments = common + options + paths
     guard let command = try LongzooCommand.parseAsRoot(["train"] + arguments) as? TrainCommand else {
       preconditionFailure("train is no command")
     }
-    let configuration = try command.configuration(over: nil)
-    try configuration.validate()
-    return configuration
+    let plan = try command.plan(over: nil)
+    try plan.validate()
+    return plan
   }
 }

@@ -39,24 +39,26 @@ struct EstimateCheck {
   }
 
   private let pool: ThreadPool
-  private let configuration: RunConfiguration
+  private let configuration: RunPlan
   private let weights: Parameters
   /// [1][tokens + 1]
   private let rows: TokenRows
   private let exact: [Float]
 
   init(_ settings: CompareSettings) throws {
-    var c = try settings.configuration(["--estimator", "bptt"])
-    (c.hiddenSize, c.layers, c.streams, c.window, c.context) = (
+    var c = try settings.plan(["--estimator", "bptt"])
+    (c.model.hiddenSize, c.model.layers, c.streaming.streams, c.streaming.window, c.streaming.context) = (
       Self.hiddenSize, 1, 1, .tokens(Self.tokens), 0
     )
-    (c.readout, c.epsilon, c.lifetime, c.clipNorm) = (.zo, Double(Self.epsilon), 1, 0)
-    c.checkpointing = .none
-    pool = try ThreadPool(threads: c.threads)
+    (c.estimator.readout, c.estimator.epsilon, c.estimator.lifetime, c.estimator.clipNorm) = (
+      .zo, Double(Self.epsilon), 1, 0
+    )
+    c.estimator.checkpointing = .none
+    pool = try ThreadPool(threads: c.run.threads)
     configuration = c
     let ledger = MemoryLedger()
     weights = try Parameters(c.shape, ledger: ledger)
-    weights.initialize(seed: c.seed)
+    weights.initialize(seed: c.run.seed)
     rows = try TokenRows(streams: 1, chunk: Self.tokens, ledger: ledger)
     var data = c.trainingData
     data.chunkTokens = Self.tokens
@@ -72,11 +74,13 @@ struct EstimateCheck {
   /// - Throws: a signal.
   func run(_ choice: Perturbation, rank: Int, pairs: Int) throws -> Row {
     var c = configuration
-    (c.estimator, c.perturbation, c.rank, c.pairs) = (.cdRGE, choice, rank, pairs)
+    (c.estimator.family, c.estimator.perturbation, c.estimator.rank, c.estimator.pairs) = (
+      .cdRGE, choice, rank, pairs
+    )
     var options = c.cdrge
     // Lines of the table with directions in common would be off in common.
     options.seed =
-      c.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : choice == .rademacher ? 1 << 20 : 1 << 21))
+      c.run.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : choice == .rademacher ? 1 << 20 : 1 << 21))
     options.chunk = Self.tokens
     let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)

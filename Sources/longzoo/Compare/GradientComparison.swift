@@ -40,9 +40,9 @@ final class GradientComparison {
   }
 
   private func cosine(_ method: CompareMethod, context: Int, _ reference: [Float]) throws -> Double? {
-    var options = try settings.configuration(method.options(settings) + ["--context", "\(context)"])
-    options.clipNorm = 0
-    options.memoryBudget = nil
+    var options = try settings.plan(method.options(settings) + ["--context", "\(context)"])
+    options.estimator.clipNorm = 0
+    options.run.memoryBudget = nil
     guard let gradient = try gradient(options, context: context, name: method.rawValue) else { return nil }
     return Self.cosine(gradient, reference)
   }
@@ -57,11 +57,11 @@ final class GradientComparison {
   /// nil where not even the tokens of such a context would fit into the memory for it.
   private func exactGradientThatFits(context: Int) throws -> [Float]? {
     guard context < Self.memory / (MemoryLayout<UInt32>.stride * settings.streams) else { return nil }
-    var options = try settings.configuration([
+    var options = try settings.plan([
       "--estimator", "bptt", "--checkpointing", "binomial", "--window", "context", "--clip-norm", "0",
       "--memory-budget", "\(Self.memory)", "--context", "\(context)",
     ])
-    options.checkpointingBudget = Self.memory
+    options.estimator.$checkpointingBudget.settle(Self.memory)
     do {
       return try gradient(options, context: context, name: "exact")
     } catch is MemoryError {
@@ -70,25 +70,25 @@ final class GradientComparison {
   }
 
   /// The mean gradient of a context's windows at fixed weights.
-  private func gradient(_ c: RunConfiguration, context: Int, name: String) throws -> [Float]? {
+  private func gradient(_ c: RunPlan, context: Int, name: String) throws -> [Float]? {
     if let each = secondsPerToken[name], each * Double(context) > settings.cosineSeconds { return nil }
     let weights = try self.weights ?? warmUp()
     self.weights = weights
     let ledger = MemoryLedger()
     let windows = try WindowReader(c, ledger: ledger)
-    if c.estimator == .fdRGE {
+    if c.estimator.family == .fdRGE {
       let estimator = try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
-    if c.estimator == .node {
+    if c.estimator.family == .node {
       let estimator = try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
-    if !c.estimator.isExact {
+    if !c.estimator.family.isExact {
       let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
-    if c.estimator == .hybrid {
+    if c.estimator.family == .hybrid {
       let estimator = try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
       return try mean(of: estimator, weights, windows, context: context, name: name)
     }
@@ -121,8 +121,8 @@ final class GradientComparison {
 
   /// A start is a special place: almost nothing of its gradient runs through the state.
   private func warmUp() throws -> Parameters {
-    var c = try settings.configuration(["--estimator", "tbptt", "--context", "0", "--max-steps", "1"])
-    c.streams = Self.warmUpStreams
+    var c = try settings.plan(["--estimator", "tbptt", "--context", "0", "--max-steps", "1"])
+    c.streaming.streams = Self.warmUpStreams
     let ledger = MemoryLedger()
     let parameters = try Parameters(c.shape, ledger: ledger)
     parameters.initialize(seed: settings.seed)
@@ -156,14 +156,14 @@ final class GradientComparison {
 
 /// Feeds an estimator the windows of a run, one after the other.
 final class WindowReader {
-  private let configuration: RunConfiguration
+  private let plan: RunPlan
   private let feed: TokenFeed
   private let rows: TokenRows
 
-  init(_ c: RunConfiguration, ledger: MemoryLedger) throws {
-    configuration = c
+  init(_ c: RunPlan, ledger: MemoryLedger) throws {
+    plan = c
     feed = try TokenFeed(c.trainingData, resume: nil, ledger: ledger)
-    rows = try TokenRows(streams: c.streams, chunk: c.chunk, ledger: ledger)
+    rows = try TokenRows(streams: c.streaming.streams, chunk: c.chunk, ledger: ledger)
   }
 
   /// - Parameter number: of the window: it decides its directions.
@@ -171,12 +171,11 @@ final class WindowReader {
   func run(_ estimator: some GradientEstimator, at number: Int, atMost limit: Int) throws -> (
     tokens: Int, result: any GradientResult
   ) {
-    let window = if case .tokens(let count) = configuration.window { count } else { configuration.context }
-    let wanted = min(window, limit)
+    let wanted = min(plan.tokensOfWindow, limit)
     var read = 0
     estimator.beginWindow(number)
     while read < wanted {
-      let count = try rows.fill(min(configuration.chunk, wanted - read), from: feed)
+      let count = try rows.fill(min(plan.chunk, wanted - read), from: feed)
       if count == 0 { throw RunFailure.badData("the data ended before its first window did") }
       estimator.consume(rows.values.pointer, stride: rows.stride, count: count)
       read += count

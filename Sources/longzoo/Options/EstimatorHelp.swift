@@ -9,7 +9,7 @@ extension EstimatorKind {
     context), pes (central differences, a direction for each window, credit back to the context's start; the cost of an \
     update grows with the windows since then), or node (central differences in the gates' inputs, with new signs at every token, credit \
     within the window). Exact: bptt (over the whole context) or tbptt (truncated to windows of \
-    \(RunConfiguration.defaultTruncation)). Both: hybrid (exact in the window, and what lies beyond it from pairs that carry \
+    \(EstimatorPlan.defaultTruncation)). Both: hybrid (exact in the window, and what lies beyond it from pairs that carry \
     their states for --lifetime windows). (default: cd-rge)
     """
 }

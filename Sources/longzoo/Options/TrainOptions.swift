@@ -34,6 +34,18 @@ struct DataOptions: ParsableArguments {
     help: "The largest zstd window that is accepted, as a power of two, 10 to 31. (default: 27)",
     transform: TokenCount.number)
   var zstdWindowLog: Int?
+
+  /// The vocabulary of `eval` is the model's, and its data is read as the model's was.
+  func apply(to plan: inout DataPlan) {
+    if let dtype { plan.tokenType = dtype }
+    if let compression { plan.compression = compression }
+    if let format { plan.format = format }
+    if let vocabSize { plan.vocabularySize = vocabSize }
+    if let targets { plan.targets = targets }
+    if let skipTokens { plan.skipTokens = skipTokens.value }
+    if let expectTokens { plan.expectTokens = expectTokens.value }
+    if let zstdWindowLog { plan.zstdWindowLog = zstdWindowLog }
+  }
 }
 
 struct HeldOutOptions: ParsableArguments {
@@ -49,7 +61,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The recurrent cell: lstm. (default: lstm)", transform: CellKind.parse)
   var cell: CellKind?
   @Option(
-    help: "Units of a layer. (default: \(RunConfiguration.defaultHiddenSize))", transform: TokenCount.number)
+    help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
   @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
@@ -71,18 +83,28 @@ struct ModelOptions: ParsableArguments {
     name: .customLong("init"),
     help: ArgumentHelp("Start from these weights (safetensors, PyTorch's names).", valueName: "path"))
   var initialWeights: String?
+
+  func apply(to plan: inout ModelPlan) {
+    if let cell { plan.cell = cell }
+    if let hiddenSize { plan.hiddenSize = hiddenSize }
+    if let layers { plan.layers = layers }
+    if let heads { plan.heads = heads }
+    if let tokenScale { plan.tokenScale = tokenScale }
+    if let memorySpan { plan.memorySpan = memorySpan.value }
+    if let initialWeights { plan.initialWeights = AbsolutePath.of(initialWeights) }
+  }
 }
 
 struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
     help:
-      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes, \(RunConfiguration.defaultPipeContext) for other pairs from a pipe but hybrid's)",
+      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes, \(StreamingPlan.defaultPipeContext) for other pairs from a pipe but hybrid's)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
     help:
-      "Tokens between updates, or 'context' for one update per context. (default: \(RunConfiguration.defaultWindow))",
+      "Tokens between updates, or 'context' for one update per context. (default: \(StreamingPlan.defaultWindow))",
     transform: WindowChoice.parse)
   var window: WindowChoice?
   @Option(
@@ -96,6 +118,13 @@ struct StreamingOptions: ParsableArguments {
       "When states go back to zero: context (stream s of S for the first time after s/S of a context, in whole windows, and then after every --context tokens, so that some stream is always near a start), together (all streams at once, as those of nres and pes always are) or never. (default: context)"
   )
   var reset: ResetKind?
+
+  func apply(to plan: inout StreamingPlan) {
+    if let context { plan.context = context.value }
+    if let window { plan.window = window }
+    if let streams { plan.streams = streams }
+    if let reset { plan.reset = reset }
+  }
 }
 
 struct EstimatorOptions: ParsableArguments {
@@ -103,13 +132,13 @@ struct EstimatorOptions: ParsableArguments {
   var estimator: EstimatorKind?
   @Option(
     help:
-      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(RunConfiguration.defaultPairs); \(RunConfiguration.defaultPipePairs) for a pipe)",
+      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(EstimatorPlan.defaultPairs); \(EstimatorPlan.defaultPipePairs) for a pipe)",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(
     name: [.long, .customLong("zo-eps")],
     help:
-      "Scale ε of the perturbation, or auto: several are tried on the first windows, as with --lr auto. (default: \(RunConfiguration.defaultEpsilon); \(RunConfiguration.defaultHybridEpsilon) for hybrid, \(RunConfiguration.defaultLogitEpsilon) for node with --readout zo)",
+      "Scale ε of the perturbation, or auto: several are tried on the first windows, as with --lr auto. (default: \(EstimatorPlan.defaultEpsilon); \(EstimatorPlan.defaultHybridEpsilon) for hybrid, \(EstimatorPlan.defaultLogitEpsilon) for node with --readout zo)",
     transform: SearchedNumber.parse)
   var eps: SearchedNumber?
   @Option(
@@ -129,22 +158,22 @@ struct EstimatorOptions: ParsableArguments {
   var rank: Int?
   @Option(
     help:
-      "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(RunConfiguration.defaultLifetime))",
+      "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(EstimatorPlan.defaultLifetime))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(
     help:
-      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(RunConfiguration.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)",
+      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(EstimatorPlan.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)",
     transform: DecimalNumber.parse)
   var maxDivergence: Double?
   @Option(
     help:
-      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(RunConfiguration.defaultBeyondMomentum))",
+      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(EstimatorPlan.defaultBeyondMomentum))",
     transform: DecimalNumber.parse)
   var beyondMomentum: Double?
   @Option(
     help:
-      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(RunConfiguration.defaultCreditDecay))",
+      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(EstimatorPlan.defaultCreditDecay))",
     transform: DecimalNumber.parse)
   var creditDecay: Double?
   @Option(
@@ -158,9 +187,26 @@ struct EstimatorOptions: ParsableArguments {
     transform: CheckpointingChoice.parse)
   var checkpointing: CheckpointingChoice?
   @Option(
-    help: "Largest norm of bptt's gradient; 0: any. (default: \(RunConfiguration.defaultClipNorm))",
+    help: "Largest norm of bptt's gradient; 0: any. (default: \(EstimatorPlan.defaultClipNorm))",
     transform: DecimalNumber.parse)
   var clipNorm: Double?
+
+  func apply(to plan: inout EstimatorPlan) {
+    if let estimator { plan.family = estimator }
+    if let pairs { plan.pairs = pairs }
+    if let eps { plan.searchesEpsilon = eps == .auto }
+    if case .value(let epsilon) = eps { plan.epsilon = epsilon }
+    if let step { plan.step = step }
+    if let perturbation { plan.perturbation = perturbation }
+    if let rank { plan.rank = rank }
+    if let lifetime { plan.lifetime = lifetime }
+    if let maxDivergence { plan.maxDivergence = maxDivergence }
+    if let beyondMomentum { plan.beyondMomentum = beyondMomentum }
+    if let creditDecay { plan.creditDecay = creditDecay }
+    if let readout { plan.readout = readout }
+    if let checkpointing { plan.checkpointing = checkpointing }
+    if let clipNorm { plan.clipNorm = clipNorm }
+  }
 }
 
 struct OptimizerOptions: ParsableArguments {
@@ -200,6 +246,18 @@ struct OptimizerOptions: ParsableArguments {
   @Option(
     help: "Updates over which the learning rate rises from 0. (default: 0)", transform: TokenCount.parse)
   var warmup: TokenCount?
+
+  func apply(to plan: inout OptimizerPlan) {
+    if let optimizer { plan.kind = optimizer }
+    if let lr { plan.searchesRate = lr == .auto }
+    if case .value(let rate) = lr { plan.learningRate = rate }
+    if let momentum { plan.momentum = momentum }
+    if let beta2 { plan.beta2 = beta2 }
+    if let weightDecay { plan.weightDecay = weightDecay }
+    if let tableRate { plan.tableRate = tableRate }
+    if let lrSchedule { plan.schedule = lrSchedule }
+    if let warmup { plan.warmup = warmup.value }
+  }
 }
 
 struct RunOptions: ParsableArguments {
@@ -232,7 +290,7 @@ struct RunOptions: ParsableArguments {
   var stopBelow: Double?
   @Option(
     help:
-      "Windows that the running mean of the training loss goes over, about; 1: the loss of the last window, before its update. (default: \(RunConfiguration.defaultLossWindows))",
+      "Windows that the running mean of the training loss goes over, about; 1: the loss of the last window, before its update. (default: \(ExecutionPlan.defaultLossWindows))",
     transform: TokenCount.number)
   var lossWindows: Int?
   @Option(help: "Seed of all randomness. (default: 1337)", transform: Seed.parse)
@@ -279,4 +337,32 @@ struct RunOptions: ParsableArguments {
     help: ArgumentHelp(
       "Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))
   var config: String?
+
+  func apply(to plan: inout LimitPlan, _ run: inout ExecutionPlan) {
+    if let maxSteps { plan.maxSteps = maxSteps.value }
+    if let maxTokens { plan.maxTokens = maxTokens.value }
+    if let maxSeconds { plan.maxSeconds = maxSeconds }
+    if let epochs { plan.epochs = epochs }
+    if let stopAbove { plan.stopAbove = stopAbove }
+    if let stopBelow { plan.stopBelow = stopBelow }
+    if let patience { plan.patience = patience }
+    apply(to: &run)
+  }
+
+  private func apply(to plan: inout ExecutionPlan) {
+    if let seed { plan.seed = seed }
+    if let threads { plan.threads = threads }
+    if let memoryBudget { plan.memoryBudget = memoryBudget.bytes }
+    if let lossWindows { plan.lossWindows = lossWindows }
+    if let evalInterval { plan.evalInterval = evalInterval.value }
+    if let evalTokens { plan.evalTokens = evalTokens.value }
+    if let logInterval { plan.logInterval = logInterval.value }
+    if let saveInterval { plan.saveInterval = saveInterval }
+    if replayLog { plan.replayLog = true }
+    switch regime {
+    case .shared: plan.regime = .shared
+    case .inplace: plan.regime = .inPlace
+    case .auto, nil: break
+    }
+  }
 }

@@ -44,7 +44,7 @@ struct ReplayCommand: ParsableCommand {
     let tensors = replay.model.finalTensors
     if let out {
       try SafetensorsWriter.write(
-        to: out, metadata: WeightsFile.metadata(reader.configuration, step: step, heldOut: nil),
+        to: out, metadata: WeightsFile.metadata(reader.plan, step: step, heldOut: nil),
         tensors: tensors, through: replay.transfer)
     }
     let digest = try SafetensorsWriter.digest(of: tensors, through: replay.transfer)
@@ -60,7 +60,7 @@ struct ReplayCommand: ParsableCommand {
   /// A log that an earlier run has left in a folder is not that of the run in it.
   private func refuseEarlier(_ log: String, _ reader: ReplayReader) throws(RunFailure) {
     guard let configuration = try RunIdentity.configuration(besides: log),
-      configuration["identity"]?.text != reader.configuration.identity
+      configuration["identity"]?.text != reader.plan.run.identity
     else { return }
     throw .badData(
       "\(log) is the log of an earlier run in its folder, and not that of the run whose config.json is there; a copy in a folder of its own "

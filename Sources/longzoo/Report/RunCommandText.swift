@@ -41,7 +41,7 @@ struct RunCommandText {
   }
 
   private var words: [String] {
-    let options = completed() ?? unlike(Self.encoded(RunConfiguration()) ?? [:]).flatMap(option)
+    let options = completed() ?? unlike(Self.encoded(RunPlan()) ?? [:]).flatMap(option)
     let given = Self.alwaysGiven.filter { wanted[$0] != nil && !isSaid($0, in: options) }
     let data = paths.contains { $0.hasPrefix("-") && $0 != "-" } ? ["--"] + paths : paths
     return ["longzoo", "train"] + options + given.flatMap(option) + data
@@ -101,13 +101,13 @@ struct RunCommandText {
     let data = paths.isEmpty ? ["/dev/null"] : paths
     let arguments = ["train", "--quiet"] + shared + options + ["--"] + data
     guard let command = try? LongzooCommand.parseAsRoot(arguments) as? TrainCommand,
-      var configuration = try? command.configuration(over: nil)
+      var plan = try? command.plan(over: nil)
     else { return nil }
-    try? command.chooseRegime(&configuration, isNew: true)
-    return encoded(configuration)
+    _ = try? plan.chooseRegime()
+    return encoded(plan)
   }
 
-  private static func encoded(_ configuration: RunConfiguration) -> [String: JSONValue]? {
+  private static func encoded(_ configuration: RunPlan) -> [String: JSONValue]? {
     JSONValue.object(in: try? JSONEncoder().encode(configuration))
   }
 }

@@ -7,7 +7,7 @@ import LongzooTraining
 /// It rests on what was measured (docs/defaults.md): exact gradients learn faster than pairs wherever they reach, and truncated
 /// ones do not reach beyond their window.
 struct Advice {
-  let configuration: RunConfiguration
+  let plan: RunPlan
   let updates: Int
   /// Bytes of activations that the run held.
   let activations: Int
@@ -24,8 +24,8 @@ struct Advice {
 
   /// nil where nothing is known to be better.
   var sentence: String? {
-    guard !isSolved, configuration.regime == .shared else { return nil }
-    switch configuration.estimator {
+    guard !isSolved, plan.run.regime == .shared else { return nil }
+    switch plan.estimator.family {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: return towardsExactGradients
     case .tbptt: return beyondTheWindow
     case .hybrid: return awayFromHybrid
@@ -38,22 +38,22 @@ struct Advice {
     return heldOutBits.map { $0 <= Self.solvedBits } ?? false
   }
 
-  private var truncation: Int { RunConfiguration.defaultTruncation }
+  private var truncation: Int { EstimatorPlan.defaultTruncation }
 
   /// Marked data whose credit was made long on purpose is left alone: what it asks for may lie beyond any short window.
   private var towardsExactGradients: String? {
-    let credit = configuration.creditReach
+    let credit = plan.creditReach
     if rightAnswers != nil, credit > truncation { return nil }
     return "--estimator tbptt learns faster where \(truncation) tokens of credit suffice "
       + "(here: \(ByteSize.grouped(credit))), \(cost(of: .tbptt))"
   }
 
   private var beyondTheWindow: String? {
-    let credit = configuration.creditReach
-    guard configuration.tokensToReset.map({ $0 > credit }) ?? true else { return nil }
+    let credit = plan.creditReach
+    guard plan.tokensToReset.map({ $0 > credit }) ?? true else { return nil }
     return
       "credit ends after \(ByteSize.grouped(credit)) tokens; where more is asked for, --estimator hybrid reaches "
-      + "\(ByteSize.grouped(RunConfiguration.defaultHybridLifetime)) times as far, \(cost(of: .hybrid)), and "
+      + "\(ByteSize.grouped(EstimatorPlan.defaultHybridLifetime)) times as far, \(cost(of: .hybrid)), and "
       + "--estimator cd-rge --window context over a whole context"
   }
 
@@ -64,7 +64,7 @@ struct Advice {
   }
 
   private var towardsMoreUpdates: String? {
-    let window = configuration.tokensOfWindow
+    let window = plan.tokensOfWindow
     guard updates < Self.manyUpdates, window >= 2 * truncation else { return nil }
     return
       "--estimator tbptt makes \(ByteSize.grouped(window / truncation)) updates in the time of one where "
@@ -72,47 +72,34 @@ struct Advice {
   }
 
   private func cost(of estimator: EstimatorKind) -> String {
-    let bytes = Self.activations(of: configuration, by: estimator)
+    let bytes = Self.activations(of: plan, by: estimator)
     return "with activations of \(ByteSize.formatted(bytes)) (here: \(ByteSize.formatted(activations)))"
   }
 
   /// Bytes of activations of the same model by another estimator with its defaults.
-  static func activations(of c: RunConfiguration, by estimator: EstimatorKind) -> Int {
+  static func activations(of c: RunPlan, by estimator: EstimatorKind) -> Int {
     var other = c
-    other.estimator = estimator
-    other.checkpointing = .none
-    (other.lifetime, other.readout, other.streams) = (
-      RunConfiguration.defaultLifetime, .exact, c.isPipe ? 1 : RunConfiguration.defaultTruncation
+    other.estimator.family = estimator
+    other.estimator.checkpointing = .none
+    (other.estimator.lifetime, other.estimator.readout, other.streaming.streams) = (
+      EstimatorPlan.defaultLifetime, .exact, c.data.isPipe ? 1 : EstimatorPlan.defaultTruncation
     )
-    other.window = .tokens(RunConfiguration.defaultTruncation)
+    other.streaming.window = .tokens(EstimatorPlan.defaultTruncation)
     switch estimator {
     case .hybrid:
-      (other.lifetime, other.pairs) = (
-        RunConfiguration.defaultHybridLifetime, RunConfiguration.defaultHybridPairs
+      (other.estimator.lifetime, other.estimator.pairs) = (
+        EstimatorPlan.defaultHybridLifetime, EstimatorPlan.defaultHybridPairs
       )
-      return Hybrid.byteCount(for: other.shape, other.hybrid, threads: other.threads)[.activations]
+      return Hybrid.byteCount(for: other.shape, other.hybrid, threads: other.run.threads)[.activations]
     case .tbptt, .bptt:
-      return BPTT.byteCount(for: other.shape, other.bptt, threads: other.threads)[.activations]
+      return BPTT.byteCount(for: other.shape, other.bptt, threads: other.run.threads)[.activations]
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
-      other.estimator = .cdRGE
-      (other.pairs, other.window) = (RunConfiguration.defaultPairs, .tokens(RunConfiguration.defaultWindow))
-      other.streams = c.isPipe ? 1 : other.pairs
-      return CDRGE.byteCount(for: other.shape, other.cdrge, threads: other.threads)[.activations]
+      other.estimator.family = .cdRGE
+      (other.estimator.pairs, other.streaming.window) = (
+        EstimatorPlan.defaultPairs, .tokens(StreamingPlan.defaultWindow)
+      )
+      other.streaming.streams = c.data.isPipe ? 1 : other.estimator.pairs
+      return CDRGE.byteCount(for: other.shape, other.cdrge, threads: other.run.threads)[.activations]
     }
-  }
-}
-
-extension RunConfiguration {
-  /// Tokens over which a loss is credited to what came before it.
-  var creditReach: Int {
-    let reach: Int
-    switch estimator {
-    case .cdRGE, .fdRGE, .jvp, .hybrid:
-      let (tokens, overflow) = tokensOfWindow.multipliedReportingOverflow(by: lifetime)
-      reach = overflow ? .max : tokens
-    case .nres, .pes: reach = context
-    case .node, .bptt, .tbptt: reach = tokensOfWindow
-    }
-    return tokensToReset.map { min($0, reach) } ?? reach
   }
 }

@@ -8,7 +8,7 @@ struct Announcement {
   let lines: [String]
 
   init(_ trainer: Trainer) {
-    let c = trainer.configuration
+    let c = trainer.plan
     lines = [
       Self.data(c, training: trainer.feed.trainingTokens, heldOut: trainer.evaluator?.tokens),
       Self.model(c), Self.estimator(c),
@@ -17,9 +17,13 @@ struct Announcement {
     ]
   }
 
-  static func data(_ c: RunConfiguration, training: Int?, heldOut: Int?) -> String {
-    var parts = [c.paths == ["-"] ? "standard input" : c.isPipe ? c.paths[0] : files(c.paths)]
-    if let training { parts.append("\(ByteSize.grouped(training)) \(c.dtype.rawValue) tokens to learn from") }
+  static func data(_ c: RunPlan, training: Int?, heldOut: Int?) -> String {
+    var parts = [
+      c.data.paths == ["-"] ? "standard input" : c.data.isPipe ? c.data.paths[0] : files(c.data.paths)
+    ]
+    if let training {
+      parts.append("\(ByteSize.grouped(training)) \(c.data.tokenType.rawValue) tokens to learn from")
+    }
     if let heldOut { parts.append("\(ByteSize.grouped(heldOut)) held out") }
     return "data       " + parts.joined(separator: ", ")
   }
@@ -34,33 +38,33 @@ struct Announcement {
     return "\(name) (\(ByteSize.formatted(bytes)))"
   }
 
-  static func model(_ c: RunConfiguration) -> String {
-    var parts = ["lstm of \(c.hiddenSize) units"]
-    if c.layers > 1 { parts.append("\(c.layers) layers") }
-    if c.heads > 1 { parts.append("\(c.heads) heads") }
-    parts.append("vocabulary of \(ByteSize.grouped(c.vocabularySize))")
+  static func model(_ c: RunPlan) -> String {
+    var parts = ["lstm of \(c.model.hiddenSize) units"]
+    if c.model.layers > 1 { parts.append("\(c.model.layers) layers") }
+    if c.model.heads > 1 { parts.append("\(c.model.heads) heads") }
+    parts.append("vocabulary of \(ByteSize.grouped(c.data.vocabularySize))")
     parts.append("\(ByteSize.grouped(c.shape.parameterCount)) parameters")
     return "model      " + parts.joined(separator: ", ")
   }
 
-  static func estimator(_ c: RunConfiguration) -> String {
-    let pairs = c.estimator.hasPairs ? " with \(c.pairs) pairs" : ""
+  static func estimator(_ c: RunPlan) -> String {
+    let pairs = c.estimator.family.hasPairs ? " with \(c.estimator.pairs) pairs" : ""
     let state =
       c.tokensToReset.map { "the state is carried over \(ByteSize.grouped($0))" }
       ?? "the state is never reset"
-    return "estimator  \(c.estimator.rawValue)\(pairs): credit reaches back \(credit(c)) tokens, \(state)"
+    return
+      "estimator  \(c.estimator.family.rawValue)\(pairs): credit reaches back \(credit(c)) tokens, \(state)"
   }
 
   /// Tokens back to which a loss is credited.
-  private static func credit(_ c: RunConfiguration) -> String {
+  private static func credit(_ c: RunPlan) -> String {
     let reach = ByteSize.grouped(c.creditReach)
-    guard c.estimator == .hybrid else { return reach }
+    guard c.estimator.family == .hybrid else { return reach }
     return "\(ByteSize.grouped(c.tokensOfWindow)) exactly and \(reach) by estimate"
   }
 
-  static func plan(_ c: RunConfiguration, _ limits: RunLimits, training: Int?, from p: RunProgress) -> String
-  {
-    let update = RunLimits.product(c.tokensOfWindow, c.streams)
+  static func plan(_ c: RunPlan, _ limits: RunLimits, training: Int?, from p: RunProgress) -> String {
+    let update = RunLimits.product(c.tokensOfWindow, c.streaming.streams)
     var parts = ["\(ByteSize.grouped(update)) tokens an update"]
     if let total = limits.totalTokens, total < .max {
       var text = "\(ProgressLine.scaled(Double(total))) tokens"
@@ -68,8 +72,8 @@ struct Announcement {
       if let updates = limits.totalUpdates { text = "\(counted(max(1, updates), "update")) (\(text))" }
       parts.append(text)
     }
-    if let seconds = c.maxSeconds { parts.append("at most \(Text.duration(seconds))") }
-    if parts.count == 1 { parts.append(c.isPipe ? "until the pipe ends" : "until it is stopped") }
+    if let seconds = c.limits.maxSeconds { parts.append("at most \(Text.duration(seconds))") }
+    if parts.count == 1 { parts.append(c.data.isPipe ? "until the pipe ends" : "until it is stopped") }
     let head = p.step > 0 ? "on from update \(ByteSize.grouped(p.step)), " : ""
     return "run        " + head + parts.joined(separator: ", ")
   }

@@ -25,14 +25,14 @@ final class ProgressReporter {
     case .waits(let seconds, let before): wait(seconds: seconds, before: before)
     case .updated: update(run)
     case .isWithinUpdate(let part, let tokens, let seconds):
-      within(run, part: part, tokens: tokens * run.configuration.streams, seconds: seconds)
+      within(run, part: part, tokens: tokens * run.plan.streaming.streams, seconds: seconds)
     case .refused(let update, let reason): line.message("update \(update) refused: \(reason)")
     case .beginsEvaluation: Signals.enter(.evaluating)
     case .evaluates(let tokens, let total): evaluating(tokens, of: total)
     case .endsEvaluation: Signals.enter(.training)
     case .evaluated(let evaluation): line.message(text(evaluation, run))
     case .searched(let trials, let chosen): tell(trials, chosen, run)
-    case .cannotSearch(let values): line.message(tooShort(values, run.configuration))
+    case .cannotSearch(let values): line.message(tooShort(values, run.plan))
     case .endsTraining:
       line.finish(run.tokens, part: run.part, secondsLeft: secondsLeft(run), note: note(run))
     case .ends: line.clear()
@@ -63,7 +63,7 @@ final class ProgressReporter {
 
   /// Training seconds that a time limit leaves.
   private func secondsLeft(_ run: Trainer) -> Double? {
-    run.configuration.maxSeconds.map { max(0, $0 - run.progress.trainSeconds) }
+    run.plan.limits.maxSeconds.map { max(0, $0 - run.progress.trainSeconds) }
   }
 
   private func evaluating(_ tokens: Int, of total: Int?) {
@@ -82,12 +82,12 @@ final class ProgressReporter {
         best.step == p.step
         ? " (the best so far)" : " (best: \(Text.bits(best.lossNats)) at update \(best.step))"
     }
-    let windows = run.configuration.lossWindows ?? RunConfiguration.defaultLossWindows
+    let windows = run.plan.run.lossWindows
     return text + ", training \(Text.bits(p.smoothedLoss)) (mean of about \(windows) windows)"
   }
 
   private func tell(_ trials: [SettingSearch.Trial], _ chosen: TrialValues, _ run: Trainer) {
-    for setting in run.configuration.searched {
+    for setting in run.plan.searched {
       let tried = trials.filter { $0.setting == setting }
         .map { "\(Text.short($0.value)): \(Text.bits($0.loss))" }.joined(separator: ", ")
       let name = setting == .rate ? "learning rate" : "ε"
@@ -96,7 +96,7 @@ final class ProgressReporter {
     }
   }
 
-  private func tooShort(_ values: TrialValues, _ c: RunConfiguration) -> String {
+  private func tooShort(_ values: TrialValues, _ c: RunPlan) -> String {
     let kept = c.searched.map { $0 == .rate ? "rate" : "ε" }.joined(separator: " and ")
     let numbers = c.searched.map { Text.short(values[$0]) }.joined(separator: " and ")
     return

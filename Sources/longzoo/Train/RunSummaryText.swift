@@ -7,14 +7,14 @@ extension RunSummary {
   /// For a shell, from any folder. A pipe has to be given again from its start.
   var resumeCommand: String {
     ShellText.command(
-      ["longzoo", "train", "--resume", AbsolutePath.of(outDir)] + (configuration.isPipe ? ["-"] : []))
+      ["longzoo", "train", "--resume", AbsolutePath.of(outDir)] + (plan.data.isPipe ? ["-"] : []))
   }
 
   /// What would serve this data better; nil too where the run is not over.
   private var advice: String? {
     guard stoppedBy != .signal, divergence == nil else { return nil }
     return Advice(
-      configuration: configuration, updates: progress.step, activations: memory.peak[.activations],
+      plan: plan, updates: progress.step, activations: memory.peak[.activations],
       heldOutBits: evaluation?.bitsPerToken, rightAnswers: evaluation?.answers?.sequenceAccuracy
     ).sentence
   }
@@ -27,7 +27,7 @@ extension RunSummary {
       line += " (unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))"
     }
     guard let record = progress.heldOut, heldOut.step != progress.step else { return [line] }
-    let which = configuration.keepsBestWeights ? "kept             the best" : "                 those"
+    let which = plan.keepsBestWeights ? "kept             the best" : "                 those"
     return [
       line,
       "\(which) weights, of update \(ByteSize.grouped(heldOut.step)) of \(ByteSize.grouped(progress.step)) "
@@ -36,15 +36,15 @@ extension RunSummary {
   }
 
   var text: String {
-    let c = configuration
+    let c = plan
     var lines = [
       "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
-      "context          \(ByteSize.grouped(c.context)) tokens, \(c.streams) stream\(c.streams == 1 ? "" : "s")"
-        + (!c.estimator.hasPairs ? "" : ", \(c.pairs) pairs")
-        + (c.estimator == .cdRGE ? "" : ", \(c.estimator.rawValue)"),
+      "context          \(ByteSize.grouped(c.streaming.context)) tokens, \(c.streaming.streams) stream\(c.streaming.streams == 1 ? "" : "s")"
+        + (!c.estimator.family.hasPairs ? "" : ", \(c.estimator.pairs) pairs")
+        + (c.estimator.family == .cdRGE ? "" : ", \(c.estimator.family.rawValue)"),
       "tokens           \(ByteSize.grouped(tokens))",
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
-      "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.lossWindows ?? RunConfiguration.defaultLossWindows) windows)",
+      "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.run.lossWindows) windows)",
     ]
     if progress.step == 0 {
       lines.append(

@@ -41,29 +41,16 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
-    var configuration = try configuration(over: stored.map { try withFoundFiles($0.configuration) })
-    if stored == nil { configuration.identity = RunIdentity.new() }
-    if newData, let stored { try beginData(&configuration, after: stored.progress) }
-    try configuration.validate()
-    try chooseRegime(&configuration, isNew: stored == nil)
-    if let stored { try refuseChanges(from: stored.configuration, to: configuration) }
-
-    if configuration.checkpointing == .binomial, let budget = configuration.memoryBudget {
-      configuration.checkpointingBudget = max(
-        0, budget - (try MemoryPlan.tableWithoutEstimator(for: configuration).total))
-    }
-    let plan = try MemoryPlan.table(for: configuration)
-    if let budget = configuration.memoryBudget, plan.total > budget {
-      throw RunFailure.usage(
-        "this run needs \(ByteSize.formatted(plan.total)), more than the memory budget of \(ByteSize.formatted(budget)); "
-          + "raise --memory-budget, or take fewer --pairs or --streams or a smaller --hidden-size",
-        details: plan.formatted(budget: budget))
-    }
+    var plan = try plan(over: stored.map { try withFoundFiles($0.plan) })
+    if newData, let stored { try beginData(&plan, after: stored.progress) }
+    try plan.validate()
+    try settleRegime(&plan, stored: stored?.plan)
+    if let stored { try refuseChanges(from: stored.plan, to: plan) }
+    let memory = try plan.settleMemory()
     let initial =
-      stored == nil
-      ? try configuration.initialWeights.map { try InitialFile.open($0, for: configuration) } : nil
-    if dryRun { return try printPlan(plan, of: configuration) }
-    try MemoryPlan.requireMemory(for: plan, "this run")
+      stored == nil ? try plan.model.initialWeights.map { try InitialFile.open($0, for: plan) } : nil
+    if dryRun { return try printForecast(memory, of: plan) }
+    try MemoryPlan.requireMemory(for: memory, "this run")
     Signals.answer(!quiet)
     Signals.enter(.opening)
     let folder = try openFolder(goingOnFrom: checkpoint?.path)
@@ -72,8 +59,8 @@ struct TrainCommand: ParsableCommand {
       checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
     }
     let trainer = try Trainer(
-      configuration, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
-      host: .commandLine(quiet: quiet), ledger: MemoryLedger(budget: configuration.memoryBudget))
+      plan, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
+      host: .commandLine(quiet: quiet), ledger: MemoryLedger(budget: plan.run.memoryBudget))
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
     let summary = try trainer.run()
@@ -81,19 +68,19 @@ struct TrainCommand: ParsableCommand {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }
     if let divergence = summary.divergence {
-      let text = divergence.message(configuration).optionText
+      let text = divergence.message(plan).optionText
       StandardStreams.tellFailure(text)
       throw ExitCode(ExitStatus.diverged)
     }
     if summary.stoppedBy != .signal, let signal = Signals.received {
       StandardStreams.tell(
-        "longzoo: the last evaluation was given up; \(configuration.savesWeights ? "the weights are saved, and longzoo eval measures them" : "no weights were to be saved")\n"
+        "longzoo: the last evaluation was given up; \(plan.run.savesWeights ? "the weights are saved, and longzoo eval measures them" : "no weights were to be saved")\n"
       )
       throw ExitCode(ExitStatus.signal(signal))
     }
     if summary.stoppedBy == .signal, let signal = Signals.received {
       // The text says it on standard output already.
-      if json, configuration.savesWeights {
+      if json, plan.run.savesWeights {
         StandardStreams.tell("to go on: \(summary.resumeCommand)\n")
       }
       throw ExitCode(ExitStatus.signal(signal))
@@ -107,39 +94,47 @@ struct TrainCommand: ParsableCommand {
     return (state, file)
   }
 
-  private func printPlan(_ memory: MemoryTable, of configuration: RunConfiguration) throws {
-    let (plan, budget) = (try RunForecast(configuration), configuration.memoryBudget)
+  /// A run that goes on keeps its weights as it did.
+  private func settleRegime(_ plan: inout RunPlan, stored: RunPlan?) throws {
+    if let stored { return try plan.requireRegime(of: stored) }
+    guard let (needed, available) = try plan.chooseRegime(), !quiet else { return }
+    StandardStreams.tell(
+      "the shared regime would need \(ByteSize.formatted(needed)) of \(ByteSize.formatted(available)): weights are kept "
+        + "in place, and trained by plain sgd with a zeroth-order readout (--regime inplace)\n")
+  }
+
+  private func printForecast(_ memory: MemoryTable, of plan: RunPlan) throws {
+    let (forecast, budget) = (try RunForecast(plan), plan.run.memoryBudget)
     let table = MemoryReport.json(memory, peakTotal: memory.total, budget: budget)
     try StandardStreams.printResult(
       json
-        ? "\(table.dropLast()),\"plan\":\(plan.json)}"
-        : "What this run would hold:\n\(memory.formatted(budget: budget))\n\(plan.text)")
+        ? "\(table.dropLast()),\"plan\":\(forecast.json)}"
+        : "What this run would hold:\n\(memory.formatted(budget: budget))\n\(forecast.text)")
   }
 
-  private func refuseChanges(from old: RunConfiguration, to new: RunConfiguration) throws(RunFailure) {
-    let ofData: Set<Setting> = [.holdoutFraction, .skipTokens]
-    for (before, now) in Swift.zip(old.fixed, new.fixed)
-    where before.value != now.value && !(newData && ofData.contains(before.setting)) {
-      throw .usage(
-        "\(before.setting) was \(before.value) in the run that is resumed and cannot become \(now.value); "
-          + "leave it out, or start a new run (--init takes over the weights)")
-    }
+  private func refuseChanges(from old: RunPlan, to new: RunPlan) throws(RunFailure) {
+    let settings = newData ? RunPlan.fixed.subtracting([.holdoutFraction, .skipTokens]) : RunPlan.fixed
+    guard let difference = old.firstDifference(from: new, of: settings) else { return }
+    throw .usage(
+      "\(difference.setting) was \(difference.value) in the run that is resumed and cannot become \(difference.other); "
+        + "leave it out, or start a new run (--init takes over the weights)")
   }
 
   /// Files that are not named again are those of the checkpoint.
-  private func withFoundFiles(_ stored: RunConfiguration) throws(RunFailure) -> RunConfiguration {
-    var configuration = stored
+  private func withFoundFiles(_ stored: RunPlan) throws(RunFailure) -> RunPlan {
+    var plan = stored
     let files = StoredFiles(run: resume.map(Self.folder(ofRun:)) ?? ".")
-    if paths.isEmpty, stored.readsNamedPipe != true {
-      configuration.paths = []
-      for path in stored.paths {
-        configuration.paths.append(try files.find(path, role: "trained on", option: "DATA"))
+    if paths.isEmpty, !stored.data.readsNamedPipe {
+      var found: [String] = []
+      for path in stored.data.paths {
+        found.append(try files.find(path, role: "trained on", option: "DATA"))
       }
+      plan.data.$paths.settle(found)
     }
-    if heldOut.val == nil, let path = stored.valPath {
-      configuration.valPath = try files.find(path, role: "evaluated on", option: "--val PATH")
+    if heldOut.val == nil, let path = stored.data.heldOutPath {
+      plan.data.$heldOutPath.settle(try files.find(path, role: "evaluated on", option: "--val PATH"))
     }
-    return configuration
+    return plan
   }
 
   /// Takes the run's folder. An earlier run there stays as it is, but for one that is gone on with or overwritten.

@@ -1,0 +1,279 @@
+import LongzooEstimator
+import LongzooMemory
+import LongzooModel
+import LongzooStream
+
+extension RunPlan {
+  /// Of the largest matrix, padding left out.
+  private var mostEntries: Int { shape.tensors.map { $0.rows * $0.columns }.max() ?? 0 }
+
+  /// Refuses what no run can do.
+  /// - Throws: exit code 64, naming the option.
+  package func validate() throws(RunFailure) {
+    try validateValues()
+    try validateEnd()
+  }
+
+  /// All that the program relies on, wherever a configuration comes from: a run of an earlier version must pass.
+  /// - Throws: exit code 64, naming the option.
+  package func validateValues() throws(RunFailure) {
+    try validateModel()
+    try validatePairs()
+    try validateWindows()
+    try validateRunNumbers()
+    try validateFootprint()
+    try validateEstimator()
+    try validateSearch()
+    try validateOptimizer()
+    try validateData()
+  }
+
+  /// What makes no sense together once the regime is known.
+  /// - Throws: exit code 64, naming the option.
+  package func validateSettled() throws(RunFailure) {
+    try require(
+      !run.replayLog || estimator.readout == .zo,
+      "\(.replayLog) makes weights again out of the pairs' coefficients, and the gradient of an exact readout is none of their "
+        + "functions; take \(.readout) zo")
+    try require(
+      estimator.step != .polyak || optimizer.kind == .sgd,
+      "\(.step) polyak sets the size of sgd's step, which \(optimizer.kind.rawValue) does not heed; take \(.optimizer) sgd"
+    )
+    try require(
+      estimator.step != .polyak || estimator.readout == .zo,
+      "\(.step) polyak knows the slopes along the pairs' directions only; take \(.readout) zo")
+    try require(
+      run.regime == .shared
+        || (estimator.family == .cdRGE && optimizer.kind == .sgd && optimizer.momentum == 0
+          && estimator.readout == .zo
+          && directions == .rank1
+          && searched.isEmpty),
+      "\(.regime) inplace is there for \(.estimator) cd-rge with \(.optimizer) sgd, \(.momentum) 0, \(.readout) zo and directions of a single product"
+    )
+  }
+
+  private func validateFootprint() throws(RunFailure) {
+    try require(
+      footprint <= Self.largestFootprint,
+      "a run of these sizes would take more memory than any machine can address; take a smaller \(.hiddenSize), \(.vocabularySize), \(.pairs) or "
+        + "\(.streams), fewer \(.layers)" + (estimator.family.isExact ? ", or a shorter \(.window)" : ""))
+  }
+
+  private func validateModel() throws(RunFailure) {
+    try require(
+      (1...ModelShape.largest).contains(data.vocabularySize),
+      "\(.vocabularySize) \(data.vocabularySize) is not from 1 to 2^24"
+    )
+    try require(
+      data.targets == .all || data.vocabularySize <= data.tokenType.range(data.targets),
+      "\(.vocabularySize) \(data.vocabularySize): with \(.targets) marked a \(data.tokenType.rawValue) token has only \(data.tokenType.range(.marked)) ids; "
+        + "its highest bit is the mark"
+    )
+    try require(
+      (1...ModelShape.largest).contains(model.hiddenSize),
+      "\(.hiddenSize) \(model.hiddenSize) is not from 1 to 2^24")
+    try require(
+      model.heads >= 1 && model.hiddenSize % max(1, model.heads) == 0,
+      "\(.heads) \(model.heads) does not divide \(.hiddenSize) \(model.hiddenSize) into whole heads")
+    try require(
+      model.hiddenSize / model.heads <= ModelShape.largestHead,
+      "\(.hiddenSize) \(model.hiddenSize) in \(model.heads) head\(model.heads == 1 ? "" : "s") is more than 65536 units a head; give more \(.heads)"
+    )
+    try require(
+      (1...ModelShape.maximumLayers).contains(model.layers),
+      "\(.layers) \(model.layers) is not from 1 to \(ModelShape.maximumLayers)")
+    try require(
+      data.vocabularySize * model.hiddenSize <= ModelShape.largestMatrix,
+      "\(.vocabularySize) \(data.vocabularySize) times \(.hiddenSize) \(model.hiddenSize) is more than 2^40")
+    try require(
+      model.tokenScale.map(isSize) ?? true, "\(.tokenScale) must be a number of at least 0")
+    try require(
+      model.tokenScale == nil || model.initialWeights == nil,
+      "\(.tokenScale) is for random weights; it means nothing beside \(.initialWeights)")
+    try require(model.memorySpan.map { $0 >= 2 } ?? true, "\(.memorySpan) must be at least 2 tokens")
+    try require(
+      model.memorySpan == nil || model.initialWeights == nil,
+      "\(.memorySpan) is for random weights; it means nothing beside \(.initialWeights)")
+  }
+
+  private func validatePairs() throws(RunFailure) {
+    try require(
+      (1...(1 << 20)).contains(estimator.pairs), "\(.pairs) \(estimator.pairs) is not from 1 to \(1 << 20)")
+    try require(
+      streaming.streams >= 1 && streaming.streams <= (estimator.family.hasPairs ? estimator.pairs : 1 << 20),
+      "\(.streams) \(streaming.streams): there must be from 1 to "
+        + (estimator.family.hasPairs ? "as many as \(.pairs) (\(estimator.pairs))" : "\(1 << 20)"))
+    try require(
+      Float(estimator.epsilon) > 0 && Float(estimator.epsilon).isFinite,
+      "\(.epsilon) \(estimator.epsilon) is not a positive number of 32 bits")
+    try require(
+      (1...DirectionKind.mostProducts).contains(estimator.rank),
+      "\(.rank) \(estimator.rank) is not from 1 to \(DirectionKind.mostProducts)")
+    try require(
+      estimator.rank == 1 || estimator.perturbation == .rank1,
+      "\(.rank) is for sums of \(.perturbation) rank1; \(.perturbation) \(estimator.perturbation.rawValue) has full rank"
+    )
+    try require(
+      estimator.perturbation != .gaussian || estimator.family != .fdRGE,
+      "\(.estimator) fd-rge runs two tiles of directions side by side, which \(.perturbation) gaussian has no room for; take rank1, rademacher or another estimator"
+    )
+    try require(
+      estimator.perturbation != .gaussian || mostEntries <= 1 << 28,
+      "\(.perturbation) gaussian numbers the entries of a matrix up to 2^28, and here there are more; take rank1 or rademacher"
+    )
+    try require(
+      (1...(1 << 30)).contains(estimator.lifetime), "\(.lifetime) \(estimator.lifetime) is not at least 1")
+    try require(
+      isSize(estimator.maxDivergence),
+      "\(.maxDivergence) \(estimator.maxDivergence) is not a number of at least 0")
+  }
+
+  private func validateWindows() throws(RunFailure) {
+    try require(
+      !data.isPipe || streaming.streams == 1,
+      "standard input and other pipes have one position only: \(.streams) must be 1, or left out")
+    if case .tokens(let count) = streaming.window {
+      try require(count >= 1, "\(.window) must be at least 1 token, or 'context'")
+    }
+    try require(streaming.context >= 0, "\(.context) must not be negative")
+    try require(
+      streaming.window != .context || streaming.context > 0,
+      "\(.window) context needs a \(.context); 0 never ends")
+  }
+
+  private func validateEstimator() throws(RunFailure) {
+    if case .every(let tokens) = estimator.checkpointing {
+      try require(tokens >= 1, "\(.checkpointing) \(tokens): a segment has at least one token")
+    }
+    try require(
+      estimator.checkpointing != .binomial || run.memoryBudget != nil,
+      "\(.checkpointing) binomial needs a \(.memoryBudget): it takes what that leaves")
+    try require(
+      isSize(estimator.clipNorm), "\(.clipNorm) \(estimator.clipNorm) is not a number of at least 0")
+    try require(
+      isFraction(estimator.beyondMomentum), "\(.beyondMomentum) \(estimator.beyondMomentum) is not in [0, 1)")
+    try require(
+      (0...1).contains(estimator.creditDecay), "\(.creditDecay) must be a number from 0 to 1")
+    if estimator.family == .node {
+      try require(
+        tokensOfWindow < 1 << 16,
+        "\(.estimator) node keeps a state of every pair for each token of its window, which \(.window) must make shorter than 65536 tokens"
+      )
+    }
+    try require(
+      estimator.family.method?.isUnrolled != true || tokensToReset != nil,
+      "\(.estimator) \(estimator.family.rawValue) keeps its pairs from reset to reset: it needs a \(.context) that ends, and \(.reset) context"
+    )
+    try require(
+      !run.replayLog || estimator.family.method != nil,
+      "\(.replayLog) keeps the coefficients of pairs, and the gradient of \(.estimator) \(estimator.family.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
+    )
+  }
+
+  private func validateSearch() throws(RunFailure) {
+    try require(
+      searched.isEmpty || estimator.family != .fdRGE,
+      "\(searchedSettings) cannot go back to a state of \(.estimator) fd-rge yet; give a number")
+    try require(
+      !estimator.searchesEpsilon || estimator.family.method?.isUnrolled != true,
+      "\(.epsilon) auto is judged by windows that begin with another ε, and the pairs of \(.estimator) \(estimator.family.rawValue) begin anew with contexts only; give \(.epsilon) a number"
+    )
+    try require(
+      !estimator.searchesEpsilon || searchWindows.map { 6 * estimator.lifetime <= $0 } ?? true,
+      "\(.epsilon) auto is judged by windows in which pairs begin anew, and \(.lifetime) \(estimator.lifetime) is too long for that; give \(.epsilon) a number"
+    )
+    try require(
+      searched.isEmpty || searchWindows != nil,
+      "\(searchedSettings) goes through \(SettingSearch.fewestWindows) windows several times, which is more than \(SettingSearch.mostBytes >> 20) MiB of "
+        + "tokens here; give a number, or take a shorter \(.window) or fewer \(.streams)")
+  }
+
+  private func validateOptimizer() throws(RunFailure) {
+    try require(
+      isSize(optimizer.learningRate),
+      "\(.learningRate) \(optimizer.learningRate) is not a number of at least 0")
+    try require(isFraction(optimizer.momentum), "\(.momentum) \(optimizer.momentum) is not in [0, 1)")
+    try require(isFraction(optimizer.beta2), "\(.beta2) \(optimizer.beta2) is not in [0, 1)")
+    try require(
+      isSize(optimizer.weightDecay), "\(.weightDecay) \(optimizer.weightDecay) is not a number of at least 0")
+    try require(
+      isSize(optimizer.tableRate), "\(.tableRate) must be a number of at least 0")
+  }
+
+  private func validateData() throws(RunFailure) {
+    if let pipe = data.paths.first(where: DataPath.isPipe), data.paths.count > 1 {
+      throw .usage(
+        "\(pipe == "-" ? "standard input" : pipe): a pipe cannot be one of several files; join them before the pipe, as in cat a \(pipe) b | longzoo train -"
+      )
+    }
+    try require(
+      (0...(1 << 56)).contains(data.skipTokens), "\(.skipTokens) \(data.skipTokens) is not from 0 to 2^56")
+    try require(
+      data.expectTokens.map { (0...(1 << 56)).contains($0) } ?? true, "\(.expectTokens) is not from 0 to 2^56"
+    )
+    try require(
+      (10...31).contains(data.zstdWindowLog), "\(.zstdWindowLog) \(data.zstdWindowLog) is not from 10 to 31")
+    try require(data.tokensBefore ?? 0 >= 0, "the tokens before \(.newData) cannot be fewer than none")
+    try require(
+      data.holdoutFraction >= 0 && data.holdoutFraction < 1,
+      "\(.holdoutFraction) \(data.holdoutFraction) is not in [0, 1)")
+    try require(
+      data.heldOutPath == nil || data.holdoutFraction == 0,
+      "\(.heldOutPath) and \(.holdoutFraction) exclude each other")
+    try require(
+      !data.isPipe || data.holdoutFraction == 0,
+      "\(.holdoutFraction) needs files; for a pipe give held-out data with \(.heldOutPath)")
+    try require(limits.patience.map { $0 >= 1 } ?? true, "\(.patience) must be at least 1 evaluation")
+    try require(
+      limits.patience == nil || data.hasHeldOut,
+      "\(.patience) waits for a better loss on held-out tokens, and there are none: give \(.heldOutPath) or \(.holdoutFraction)"
+    )
+    try require(
+      limits.patience == nil || run.evalInterval != 0,
+      "\(.patience) needs evaluations on the way, and \(.evalInterval) 0 leaves only the one at the end")
+  }
+
+  private func validateRunNumbers() throws(RunFailure) {
+    try require(run.threads >= 1 && run.threads <= 1024, "\(.threads) \(run.threads) is not from 1 to 1024")
+    try require(
+      limits.maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "\(.maxSeconds) must be a positive number")
+    try require(
+      limits.stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "\(.stopAbove) must be a number of at least 0")
+    try require(
+      limits.stopBelow.map { $0 > 0 && $0.isFinite } ?? true,
+      "\(.stopBelow) must be a positive number of nats")
+    try require(run.lossWindows >= 1, "\(.lossWindows) must be at least 1")
+    try require(limits.maxSteps.map { $0 > 0 } ?? true, "\(.maxSteps) must be at least 1")
+    try require(limits.maxTokens.map { $0 > 0 } ?? true, "\(.maxTokens) must be at least 1")
+    try require(limits.epochs.map { $0 > 0 && $0.isFinite } ?? true, "\(.epochs) must be a positive number")
+    let counts: [(Setting, Int)] = [
+      (.warmup, optimizer.warmup), (.evalInterval, run.evalInterval ?? 0), (.evalTokens, run.evalTokens ?? 0),
+      (.logInterval, run.logInterval ?? 0), (.memoryBudget, run.memoryBudget ?? 0),
+      (.memoryBudget, estimator.checkpointingBudget ?? 0),
+    ]
+    for (setting, number) in counts { try require(number >= 0, "\(setting) \(number) is negative") }
+    if case .updates(let interval) = run.saveInterval {
+      try require(interval >= 0, "\(.saveInterval) \(interval) is negative")
+    }
+  }
+
+  private func validateEnd() throws(RunFailure) {
+    try require(
+      limits.epochs == nil || !data.isPipe,
+      "\(.epochs) counts passes over files, and a pipe is read once; leave it out")
+    try require(
+      optimizer.schedule == .constant || RunLimits(self, trainingTokens: 1).hasEnd,
+      "\(.schedule) \(optimizer.schedule.rawValue) falls to 0 at the end, and nobody knows where this pipe ends: give \(.maxSteps), \(.maxTokens), \(.maxSeconds) or \(.expectTokens)"
+    )
+  }
+}
+
+private func require(_ condition: Bool, _ text: @autoclosure () -> Wording) throws(RunFailure) {
+  if !condition { throw .usage(text()) }
+}
+
+/// In [0, 1) as 32 bits have it: 1 − 1e-9 is 1 there.
+private func isFraction(_ value: Double) -> Bool { value >= 0 && Float(value) < 1 }
+
+/// At least 0, and finite in 32 bits.
+private func isSize(_ value: Double) -> Bool { value >= 0 && Float(value).isFinite }
