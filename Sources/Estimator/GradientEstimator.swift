@@ -52,6 +52,17 @@ public protocol GradientEstimator: WindowEstimator {
   func take(_ parameters: Parameters)
 }
 
+/// One that keeps the only copy of the weights, and applies its estimate to them without writing it down.
+public protocol InPlaceEstimator: WindowEstimator {
+  var weights: PackedWeights { get }
+
+  /// θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
+  /// - Parameters:
+  ///   - rate: η
+  ///   - decay: λ
+  func descend(rate: Float, decay: Float)
+}
+
 /// A piece of an estimator's memory that outlives a window.
 public struct CarriedState {
   public enum Element: Sendable { case float32, uint16 }

@@ -175,9 +175,9 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
 
   /// The window's estimate of what truncation leaves out, from all pairs or from every second one.
   private func estimateBeyond(half: Int?) {
-    for pair in 0..<configuration.pairs {
-      coefficients[pair] =
-        if let half { pair % 2 == half ? 2 * slope(ofPair: pair) : 0 } else { slope(ofPair: pair) }
+    PairWindow.gather(configuration.pairs, into: coefficients.pointer) { pair in
+      guard let half else { return slope(ofPair: pair) }
+      return pair % 2 == half ? 2 * slope(ofPair: pair) : 0
     }
     longRange.compute(coefficients: coefficients.pointer, into: beyond.pointer, on: pool)
   }

@@ -55,6 +55,9 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     }
   }
 
+  /// A window is shorter than so many tokens.
+  static let windowLimit = 1 << 16
+
   public let configuration: Configuration
   public var epsilon: Float
   public let population: Population
@@ -109,7 +112,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
   ) throws(MemoryError) {
-    precondition(configuration.epsilon > 0 && (1..<1 << 16).contains(configuration.window))
+    precondition(configuration.epsilon > 0 && (1..<Self.windowLimit).contains(configuration.window))
     self.configuration = configuration
     epsilon = configuration.epsilon
     self.pool = pool
@@ -193,34 +196,30 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   }
 
   public func finishWindow(tokens: Int) -> WindowResult {
-    guard targets.pairs > 0 else {
-      readout.discard()
-      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    let pairs = Double(configuration.pairs)
+    return PairWindow(pairs: configuration.pairs, targets: targets, readout: readout).end(
+      coefficients: nil,
+      report: { report(ofPair: $0, tokens: tokens) },
+      lossOfTarget: { $0 / Double(targets.pairs) * pairs },
+      measure: {
+        var meters = WindowMeters()
+        meters.pairs = configuration.pairs
+        return meters
+      },
+      estimate: { _, meters in
+        sumGradient(tokens: tokens)
+        readout.finish(scale: Float(1 / Double(targets.pairs)), into: gradient.pointer, on: pool)
+        if window % configuration.measuredEvery == 0 { measure(&meters) }
+      })
+  }
+
+  private func report(ofPair pair: Int, tokens: Int) -> PairWindow.Report? {
+    let loss = credit(pair, tokens: tokens)
+    guard loss.isFinite else {
+      population.resetState(ofPair: pair)
+      return nil
     }
-    var (total, broken) = (0.0, 0)
-    for pair in 0..<configuration.pairs {
-      let loss = credit(pair, tokens: tokens)
-      guard loss.isFinite else {
-        broken += 1
-        population.resetState(ofPair: pair)
-        continue
-      }
-      total += loss
-    }
-    let mean =
-      total / Double(max(1, configuration.pairs - broken)) / Double(targets.pairs)
-      * Double(configuration.pairs)
-    var meters = WindowMeters()
-    meters.pairs = configuration.pairs
-    meters.lostPairs = broken
-    guard broken == 0 else {
-      readout.discard()
-      return WindowResult(loss: mean, targets: targets.streams, brokenPairs: broken, meters: meters)
-    }
-    sumGradient(tokens: tokens)
-    readout.finish(scale: Float(1 / Double(targets.pairs)), into: gradient.pointer, on: pool)
-    if window % configuration.measuredEvery == 0 { measure(&meters) }
-    return WindowResult(loss: mean, targets: targets.streams, brokenPairs: 0, meters: meters)
+    return PairWindow.Report(loss: loss)
   }
 
   /// Writes a pair's coefficients [Σ_{s ≥ t} γ^(s − t) (l_s⁺ − l_s⁻)]/2ε, in parts of the window's targets.

@@ -9,7 +9,7 @@ import LongzooModel
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime. The same population serves
 /// the estimators of `PopulationMethod`.
-public final class CDRGE: GradientEstimator, PerturbingEstimator {
+public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimator {
   public let configuration: Configuration
   public var epsilon: Float
   public let population: Population
@@ -188,46 +188,39 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator {
 
   /// Ends a window of `tokens` tokens: computes `gradient`.
   public func finishWindow(tokens: Int) -> WindowResult {
-    let (pairs, method) = (configuration.pairs, configuration.method)
-    guard targets.pairs > 0 else {
-      readout?.discard()
-      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
-    }
-    // One divisor for all pairs: g is the gradient of the streams' losses over all of their targets.
-    let targetsOfPair = Double(targets.pairs) / Double(pairs)
-    var total = 0.0
-    var broken = 0
-    for pair in 0..<pairs {
-      let losses = population.loss(ofPair: pair)
-      if !losses.plus.isFinite || !losses.minus.isFinite {
-        broken += 1
-        population.resetState(ofPair: pair)
-        continue
-      }
-      total += method.loss(losses)
-      let slope = method.slope(losses, epsilon: epsilon, tokens: targetsOfPair)
-      coefficients[pair] = Float(slope / Double(pairs))
-    }
-    let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
     let isMeasured = window % configuration.measuredEvery == 0
-    var measured = meters.measureStates(
-      bound: configuration.maxDivergence, withEstimate: isMeasured, on: pool)
-    measured.lostPairs = broken
-    guard broken == 0 else {
-      readout?.discard()
-      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken, meters: measured)
+    let end = PairWindow(pairs: configuration.pairs, targets: targets, readout: readout)
+    let targetsOfPair = end.targetsOfPair
+    return end.end(
+      coefficients: coefficients.pointer, step: configuration.step,
+      report: { report(ofPair: $0, targets: targetsOfPair) },
+      lossOfTarget: { $0 / targetsOfPair },
+      measure: {
+        meters.measureStates(bound: configuration.maxDivergence, withEstimate: isMeasured, on: pool)
+      },
+      estimate: { scale, measured in estimate(scale, isMeasured: isMeasured, &measured) })
+  }
+
+  private func report(ofPair pair: Int, targets: Double) -> PairWindow.Report? {
+    let losses = population.loss(ofPair: pair)
+    guard losses.plus.isFinite, losses.minus.isFinite else {
+      population.resetState(ofPair: pair)
+      return nil
     }
-    let scale = configuration.step.rescale(coefficients.pointer, pairs: pairs, loss: loss)
-    measured.clippedPairs = scale.clipped
+    let method = configuration.method
+    let slope = method.slope(losses, epsilon: epsilon, tokens: targets)
+    return PairWindow.Report(loss: method.loss(losses), coefficient: slope / Double(configuration.pairs))
+  }
+
+  private func estimate(_ scale: StepRule.Scale, isMeasured: Bool, _ measured: inout WindowMeters) {
     zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
-    if method == .persistent { addEarlierDirections() }
+    if configuration.method == .persistent { addEarlierDirections() }
     if isMeasured {
       meters.measureEstimate(
         gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
     }
     readout?.finish(
       scale: Float(scale.factor / Double(targets.pairs)), into: gradient.pointer, on: pool)
-    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)
   }
 
   /// pes: what the directions of the windows since the reset add to those of this one, drawn again one window after the

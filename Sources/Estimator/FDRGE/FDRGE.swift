@@ -55,6 +55,13 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
         for: layout, pairs: c.pairs, carriesStates: false, method: .central, inPlace: false)
   }
 
+  /// The bytes of `carried`.
+  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
+    let layout = CDRGE.layout(for: shape, c)
+    return ForwardStates.floats(for: layout, pairs: c.pairs, streams: c.streams) * MemoryLayout<Float>.stride
+      + Population.tiles(c.pairs) * shape.vocabularySize * MemoryLayout<UInt16>.stride
+  }
+
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -138,40 +145,34 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
   }
 
   public func finishWindow(tokens: Int) -> WindowResult {
-    let pairs = configuration.pairs
-    guard targets.pairs > 0 else {
-      readout?.discard()
-      return WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    let end = PairWindow(pairs: configuration.pairs, targets: targets, readout: readout)
+    let targetsOfPair = end.targetsOfPair
+    return end.end(
+      coefficients: coefficients.pointer, step: configuration.step,
+      report: { report(ofPair: $0, targets: targetsOfPair) },
+      lossOfTarget: { $0 / targetsOfPair },
+      measure: {
+        if !baseLoss.isFinite { states.base?.reset() }
+        return meters.measureStates(bound: 0, withEstimate: true, on: pool)
+      },
+      estimate: { scale, measured in estimate(scale, &measured) })
+  }
+
+  private func report(ofPair pair: Int, targets: Double) -> PairWindow.Report? {
+    let (moved, base) = loss(ofPair: pair)
+    guard moved.isFinite, base.isFinite else {
+      states.reset(pair: pair)
+      return nil
     }
-    let targetsOfPair = Double(targets.pairs) / Double(pairs)
-    var total = 0.0
-    var broken = 0
-    for pair in 0..<pairs {
-      let (moved, base) = loss(ofPair: pair)
-      guard moved.isFinite, base.isFinite else {
-        broken += 1
-        states.reset(pair: pair)
-        continue
-      }
-      total += base
-      coefficients[pair] = Float(
-        (moved - base) / (Double(epsilon) * targetsOfPair * Double(pairs)))
-    }
-    if !baseLoss.isFinite { states.base?.reset() }
-    let loss = total / Double(max(1, pairs - broken)) / targetsOfPair
-    var measured = meters.measureStates(bound: 0, withEstimate: true, on: pool)
-    measured.lostPairs = broken
-    guard broken == 0 else {
-      readout?.discard()
-      return WindowResult(loss: loss, targets: targets.streams, brokenPairs: broken, meters: measured)
-    }
-    let scale = configuration.step.rescale(coefficients.pointer, pairs: pairs, loss: loss)
-    measured.clippedPairs = scale.clipped
+    let divisor = Double(epsilon) * targets * Double(configuration.pairs)
+    return PairWindow.Report(loss: base, coefficient: (moved - base) / divisor)
+  }
+
+  private func estimate(_ scale: StepRule.Scale, _ measured: inout WindowMeters) {
     zerothOrder.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
     meters.measureEstimate(
       gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
     readout?.finish(scale: Float(scale.factor / Double(readoutRows)), into: gradient.pointer, on: pool)
-    return WindowResult(loss: loss, targets: targets.streams, brokenPairs: 0, meters: measured)
   }
 
   /// Rows that the window's targets have left.

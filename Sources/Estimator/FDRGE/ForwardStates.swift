@@ -27,6 +27,13 @@ final class ForwardStates {
       + (beside == .nextTile ? SequenceModel.byteCount(for: layout) : 0)
   }
 
+  /// Floats of all states: those of the directions, and of the unperturbed column if there is one.
+  static func floats(for layout: Layout, pairs: Int, streams: Int) -> Int {
+    let beside = beside(streams: streams, pairs: pairs)
+    return Population.forwardTiles(pairs: pairs, beside) * layout.stateFloats
+      + (beside == .nextTile ? SequenceModel.stateCount(layout) : 0)
+  }
+
   init(
     _ weights: PackedWeights, layout: Layout, pairs: Int, streams: Int, instructions: Instructions,
     ledger: MemoryLedger

@@ -1,0 +1,77 @@
+/// The end of a window of pairs: what each of them lost becomes a coefficient, and together the window's loss, refusal and meters.
+///
+/// An estimate is Σ_p c_p·z_p over all pairs, and anybody can draw the directions z_p, which are functions of the seed. So one number a
+/// pair is all that pairs have to tell each other. **This is the place where several machines will meet**: each runs some of the pairs
+/// until here, `gather` gives every machine every pair's report, and from there on all of them do the same.
+struct PairWindow {
+  /// What a pair says of a window.
+  struct Report {
+    /// The sum of its losses over its targets, in nats: the unperturbed model's, or what stands for it.
+    var loss: Double
+    /// Its c_p, before any step rule.
+    var coefficient = 0.0
+  }
+
+  let pairs: Int
+  let targets: WindowTargets
+  /// An exact readout, which has summed its gradient while the tokens came.
+  let readout: ReadoutGradient?
+
+  /// Targets of a pair. One divisor for all of them: an estimate is that of the streams' losses over all of their targets.
+  var targetsOfPair: Double { Double(targets.pairs) / Double(pairs) }
+
+  /// Ends a window.
+  /// - Parameters:
+  ///   - coefficients: [pairs], where c_p go; nil for an estimator that has one for every token and not for every pair.
+  ///   - report: of a pair; nil if a loss was infinite or NaN: then the pair's states have been set to zero.
+  ///   - lossOfTarget: the mean loss of a target, from the mean of the pairs' sums.
+  ///   - measure: what the states say; asked once all pairs have reported, and whether or not there is a gradient.
+  ///   - estimate: computes the gradient from the coefficients, which `StepRule` has rescaled, and adds what it says of itself.
+  func end(
+    coefficients: UnsafeMutablePointer<Float>?, step: StepRule = .gradient, report: (_ pair: Int) -> Report?,
+    lossOfTarget: (Double) -> Double, measure: () -> WindowMeters,
+    estimate: (StepRule.Scale, inout WindowMeters) -> Void
+  ) -> CDRGE.WindowResult {
+    guard targets.pairs > 0 else {
+      readout?.discard()
+      return CDRGE.WindowResult(loss: 0, targets: 0, brokenPairs: 0)
+    }
+    let (total, broken) = gather(report, into: coefficients)
+    var result = CDRGE.WindowResult(
+      loss: lossOfTarget(total / Double(max(1, pairs - broken))), targets: targets.streams,
+      brokenPairs: broken)
+    result.meters = measure()
+    result.meters.lostPairs = broken
+    guard broken == 0 else {
+      readout?.discard()
+      return result
+    }
+    let scale = coefficients.map { step.rescale($0, pairs: pairs, loss: result.loss) } ?? StepRule.Scale()
+    result.meters.clippedPairs = scale.clipped
+    estimate(scale, &result.meters)
+    return result
+  }
+
+  /// The reports of all pairs, in their order.
+  private func gather(
+    _ report: (_ pair: Int) -> Report?, into coefficients: UnsafeMutablePointer<Float>?
+  ) -> (total: Double, broken: Int) {
+    var (total, broken) = (0.0, 0)
+    for pair in 0..<pairs {
+      guard let report = report(pair) else {
+        broken += 1
+        continue
+      }
+      total += report.loss
+      if let coefficients { coefficients[pair] = Float(report.coefficient) }
+    }
+    return (total, broken)
+  }
+
+  /// The same of pairs that have nothing to say but their coefficients.
+  static func gather(
+    _ pairs: Int, into coefficients: UnsafeMutablePointer<Float>, _ coefficient: (_ pair: Int) -> Float
+  ) {
+    for pair in 0..<pairs { coefficients[pair] = coefficient(pair) }
+  }
+}
