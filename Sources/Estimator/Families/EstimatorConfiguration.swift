@@ -1,0 +1,93 @@
+import LongzooModel
+
+/// All that an estimator can be told, whichever family it is of: `EstimatorFamily.settings` says what means something to which.
+///
+/// The values of a new configuration are those of `EstimatorFamily.standard`; another family's are in its `defaults`.
+public struct EstimatorConfiguration: Codable, Equatable, Sendable {
+  /// Pairs of perturbed models, P; of estimators that take derivatives or one-sided differences: directions.
+  public var pairs: Int
+  /// ε, what a perturbation is multiplied with; more than 0.
+  public var epsilon: Double
+  public var perturbation: Perturbation
+  /// Products in a direction of `Perturbation.rank1`, at least 1.
+  public var rank: Int
+  public var step: StepRule
+  /// Windows for which a pair keeps its direction, at least 1.
+  public var lifetime: Int
+  /// Pairs whose states are further apart than this go back to the clean state, rms(h₊ − h₋)/rms(h); 0: none does.
+  public var maxDivergence: Double
+  /// β of the running mean of what lies beyond the window, in 0 ..< 1; 0: no mean.
+  public var beyondMomentum: Double
+  /// γ, what a loss one token later is worth to a gate, in 0 ... 1.
+  public var creditDecay: Double
+  public var readout: ReadoutKind
+  public var checkpointing: CheckpointingChoice
+  /// The largest norm of an exact gradient; 0: any.
+  public var clipNorm: Double
+
+  public init(
+    pairs: Int = 256, epsilon: Double = 0.2, perturbation: Perturbation = .rank1, rank: Int = 1,
+    step: StepRule = .gradient, lifetime: Int = 1, maxDivergence: Double = 1.8, beyondMomentum: Double = 0.99,
+    creditDecay: Double = 0.7, readout: ReadoutKind = .exact, checkpointing: CheckpointingChoice = .none,
+    clipNorm: Double = 1
+  ) {
+    self.pairs = pairs
+    self.epsilon = epsilon
+    self.perturbation = perturbation
+    self.rank = rank
+    self.step = step
+    self.lifetime = lifetime
+    self.maxDivergence = maxDivergence
+    self.beyondMomentum = beyondMomentum
+    self.creditDecay = creditDecay
+    self.readout = readout
+    self.checkpointing = checkpointing
+    self.clipNorm = clipNorm
+  }
+
+  /// The directions that pairs move along.
+  public var directions: DirectionKind { perturbation.directions(rank: rank) }
+}
+
+/// What random directions of the weights are made of.
+public enum Perturbation: String, CaseIterable, Codable, Sendable {
+  /// Sums of products of signs, a·bᵀ.
+  case rank1
+  /// A sign for every weight.
+  case rademacher
+  /// A standard normal number for every weight.
+  case gaussian
+
+  /// - Parameter rank: products in a direction; of `rank1` only.
+  public func directions(rank: Int) -> DirectionKind {
+    switch self {
+    case .rank1: .products(rank)
+    case .rademacher: .rademacher
+    case .gaussian: .gaussian
+    }
+  }
+}
+
+/// How the readout learns where pairs estimate the rest.
+public enum ReadoutKind: String, CaseIterable, Codable, Sendable {
+  /// Estimated like all other parameters.
+  case zo
+  /// Its gradient summed online.
+  case exact
+}
+
+/// What back-propagation keeps of its window; `Checkpointing` has the bytes of `binomial` too.
+public enum CheckpointingChoice: Codable, Equatable, Sendable {
+  case none, sqrt, binomial
+  case every(Int)
+}
+
+/// Tokens between updates.
+public enum WindowChoice: Codable, Equatable, Sendable {
+  case tokens(Int)
+  /// All of a context.
+  case context
+
+  /// nil for a whole context.
+  public var tokens: Int? { if case .tokens(let count) = self { count } else { nil } }
+}

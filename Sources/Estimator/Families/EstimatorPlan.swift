@@ -1,0 +1,52 @@
+import LongzooMemory
+import LongzooModel
+
+/// An estimator that its own `Configuration` decides, and whose bytes are known before there is one.
+public protocol ConfiguredEstimator: GradientEstimator {
+  associatedtype Configuration: Sendable
+
+  /// - Throws: `MemoryError.overBudget`, before memory is touched.
+  init(
+    _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions,
+    ledger: MemoryLedger) throws(MemoryError)
+
+  /// The bytes that `init` reserves.
+  static func byteCount(for shape: ModelShape, _ configuration: Configuration, threads: Int) -> MemoryTable
+  /// The bytes of `carried`.
+  static func carriedBytes(for shape: ModelShape, _ configuration: Configuration) -> Int
+}
+
+extension CDRGE: ConfiguredEstimator {}
+extension FDRGE: ConfiguredEstimator {}
+extension NodePerturbation: ConfiguredEstimator {}
+extension BPTT: ConfiguredEstimator {}
+extension Hybrid: ConfiguredEstimator {}
+
+/// An estimator that is configured and not made yet.
+protocol EstimatorPlan {
+  func make(
+    _ shape: ModelShape, _ pool: ThreadPool, _ instructions: Instructions, _ ledger: MemoryLedger
+  ) throws(MemoryError) -> any GradientEstimator
+  func byteCount(_ shape: ModelShape, threads: Int) -> MemoryTable
+  func carriedBytes(_ shape: ModelShape) -> Int
+}
+
+struct PlanOf<Estimator: ConfiguredEstimator>: EstimatorPlan {
+  let configuration: Estimator.Configuration
+
+  init(_ estimator: Estimator.Type, _ configuration: Estimator.Configuration) {
+    self.configuration = configuration
+  }
+
+  func make(
+    _ shape: ModelShape, _ pool: ThreadPool, _ instructions: Instructions, _ ledger: MemoryLedger
+  ) throws(MemoryError) -> any GradientEstimator {
+    try Estimator(shape, configuration, pool: pool, instructions: instructions, ledger: ledger)
+  }
+
+  func byteCount(_ shape: ModelShape, threads: Int) -> MemoryTable {
+    Estimator.byteCount(for: shape, configuration, threads: threads)
+  }
+
+  func carriedBytes(_ shape: ModelShape) -> Int { Estimator.carriedBytes(for: shape, configuration) }
+}

@@ -1,0 +1,34 @@
+import LongzooMemory
+
+extension EstimatorFamily {
+  /// Directions of the gates' inputs, and not of the weights.
+  public static let node = EstimatorFamily(
+    "node",
+    "central differences in the gates' inputs, with new signs at every token, "
+      + "credit within the window",
+    settings: [.pairs, .epsilon, .readout, .creditDecay], credit: .window,
+    plan: { PlanOf(NodePerturbation.self, NodePerturbation.Configuration($0, $1, chunk: $2)) },
+    adjust: {
+      $0.holdsWindow = true
+      $0.holdsLogits = true
+      // Either readout's gradient is made of rows.
+      $0.chunkTokens = { c, w in chunkOfPairs(c, w, keepsReadoutRows: true) }
+      // One ε for both where logits are moved as well, and logits want less than gates.
+      $0.defaults.epsilonOfEstimatedReadout = 0.1
+      $0.obstacle = { _, w in
+        w.window < NodePerturbation.windowLimit
+          ? nil
+          : "\(.estimator) node keeps a state of every pair for each token of its window, which \(.window) must make "
+            + "shorter than \(NodePerturbation.windowLimit) tokens"
+      }
+    })
+}
+
+extension NodePerturbation.Configuration {
+  init(_ c: EstimatorConfiguration, _ w: EstimatorWorkload, chunk: Int) {
+    self.init(
+      pairs: c.pairs, epsilon: Float(c.epsilon), creditDecay: Float(c.creditDecay),
+      exactReadout: c.readout == .exact, window: w.window, streams: w.streams, chunk: chunk, seed: w.seed)
+    measuredEvery = w.measuredEvery
+  }
+}
