@@ -11,8 +11,8 @@ extension EstimatorFamily {
     $0.setTruncated()
   }
 
-  /// Tokens of a truncated window, and streams: many positions make a minute's learning.
-  static let truncation = 64
+  /// Tokens of a truncated window, and the most streams, where nobody says.
+  public static let truncation = 64
 
   private init(_ name: String, _ help: String, defaults: (inout EstimatorDefaults) -> Void) {
     self.init(

@@ -64,7 +64,7 @@ extension EstimatorFamily {
   private mutating func setUnrolled() {
     reasons = [
       .lifetime:
-        ", whose pairs all begin anew with every context; leave it out, or take \(Setting.estimator) cd-rge"
+        ", whose pairs all begin anew with every context; leave it out, or take cd-rge"
     ]
     // Credit reaches back to the context's start, and would end where a pair is sent back.
     defaults.maxDivergence = 0

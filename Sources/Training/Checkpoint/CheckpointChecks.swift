@@ -27,7 +27,7 @@ extension CheckpointState {
         "\(file.path): the tensors have \(Self.words(shape)), and the configuration says \(Self.words(c.shape)); the file is damaged"
       )
     }
-    let needed = MemoryPlan.carriedBytes(c)
+    let needed = c.carriedBytes
     let held = file.entries.filter {
       $0.name.hasPrefix("longzoo.") && !$0.name.hasPrefix("longzoo.optimizer.")
         && $0.name != "longzoo.average"
@@ -37,7 +37,7 @@ extension CheckpointState {
         "\(file.path): \(c.estimator.pairs) pairs in \(c.streaming.streams) streams carry \(ByteSize.formatted(needed)), and the file has \(ByteSize.formatted(held)) "
           + "of that; it is damaged")
     }
-    if c.estimator.family.method?.isUnrolled == true { try checkUnroll(file) }
+    if c.estimator.family.isUnrolled { try checkUnroll(file) }
   }
 
   /// The window with which an unroll began: pes goes through all that have ended since, and each has read a token at least.

@@ -9,52 +9,31 @@ extension RunPlan {
   /// How evaluation reads the weights; directions play no part in it.
   package var evaluatedLayout: Layout { Layout(shape, kind: .rank1, exactReadout: true) }
 
-  package var bptt: BPTT.Configuration {
-    let schedule: Checkpointing =
-      switch estimator.checkpointing {
-      case .none: .none
-      case .sqrt: .sqrt
-      case .every(let tokens): .every(tokens)
-      case .binomial: .within(bytes: estimator.checkpointingBudget ?? .max)
-      }
-    return BPTT.Configuration(
-      streams: streaming.streams, window: tokensOfWindow, checkpointing: schedule,
-      clip: estimator.clipNorm > 0 ? Float(estimator.clipNorm) : nil)
+  /// What the estimator works on.
+  package var workload: EstimatorWorkload {
+    EstimatorWorkload(
+      shape: shape, streams: streaming.streams, window: tokensOfWindow,
+      isWholeContext: streaming.window == .context, context: tokensToReset, seed: run.seed,
+      threads: run.threads, inPlace: run.regime == .inPlace,
+      checkpointingBytes: estimator.checkpointingBudget, measuredEvery: RunMeters.measuredEvery)
   }
 
-  package var hybrid: Hybrid.Configuration {
-    Hybrid.Configuration(
-      exact: bptt, pairs: estimator.pairs, epsilon: Float(estimator.epsilon), kind: directions,
-      lifetime: estimator.lifetime,
-      momentum: Float(estimator.beyondMomentum), chunk: chunk, seed: run.seed)
+  package func makeEstimator(
+    pool: ThreadPool, ledger: MemoryLedger
+  ) throws(MemoryError) -> any GradientEstimator {
+    try estimator.family.make(estimator.configuration, workload, pool: pool, ledger: ledger)
   }
 
-  package var cdrge: CDRGE.Configuration {
-    var c = CDRGE.Configuration(
-      pairs: estimator.pairs, epsilon: Float(estimator.epsilon), kind: directions,
-      exactReadout: estimator.readout == .exact,
-      lifetime: estimator.lifetime, streams: streaming.streams, chunk: chunk, seed: run.seed)
-    c.inPlace = run.regime == .inPlace
-    c.step = estimator.step
-    c.method = estimator.family.method ?? .central
-    c.maxDivergence = Float(estimator.maxDivergence)
-    c.measuredEvery = RunMeters.measuredEvery
-    // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
-    c.carriesStates =
-      !(c.inPlace && streaming.window == .context && streaming.reset != .never && streaming.context <= chunk)
-    // Such a window is one chunk, and nothing longer ever comes.
-    if !c.carriesStates { c.chunk = streaming.context }
-    return c
-  }
-
-  package var node: NodePerturbation.Configuration {
-    var c = NodePerturbation.Configuration(
-      pairs: estimator.pairs, epsilon: Float(estimator.epsilon), creditDecay: Float(estimator.creditDecay),
-      exactReadout: estimator.readout == .exact, window: tokensOfWindow, streams: streaming.streams,
-      chunk: chunk, seed: run.seed)
-    c.measuredEvery = RunMeters.measuredEvery
-    return c
-  }
+  /// The bytes of it.
+  package var estimatorBytes: MemoryTable { estimator.family.byteCount(estimator.configuration, workload) }
+  /// The bytes of what goes on from window to window beside the weights.
+  package var carriedBytes: Int { estimator.family.carriedBytes(estimator.configuration, workload) }
+  /// Columns that process a token of every stream.
+  package var columns: Int { estimator.family.columns(estimator.configuration, workload) }
+  /// Tokens of a stream that go through the kernels at a time; the same for every context.
+  package var chunk: Int { estimator.family.chunk(estimator.configuration, workload) }
+  /// Tokens over which a loss is credited to what came before it.
+  package var creditReach: Int { estimator.family.creditReach(estimator.configuration, workload) }
 
   package var optimizerConfiguration: Optimizer.Configuration {
     Optimizer.Configuration(

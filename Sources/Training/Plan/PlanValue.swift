@@ -38,7 +38,7 @@ extension FormatChoice: PresentPlanValue {}
 extension TargetChoice: PresentPlanValue {}
 extension CellKind: PresentPlanValue {}
 extension ResetKind: PresentPlanValue {}
-extension EstimatorKind: PresentPlanValue {}
+extension EstimatorFamily: PresentPlanValue {}
 extension Perturbation: PresentPlanValue {}
 extension StepRule: PresentPlanValue {}
 extension ReadoutKind: PresentPlanValue {}

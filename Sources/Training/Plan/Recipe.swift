@@ -69,21 +69,17 @@ package enum Recipe {
   }
 
   package static func weightDecay(_ c: RunPlan) -> Double {
-    switch (c.estimator.family, c.optimizer.kind) {
-    case (_, .sgd), (.bptt, .adam): 0
-    case (.tbptt, .adam), (.hybrid, .adam): 0.1
-    case (.tbptt, .muon), (.hybrid, .muon), (.bptt, .muon): 0.05
-    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.node, _): isPairsByMuon(c) ? 0.01 : 0
-    }
+    guard c.optimizer.kind != .sgd else { return 0 }
+    guard c.estimator.family.isExact else { return isPairsByMuon(c) ? 0.01 : 0 }
+    if c.optimizer.kind == .muon { return 0.05 }
+    return c.estimator.family == .bptt ? 0 : 0.1
   }
 
   package static func tableRate(_ c: RunPlan) -> Double {
-    switch (c.estimator.family, c.optimizer.kind) {
-    case (_, .sgd): 1
-    case (.tbptt, _), (.hybrid, _), (.bptt, .muon): truncatedTableRate
-    case (.node, _): nodeTableRate
-    case (.cdRGE, _), (.fdRGE, _), (.jvp, _), (.nres, _), (.pes, _), (.bptt, .adam): 1
-    }
+    guard c.optimizer.kind != .sgd else { return 1 }
+    if c.estimator.family == .node { return nodeTableRate }
+    let isMeasured = c.estimator.family.isExact && (c.estimator.family != .bptt || c.optimizer.kind == .muon)
+    return isMeasured ? truncatedTableRate : 1
   }
 
   package static func rate(_ c: RunPlan) -> Double {

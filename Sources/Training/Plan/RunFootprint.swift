@@ -27,8 +27,8 @@ extension RunPlan {
     // A word for every weight and tile, or the factors of products; for every thread some rows of a matrix and of products, or normal entries.
     let scratch =
       estimator.perturbation == .gaussian ? 16 * weights : 128 * (32 * (units + ids) + products * columns)
-    let held = estimator.family.isExact || estimator.family == .node ? Double(tokensOfWindow) + 32 : 288
-    let moved = estimator.family == .node ? 4 * ids : 0
+    let held = estimator.family.holdsWindow ? Double(tokensOfWindow) + 32 : 288
+    let moved = estimator.family.holdsLogits ? 4 * ids : 0
     let states =
       held * max(Double(streaming.streams), estimator.family.hasPairs ? columns : 1)
       * (32 * layers * units + moved)

@@ -21,10 +21,8 @@ package struct RunLimits {
   /// Tokens of a stream that end a run without limits.
   private var contextToFinish: Int? {
     guard !isLimited, !c.data.isPipe, c.streaming.context > 0 else { return nil }
-    // Some estimators have short contexts, a few of which are no training.
-    let isShort = c.estimator.family == .hybrid || c.estimator.family == .tbptt
-    let context = isShort ? max(c.streaming.context, StreamingPlan.defaultContext) : c.streaming.context
-    return Self.sum(context, c.data.tokensBefore ?? 0)
+    let tokens = max(c.streaming.context, c.estimator.family.defaults.tokensOfRun)
+    return Self.sum(tokens, c.data.tokensBefore ?? 0)
   }
 
   /// Tokens of all streams that were read before `--new-data`.

@@ -44,7 +44,7 @@ extension RunPlan {
       "\(.step) polyak knows the slopes along the pairs' directions only; take \(.readout) zo")
     try require(
       run.regime == .shared
-        || (estimator.family == .cdRGE && optimizer.kind == .sgd && optimizer.momentum == 0
+        || (estimator.family.worksInPlace && optimizer.kind == .sgd && optimizer.momentum == 0
           && estimator.readout == .zo
           && directions == .rank1
           && searched.isEmpty),
@@ -114,10 +114,6 @@ extension RunPlan {
       "\(.rank) is for sums of \(.perturbation) rank1; \(.perturbation) \(estimator.perturbation.rawValue) has full rank"
     )
     try require(
-      estimator.perturbation != .gaussian || estimator.family != .fdRGE,
-      "\(.estimator) fd-rge runs two tiles of directions side by side, which \(.perturbation) gaussian has no room for; take rank1, rademacher or another estimator"
-    )
-    try require(
       estimator.perturbation != .gaussian || mostEntries <= 1 << 28,
       "\(.perturbation) gaussian numbers the entries of a matrix up to 2^28, and here there are more; take rank1 or rademacher"
     )
@@ -154,29 +150,17 @@ extension RunPlan {
       isFraction(estimator.beyondMomentum), "\(.beyondMomentum) \(estimator.beyondMomentum) is not in [0, 1)")
     try require(
       (0...1).contains(estimator.creditDecay), "\(.creditDecay) must be a number from 0 to 1")
-    if estimator.family == .node {
-      try require(
-        tokensOfWindow < 1 << 16,
-        "\(.estimator) node keeps a state of every pair for each token of its window, which \(.window) must make shorter than 65536 tokens"
-      )
-    }
+    if let refusal = estimator.family.refusal(of: estimator.configuration, workload) { throw .usage(refusal) }
     try require(
-      estimator.family.method?.isUnrolled != true || tokensToReset != nil,
-      "\(.estimator) \(estimator.family.rawValue) keeps its pairs from reset to reset: it needs a \(.context) that ends, and \(.reset) context"
-    )
-    try require(
-      !run.replayLog || estimator.family.method != nil,
-      "\(.replayLog) keeps the coefficients of pairs, and the gradient of \(.estimator) \(estimator.family.rawValue) is more than they say; take cd-rge, jvp, nres or pes"
+      !run.replayLog || estimator.family.hasCoefficients,
+      "\(.replayLog) keeps the coefficients of pairs, and the gradient of \(.estimator) \(estimator.family.name) is more than they say; take cd-rge, jvp, nres or pes"
     )
   }
 
   private func validateSearch() throws(RunFailure) {
     try require(
-      searched.isEmpty || estimator.family != .fdRGE,
-      "\(searchedSettings) cannot go back to a state of \(.estimator) fd-rge yet; give a number")
-    try require(
-      !estimator.searchesEpsilon || estimator.family.method?.isUnrolled != true,
-      "\(.epsilon) auto is judged by windows that begin with another ε, and the pairs of \(.estimator) \(estimator.family.rawValue) begin anew with contexts only; give \(.epsilon) a number"
+      !estimator.searchesEpsilon || !estimator.family.isUnrolled,
+      "\(.epsilon) auto is judged by windows that begin with another ε, and the pairs of \(.estimator) \(estimator.family.name) begin anew with contexts only; give \(.epsilon) a number"
     )
     try require(
       !estimator.searchesEpsilon || searchWindows.map { 6 * estimator.lifetime <= $0 } ?? true,

@@ -11,16 +11,7 @@ extension RunPlan {
   }
   /// Weight of the newest window in the running mean of the loss.
   package var lossSmoothing: Double { 1 / Double(run.lossWindows) }
-  package var directions: DirectionKind { estimator.perturbation.directions(rank: estimator.rank) }
-
-  /// Columns that process a token of every stream: both of every pair, or one a stream.
-  package var columns: Int {
-    switch estimator.family {
-    case .cdRGE, .jvp, .nres, .pes, .node: 2 * estimator.pairs
-    case .fdRGE: FDRGE.columns(pairs: estimator.pairs, streams: streaming.streams)
-    case .bptt, .tbptt, .hybrid: streaming.streams
-    }
-  }
+  package var directions: DirectionKind { estimator.configuration.directions }
 
   /// Of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
   package var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (!estimator.family.isExact ? 1 : 3) }
@@ -33,7 +24,7 @@ extension RunPlan {
   /// When each stream's contexts begin; nil: all at once.
   package var staggeredContexts: StaggeredContexts? {
     guard let context = tokensToReset, streaming.reset == .context,
-      estimator.family.method?.isUnrolled != true
+      !estimator.family.isUnrolled
     else {
       return nil
     }
@@ -56,16 +47,6 @@ extension RunPlan {
   }
 
   package var tokensOfWindow: Int { streaming.window.tokens ?? streaming.context }
-
-  /// Whether the readout's rows are kept for a chunk: node makes its gradient of them with either readout.
-  private var handsOutReadout: Bool { estimator.readout == .exact || estimator.family == .node }
-
-  /// Tokens of a stream that go through the kernels at a time; the same for every context.
-  package var chunk: Int {
-    if estimator.family.isExact { return min(streaming.window.tokens ?? .max, 256) }
-    return CDRGE.chunk(
-      for: shape, pairs: estimator.pairs, exactReadout: handsOutReadout, window: streaming.window.tokens)
-  }
 
   private var chunksPerWindow: Int {
     // Not rounded up by a sum: a window may be of any length.
@@ -90,17 +71,4 @@ extension RunPlan {
 
   /// Chunks of tokens that are kept for a search.
   package var keptChunks: Int { searched.isEmpty ? 0 : (searchWindows ?? 0) * chunksPerWindow }
-
-  /// Tokens over which a loss is credited to what came before it.
-  package var creditReach: Int {
-    let reach: Int
-    switch estimator.family {
-    case .cdRGE, .fdRGE, .jvp, .hybrid:
-      let (tokens, overflow) = tokensOfWindow.multipliedReportingOverflow(by: estimator.lifetime)
-      reach = overflow ? .max : tokens
-    case .nres, .pes: reach = streaming.context
-    case .node, .bptt, .tbptt: reach = tokensOfWindow
-    }
-    return tokensToReset.map { min($0, reach) } ?? reach
-  }
 }

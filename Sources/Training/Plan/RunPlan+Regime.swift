@@ -56,7 +56,7 @@ extension RunPlan {
   /// What the regime cannot serve, with the reason.
   private var obstacleToInPlace: Wording? {
     if estimator.family.isExact { return "has no room for exact gradients; take \(.estimator) cd-rge" }
-    if estimator.family != .cdRGE { return "is there for \(.estimator) cd-rge only" }
+    if !estimator.family.worksInPlace { return "is there for \(.estimator) cd-rge only" }
     if !searched.isEmpty {
       return
         "has no room for a second copy of the weights, which \(searchedSettings) goes back to; give a number"

@@ -9,6 +9,8 @@ extension RunPlan {
     /// nil: it follows from others, or belongs to one run alone.
     package let setting: Setting?
     package let key: String
+    /// Whether it is told to the estimator, as a property of its configuration.
+    package let isOfEstimator: Bool
     package let isGiven: @Sendable (RunPlan) -> Bool
     /// As it is told: a number, a name, a path; nil where there is no value.
     package let text: @Sendable (RunPlan) -> String?
@@ -17,11 +19,13 @@ extension RunPlan {
 
     init<Value: PlanValue>(
       _ setting: Setting?, _ key: String, _ path: WritableKeyPath<RunPlan, Choice<Value>> & Sendable,
+      isOfEstimator: Bool = false,
       text: (@Sendable (RunPlan) -> String?)? = nil
     ) {
       let name = Key(key)
       self.setting = setting
       self.key = key
+      self.isOfEstimator = isOfEstimator
       isGiven = { $0[keyPath: path].isGiven }
       self.text = text ?? { $0[keyPath: path].wrappedValue.planText }
       encode = { plan, container in
@@ -67,21 +71,23 @@ extension RunPlan {
     Entry(.context, "context", \.streaming.$context), Entry(.window, "window", \.streaming.$window),
     Entry(.streams, "streams", \.streaming.$streams), Entry(.reset, "reset", \.streaming.$reset),
 
-    Entry(.estimator, "estimator", \.estimator.$family), Entry(.pairs, "pairs", \.estimator.$pairs),
-    Entry(.epsilon, "epsilon", \.estimator.$epsilon) {
+    Entry(.estimator, "estimator", \.estimator.$family),
+    Entry(.pairs, "pairs", \.estimator.$pairs, isOfEstimator: true),
+    Entry(.epsilon, "epsilon", \.estimator.$epsilon, isOfEstimator: true) {
       $0.estimator.searchesEpsilon ? "auto" : $0.estimator.epsilon.planText
     },
-    Entry(nil, "searchesEpsilon", \.estimator.$searchesEpsilon),
-    Entry(.perturbation, "perturbation", \.estimator.$perturbation),
-    Entry(.rank, "products", \.estimator.$rank), Entry(.step, "step", \.estimator.$step),
-    Entry(.lifetime, "lifetime", \.estimator.$lifetime),
-    Entry(.maxDivergence, "maxDivergence", \.estimator.$maxDivergence),
-    Entry(.beyondMomentum, "beyondMomentum", \.estimator.$beyondMomentum),
-    Entry(.creditDecay, "creditDecay", \.estimator.$creditDecay),
-    Entry(.readout, "readout", \.estimator.$readout),
-    Entry(.checkpointing, "checkpointing", \.estimator.$checkpointing),
+    Entry(nil, "searchesEpsilon", \.estimator.$searchesEpsilon, isOfEstimator: true),
+    Entry(.perturbation, "perturbation", \.estimator.$perturbation, isOfEstimator: true),
+    Entry(.rank, "products", \.estimator.$rank, isOfEstimator: true),
+    Entry(.step, "step", \.estimator.$step, isOfEstimator: true),
+    Entry(.lifetime, "lifetime", \.estimator.$lifetime, isOfEstimator: true),
+    Entry(.maxDivergence, "maxDivergence", \.estimator.$maxDivergence, isOfEstimator: true),
+    Entry(.beyondMomentum, "beyondMomentum", \.estimator.$beyondMomentum, isOfEstimator: true),
+    Entry(.creditDecay, "creditDecay", \.estimator.$creditDecay, isOfEstimator: true),
+    Entry(.readout, "readout", \.estimator.$readout, isOfEstimator: true),
+    Entry(.checkpointing, "checkpointing", \.estimator.$checkpointing, isOfEstimator: true),
     Entry(nil, "checkpointingBudget", \.estimator.$checkpointingBudget),
-    Entry(.clipNorm, "clipNorm", \.estimator.$clipNorm),
+    Entry(.clipNorm, "clipNorm", \.estimator.$clipNorm, isOfEstimator: true),
 
     Entry(.optimizer, "optimizer", \.optimizer.$kind),
     Entry(.learningRate, "learningRate", \.optimizer.$learningRate) {

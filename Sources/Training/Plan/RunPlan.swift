@@ -73,20 +73,10 @@ public struct ModelPlan: Equatable, Sendable {
 
 /// How the tokens come to the model.
 public struct StreamingPlan: Equatable, Sendable {
-  public static let (defaultContext, defaultWindow) = (1_000_000, 8)
-  /// Of estimators that go back through short windows. States that begin at zero must be met often enough: with a million
-  /// tokens a model forgot how to start (4.6 bits held out, 2.3 in training).
-  public static let defaultTruncatedContext = 10_000
-  /// An update of pes costs a product for every window since the reset.
-  public static let defaultPESContext = 1024
-  /// A single stream meets the zero state only where it is reset, and never otherwise: then a model that had read 200,000
-  /// tokens could not begin anew, with 50 bits a token held out where it had 3.3 in training.
-  public static let defaultPipeContext = 1000
-
   /// Tokens between resets; 0: never.
-  @Choice public var context = defaultContext
+  @Choice public var context = EstimatorFamily.standard.defaults.context
   /// Tokens of each stream between updates.
-  @Choice public var window = WindowChoice.tokens(defaultWindow)
+  @Choice public var window = EstimatorFamily.standard.defaults.window
   /// Positions in the data that are read in parallel.
   @Choice public var streams = 1
   @Choice public var reset = ResetKind.context
@@ -94,44 +84,42 @@ public struct StreamingPlan: Equatable, Sendable {
   public init() {}
 }
 
-/// How gradients are estimated.
+/// How gradients are estimated: what an `EstimatorConfiguration` has, and who is told.
 public struct EstimatorPlan: Equatable, Sendable {
-  public static let (defaultPairs, defaultEpsilon, defaultLifetime) = (256, 0.2, 1)
-  public static let (defaultClipNorm, defaultMaxDivergence) = (1.0, 1.8)
-  public static let (defaultBeyondMomentum, defaultCreditDecay) = (0.99, 0.7)
-  /// A pipe is one stream, and a hundred columns for each of its tokens are slow: 400 tokens a second on two cores with
-  /// 256 pairs, ten thousand with 16, at nearly the loss (Benchmarks/notes/pipe-defaults.md).
-  public static let defaultPipePairs = 16
-  public static let (defaultHybridPairs, defaultHybridEpsilon, defaultHybridLifetime) = (64, 0.05, 4)
-  /// Of node where logits are moved as well: one ε for both, and logits want less than gates.
-  public static let defaultLogitEpsilon = 0.1
-  /// Tokens of a window of truncated back-propagation.
-  public static let defaultTruncation = 64
+  private static let standard = EstimatorConfiguration()
 
-  @Choice public var family = EstimatorKind.cdRGE
-  @Choice public var pairs = defaultPairs
-  @Choice public var epsilon = defaultEpsilon
+  @Choice public var family = EstimatorFamily.standard
+  @Choice public var pairs = standard.pairs
+  @Choice public var epsilon = standard.epsilon
   /// Several ε are tried, around `epsilon`.
   @Choice public var searchesEpsilon = false
-  @Choice public var perturbation = Perturbation.rank1
+  @Choice public var perturbation = standard.perturbation
   /// Products in a direction.
-  @Choice public var rank = 1
-  @Choice public var step = StepRule.gradient
+  @Choice public var rank = standard.rank
+  @Choice public var step = standard.step
   /// Windows for which a pair keeps its direction.
-  @Choice public var lifetime = defaultLifetime
-  @Choice public var maxDivergence = defaultMaxDivergence
-  /// β of hybrid's running mean of what lies beyond the window.
-  @Choice public var beyondMomentum = defaultBeyondMomentum
-  /// γ of node.
-  @Choice public var creditDecay = defaultCreditDecay
-  @Choice public var readout = ReadoutKind.exact
-  @Choice public var checkpointing = CheckpointingChoice.none
+  @Choice public var lifetime = standard.lifetime
+  @Choice public var maxDivergence = standard.maxDivergence
+  /// β of the running mean of what lies beyond the window.
+  @Choice public var beyondMomentum = standard.beyondMomentum
+  /// γ, what a loss one token later is worth to a gate.
+  @Choice public var creditDecay = standard.creditDecay
+  @Choice public var readout = standard.readout
+  @Choice public var checkpointing = standard.checkpointing
   /// Bytes that binomial checkpointing may take: what the memory budget leaves.
   @Choice package var checkpointingBudget: Int?
   /// Largest norm of an exact gradient; 0: any.
-  @Choice public var clipNorm = defaultClipNorm
+  @Choice public var clipNorm = standard.clipNorm
 
   public init() {}
+
+  /// What the estimator is told.
+  package var configuration: EstimatorConfiguration {
+    EstimatorConfiguration(
+      pairs: pairs, epsilon: epsilon, perturbation: perturbation, rank: rank, step: step, lifetime: lifetime,
+      maxDivergence: maxDivergence, beyondMomentum: beyondMomentum, creditDecay: creditDecay,
+      readout: readout, checkpointing: checkpointing, clipNorm: clipNorm)
+  }
 }
 
 /// How gradients become steps.

@@ -31,7 +31,7 @@ package final class Replay {
     model = try TrainingStates.make(c, pool: pool, ledger: ledger)
     guard let descent = model.estimator as? CDRGE else {
       throw RunFailure.badData(
-        "\(reader.path) is of \(.estimator) \(c.estimator.family.rawValue), which has no coefficients")
+        "\(reader.path) is of \(.estimator) \(c.estimator.family.name), which has no coefficients")
     }
     self.descent = descent
     if let checkpoint {

@@ -18,7 +18,7 @@ package struct Divergence {
       "take a smaller \(.learningRate) than \(Text.short(rate)), such as \(Text.short(rate / 4))"
     if !c.estimator.family.isExact {
       advice += ", more \(.pairs) than \(c.estimator.pairs)"
-      if c.estimator.family != .jvp { advice += ", or a smaller \(.epsilon)" }
+      if c.estimator.family.takesDifferences { advice += ", or a smaller \(.epsilon)" }
     } else if c.estimator.clipNorm == 0 || c.estimator.clipNorm > 1 {
       advice += ", or \(.clipNorm) 1"
     }

@@ -5,7 +5,7 @@ import LongzooModel
 /// The regime of models whose memory beyond the weights is precious: the packed weights are the only copy, and each estimate
 /// is applied to them panel by panel. No optimizer's moments, no average: what is trained is handed out.
 package final class InPlaceState: TrainingState {
-  private let descent: CDRGE
+  private let descent: any InPlaceEstimator
   private let decay: Float
   private let pool: ThreadPool
   package var updates = 0
@@ -13,7 +13,10 @@ package final class InPlaceState: TrainingState {
   package init(_ c: RunPlan, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
     self.pool = pool
     decay = Float(c.optimizer.weightDecay)
-    descent = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
+    guard let descent = try c.makeEstimator(pool: pool, ledger: ledger) as? any InPlaceEstimator else {
+      preconditionFailure("\(c.estimator.family) cannot train in place")
+    }
+    self.descent = descent
   }
 
   package var estimator: any WindowEstimator { descent }

@@ -8,7 +8,7 @@ extension RunSummary {
     let window = if case .tokens(let count) = c.streaming.window { count } else { c.streaming.context }
     let fields: [(String, String)] = [
       ("command", "\"train\""), ("cell", "\"\(c.model.cell.rawValue)\""),
-      ("estimator", "\"\(c.estimator.family.rawValue)\""), ("steps", "\(progress.step)"),
+      ("estimator", "\"\(c.estimator.family.name)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
       ("context", "\(c.streaming.context)"), ("window", "\(window)"), ("streams", "\(c.streaming.streams)"),
       ("pairs", c.estimator.family.hasPairs ? "\(c.estimator.pairs)" : "null"),

@@ -17,14 +17,7 @@ package final class SharedState: TrainingState {
     self.pool = pool
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
-    gradients =
-      switch c.estimator.family {
-      case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      case .node: try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
-      case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
-      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
-      }
+    gradients = try c.makeEstimator(pool: pool, ledger: ledger)
     optimizer = try Optimizer(c.shape, c.optimizerConfiguration, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }

@@ -108,7 +108,8 @@ public final class Trainer {
     }
     try writeConfiguration()
     (model.estimator as? any InterruptibleEstimator)?.isGivenUp = { [unowned self] part in
-      mustGiveUp(part: readingShare + (1 - readingShare) * part)
+      let reading = plan.estimator.family.readingShare
+      return mustGiveUp(part: reading + (1 - reading) * part)
     }
   }
 

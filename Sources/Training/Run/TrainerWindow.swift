@@ -4,15 +4,6 @@ import LongzooStream
 
 /// One window: its tokens, its estimate, its update.
 extension Trainer {
-  /// The part of a window's work that is done while its tokens come; the rest is back-propagation.
-  package var readingShare: Double {
-    switch plan.estimator.family {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: 1
-    case .hybrid: 0.4
-    case .bptt, .tbptt: 0
-    }
-  }
-
   /// One window, one update. False at the end of the data, or when the window was given up.
   package func step() throws -> Bool {
     let wanted = windowTokens()
@@ -21,7 +12,8 @@ extension Trainer {
     defer { isWithinWindow = read > 0 }
     while read < wanted {
       let count = min(plan.chunk, wanted - read)
-      guard read == 0 || !mustGiveUp(part: readingShare * Double(read) / Double(wanted)),
+      guard
+        read == 0 || !mustGiveUp(part: plan.estimator.family.readingShare * Double(read) / Double(wanted)),
         let got = try fillRows(count)
       else { return false }
       if got == 0 { break }

@@ -56,22 +56,11 @@ package enum MemoryPlan {
   /// What `train` will hold at its peak.
   /// - Throws: what opening the data throws; a pipe is not touched.
   package static func table(for c: RunPlan) throws -> MemoryTable {
-    try tableWithoutEstimator(for: c) + estimator(c)
+    try tableWithoutEstimator(for: c) + c.estimatorBytes
   }
 
   /// What training holds that reads no data: the model's memory, and the estimator's.
-  package static func tableWithoutData(for c: RunPlan) -> MemoryTable { model(c) + estimator(c) }
-
-  private static func estimator(_ c: RunPlan) -> MemoryTable {
-    let shape = c.shape
-    return switch c.estimator.family {
-    case .cdRGE, .jvp, .nres, .pes: CDRGE.byteCount(for: shape, c.cdrge, threads: c.run.threads)
-    case .fdRGE: FDRGE.byteCount(for: shape, c.cdrge, threads: c.run.threads)
-    case .node: NodePerturbation.byteCount(for: shape, c.node, threads: c.run.threads)
-    case .hybrid: Hybrid.byteCount(for: shape, c.hybrid, threads: c.run.threads)
-    case .bptt, .tbptt: BPTT.byteCount(for: shape, c.bptt, threads: c.run.threads)
-    }
-  }
+  package static func tableWithoutData(for c: RunPlan) -> MemoryTable { model(c) + c.estimatorBytes }
 
   private static func model(_ c: RunPlan) -> MemoryTable {
     let shape = c.shape
@@ -101,23 +90,10 @@ package enum MemoryPlan {
     )
   }
 
-  /// The bytes of what goes on from window to window beside the weights; of fd-rge only what other estimators carry too.
-  package static func carriedBytes(_ c: RunPlan) -> Int {
-    switch c.estimator.family {
-    case .cdRGE, .jvp, .nres, .pes: CDRGE.carriedBytes(for: c.shape, c.cdrge)
-    case .fdRGE: 2 * Population.tiles(c.estimator.pairs) * c.data.vocabularySize
-    case .node: NodePerturbation.carriedBytes(for: c.shape, c.node)
-    case .hybrid: Hybrid.carriedBytes(for: c.shape, c.hybrid)
-    case .bptt, .tbptt: BPTT.carriedBytes(for: c.shape, c.bptt)
-    }
-  }
-
   /// What `TrainingState.trainedMemory` comes to.
   private static func trainedBytes(_ c: RunPlan) -> Int {
     let copies = c.optimizer.kind == .sgd ? 3 : 4
-    // Of fd-rge the states are about half of these; it has no searches, which would have to know it exactly.
-    let carried = c.estimator.family == .fdRGE ? CDRGE.carriedBytes(for: c.shape, c.cdrge) : carriedBytes(c)
-    return copies * 4 * c.shape.parameterCount + carried
+    return copies * 4 * c.shape.parameterCount + c.carriedBytes
   }
 
   /// The tensors of `model.safetensors`, which have a second bias for every layer.
@@ -127,7 +103,7 @@ package enum MemoryPlan {
 
   /// About what a checkpoint's tensors take.
   package static func checkpointBytes(_ c: RunPlan) -> Int {
-    guard c.run.regime == .shared else { return modelBytes(c) + CDRGE.carriedBytes(for: c.shape, c.cdrge) }
+    guard c.run.regime == .shared else { return modelBytes(c) + c.carriedBytes }
     return modelBytes(c) + trainedBytes(c) - 4 * c.shape.parameterCount
   }
 

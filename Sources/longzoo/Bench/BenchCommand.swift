@@ -28,7 +28,7 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Products in a direction of rank1.", transform: TokenCount.number) var rank = 1
   @Option(help: "How the readout is trained: exact or zo.") var readout = ReadoutKind.exact
   @Option(help: "Tokens between updates.", transform: TokenCount.number) var window =
-    StreamingPlan.defaultWindow
+    EstimatorFamily.standard.defaults.window.tokens ?? 8
   @Option(
     help: ArgumentHelp(
       "Kernels to measure, and whose peak: avx512, avx2 or portable. (default: the widest here)",

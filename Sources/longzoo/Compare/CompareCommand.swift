@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LongzooEstimator
 import LongzooStream
 import LongzooTraining
 
@@ -26,7 +27,7 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
   @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
   @Option(help: "Pairs of all methods that have any.", transform: TokenCount.number) var pairs =
-    EstimatorPlan.defaultPairs
+    EstimatorFamily.standard.defaults.pairs
   @Option(
     help: "Positions in the data that are read in parallel, by every method.", transform: TokenCount.number)
   var streams = 1

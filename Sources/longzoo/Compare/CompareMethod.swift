@@ -32,8 +32,8 @@ enum CompareMethod: String, CaseIterable, ExpressibleByArgument {
   func window(_ settings: CompareSettings, context: Int) -> Int {
     switch self {
     case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
-      min(context, settings.window ?? StreamingPlan.defaultWindow)
-    case .tbptt, .hybrid: min(context, settings.window ?? EstimatorPlan.defaultTruncation)
+      min(context, settings.window ?? EstimatorFamily.standard.defaults.window.tokens ?? 8)
+    case .tbptt, .hybrid: min(context, settings.window ?? EstimatorFamily.truncation)
     case .bptt, .bpttSqrt, .bpttBinomial: context
     }
   }

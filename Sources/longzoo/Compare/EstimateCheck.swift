@@ -66,7 +66,7 @@ struct EstimateCheck {
     guard try rows.fill(Self.tokens, from: feed) == Self.tokens else {
       throw RunFailure.badData("the data has fewer than \(Self.tokens + 1) tokens")
     }
-    let bptt = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    let bptt = try c.makeEstimator(pool: pool, ledger: ledger)
     exact = Self.gradient(bptt, weights, rows, window: 0)
   }
 
@@ -75,14 +75,12 @@ struct EstimateCheck {
   func run(_ choice: Perturbation, rank: Int, pairs: Int) throws -> Row {
     var c = configuration
     (c.estimator.family, c.estimator.perturbation, c.estimator.rank, c.estimator.pairs) = (
-      .cdRGE, choice, rank, pairs
+      .standard, choice, rank, pairs
     )
-    var options = c.cdrge
     // Lines of the table with directions in common would be off in common.
-    options.seed =
+    c.run.seed =
       c.run.seed &+ UInt64(pairs + (choice == .rank1 ? rank - 1 : choice == .rademacher ? 1 << 20 : 1 << 21))
-    options.chunk = Self.tokens
-    let estimator = try CDRGE(c.shape, options, pool: pool, ledger: MemoryLedger())
+    let estimator = try c.makeEstimator(pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)
     for window in 0..<Self.repetitions(pairs) {
       if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }

@@ -76,23 +76,7 @@ final class GradientComparison {
     self.weights = weights
     let ledger = MemoryLedger()
     let windows = try WindowReader(c, ledger: ledger)
-    if c.estimator.family == .fdRGE {
-      let estimator = try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      return try mean(of: estimator, weights, windows, context: context, name: name)
-    }
-    if c.estimator.family == .node {
-      let estimator = try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
-      return try mean(of: estimator, weights, windows, context: context, name: name)
-    }
-    if !c.estimator.family.isExact {
-      let estimator = try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      return try mean(of: estimator, weights, windows, context: context, name: name)
-    }
-    if c.estimator.family == .hybrid {
-      let estimator = try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
-      return try mean(of: estimator, weights, windows, context: context, name: name)
-    }
-    let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    let estimator = try c.makeEstimator(pool: pool, ledger: ledger)
     return try mean(of: estimator, weights, windows, context: context, name: name)
   }
 
@@ -126,7 +110,7 @@ final class GradientComparison {
     let ledger = MemoryLedger()
     let parameters = try Parameters(c.shape, ledger: ledger)
     parameters.initialize(seed: settings.seed)
-    let estimator = try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+    let estimator = try c.makeEstimator(pool: pool, ledger: ledger)
     let optimizer = try Optimizer(
       c.shape, c.optimizerConfiguration, ledger: ledger)
     let windows = try WindowReader(c, ledger: ledger)

@@ -12,7 +12,6 @@ extension Instructions: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
-extension EstimatorKind: ExpressibleByArgument {}
 extension Perturbation: ExpressibleByArgument {}
 extension ReadoutKind: ExpressibleByArgument {}
 extension ResetKind: ExpressibleByArgument {}

@@ -99,12 +99,12 @@ struct StreamingOptions: ParsableArguments {
   @Option(
     name: [.long, .customLong("seq-len"), .customLong("ctx-len")],
     help:
-      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes, \(StreamingPlan.defaultPipeContext) for other pairs from a pipe but hybrid's)",
+      "Tokens over which the state is carried before it is reset; 0: never. (default: 1M; 10k for tbptt and hybrid, 1024 for pes, \(EstimatorFamily.standard.defaults.pipeContext) for other pairs from a pipe but hybrid's)",
     transform: TokenCount.parse)
   var context: TokenCount?
   @Option(
     help:
-      "Tokens between updates, or 'context' for one update per context. (default: \(StreamingPlan.defaultWindow))",
+      "Tokens between updates, or 'context' for one update per context. (default: \(EstimatorFamily.standard.defaults.window.tokens ?? 8))",
     transform: WindowChoice.parse)
   var window: WindowChoice?
   @Option(
@@ -128,17 +128,17 @@ struct StreamingOptions: ParsableArguments {
 }
 
 struct EstimatorOptions: ParsableArguments {
-  @Option(help: ArgumentHelp(EstimatorKind.help))
-  var estimator: EstimatorKind?
+  @Option(help: ArgumentHelp(EstimatorFamily.optionHelp))
+  var estimator: EstimatorFamily?
   @Option(
     help:
-      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(EstimatorPlan.defaultPairs); \(EstimatorPlan.defaultPipePairs) for a pipe)",
+      "Pairs of perturbed models, +ε and −ε; of jvp and fd-rge: directions. (default: \(EstimatorFamily.standard.defaults.pairs); \(EstimatorFamily.standard.defaults.pipePairs) for a pipe)",
     transform: TokenCount.number)
   var pairs: Int?
   @Option(
     name: [.long, .customLong("zo-eps")],
     help:
-      "Scale ε of the perturbation, or auto: several are tried on the first windows, as with --lr auto. (default: \(EstimatorPlan.defaultEpsilon); \(EstimatorPlan.defaultHybridEpsilon) for hybrid, \(EstimatorPlan.defaultLogitEpsilon) for node with --readout zo)",
+      "Scale ε of the perturbation, or auto: several are tried on the first windows, as with --lr auto. (default: \(EstimatorFamily.epsilonDefaults))",
     transform: SearchedNumber.parse)
   var eps: SearchedNumber?
   @Option(
@@ -158,22 +158,22 @@ struct EstimatorOptions: ParsableArguments {
   var rank: Int?
   @Option(
     help:
-      "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(EstimatorPlan.defaultLifetime))",
+      "Windows for which a pair of cd-rge, fd-rge, jvp or hybrid keeps its direction; credit reaches lifetime × window tokens back. (default: \(EstimatorFamily.defaults(\.lifetime, of: .lifetime)))",
     transform: TokenCount.number)
   var lifetime: Int?
   @Option(
     help:
-      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(EstimatorPlan.defaultMaxDivergence); 0 for nres and pes, whose credit would end there)",
+      "Send a pair back to the clean state of its stream once its ± states are further apart than this, rms(h₊ − h₋)/rms(h); 0: never. (default: \(EstimatorFamily.defaults(\.maxDivergence, of: .maxDivergence)), whose credit would end there)",
     transform: DecimalNumber.parse)
   var maxDivergence: Double?
   @Option(
     help:
-      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(EstimatorPlan.defaultBeyondMomentum))",
+      "hybrid: momentum of the mean of what lies beyond the window, which is shrunk to what both halves of the pairs agree on; 0: neither. (default: \(EstimatorConfiguration().beyondMomentum))",
     transform: DecimalNumber.parse)
   var beyondMomentum: Double?
   @Option(
     help:
-      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(EstimatorPlan.defaultCreditDecay))",
+      "node: what a loss one token later is worth to a gate, 0 to 1; less than 1 has less noise, and some bias. (default: \(EstimatorConfiguration().creditDecay))",
     transform: DecimalNumber.parse)
   var creditDecay: Double?
   @Option(
@@ -187,7 +187,7 @@ struct EstimatorOptions: ParsableArguments {
     transform: CheckpointingChoice.parse)
   var checkpointing: CheckpointingChoice?
   @Option(
-    help: "Largest norm of bptt's gradient; 0: any. (default: \(EstimatorPlan.defaultClipNorm))",
+    help: "Largest norm of bptt's gradient; 0: any. (default: \(EstimatorConfiguration().clipNorm))",
     transform: DecimalNumber.parse)
   var clipNorm: Double?
 

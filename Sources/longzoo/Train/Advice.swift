@@ -25,12 +25,10 @@ struct Advice {
   /// nil where nothing is known to be better.
   var sentence: String? {
     guard !isSolved, plan.run.regime == .shared else { return nil }
-    switch plan.estimator.family {
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node: return towardsExactGradients
-    case .tbptt: return beyondTheWindow
-    case .hybrid: return awayFromHybrid
-    case .bptt: return towardsMoreUpdates
-    }
+    let family = plan.estimator.family
+    guard family.isExact else { return towardsExactGradients }
+    if family.hasPairs { return awayFromHybrid }
+    return family.defaults.window == .context ? towardsMoreUpdates : beyondTheWindow
   }
 
   private var isSolved: Bool {
@@ -38,7 +36,7 @@ struct Advice {
     return heldOutBits.map { $0 <= Self.solvedBits } ?? false
   }
 
-  private var truncation: Int { EstimatorPlan.defaultTruncation }
+  private var truncation: Int { EstimatorFamily.truncation }
 
   /// Marked data whose credit was made long on purpose is left alone: what it asks for may lie beyond any short window.
   private var towardsExactGradients: String? {
@@ -53,7 +51,7 @@ struct Advice {
     guard plan.tokensToReset.map({ $0 > credit }) ?? true else { return nil }
     return
       "credit ends after \(ByteSize.grouped(credit)) tokens; where more is asked for, --estimator hybrid reaches "
-      + "\(ByteSize.grouped(EstimatorPlan.defaultHybridLifetime)) times as far, \(cost(of: .hybrid)), and "
+      + "\(ByteSize.grouped(EstimatorFamily.hybrid.defaults.lifetime)) times as far, \(cost(of: .hybrid)), and "
       + "--estimator cd-rge --window context over a whole context"
   }
 
@@ -71,35 +69,20 @@ struct Advice {
       + "\(truncation) tokens of credit suffice, \(cost(of: .tbptt))"
   }
 
-  private func cost(of estimator: EstimatorKind) -> String {
+  private func cost(of estimator: EstimatorFamily) -> String {
     let bytes = Self.activations(of: plan, by: estimator)
     return "with activations of \(ByteSize.formatted(bytes)) (here: \(ByteSize.formatted(activations)))"
   }
 
   /// Bytes of activations of the same model by another estimator with its defaults.
-  static func activations(of c: RunPlan, by estimator: EstimatorKind) -> Int {
+  static func activations(of c: RunPlan, by family: EstimatorFamily) -> Int {
+    let defaults = family.defaults
     var other = c
-    other.estimator.family = estimator
-    other.estimator.checkpointing = .none
-    (other.estimator.lifetime, other.estimator.readout, other.streaming.streams) = (
-      EstimatorPlan.defaultLifetime, .exact, c.data.isPipe ? 1 : EstimatorPlan.defaultTruncation
-    )
-    other.streaming.window = .tokens(EstimatorPlan.defaultTruncation)
-    switch estimator {
-    case .hybrid:
-      (other.estimator.lifetime, other.estimator.pairs) = (
-        EstimatorPlan.defaultHybridLifetime, EstimatorPlan.defaultHybridPairs
-      )
-      return Hybrid.byteCount(for: other.shape, other.hybrid, threads: other.run.threads)[.activations]
-    case .tbptt, .bptt:
-      return BPTT.byteCount(for: other.shape, other.bptt, threads: other.run.threads)[.activations]
-    case .cdRGE, .fdRGE, .jvp, .nres, .pes, .node:
-      other.estimator.family = .cdRGE
-      (other.estimator.pairs, other.streaming.window) = (
-        EstimatorPlan.defaultPairs, .tokens(StreamingPlan.defaultWindow)
-      )
-      other.streaming.streams = c.data.isPipe ? 1 : other.estimator.pairs
-      return CDRGE.byteCount(for: other.shape, other.cdrge, threads: other.run.threads)[.activations]
-    }
+    other.estimator.family = family
+    (other.estimator.checkpointing, other.estimator.readout) = (.none, .exact)
+    (other.estimator.lifetime, other.estimator.pairs) = (defaults.lifetime, defaults.pairs)
+    other.streaming.window = defaults.window
+    other.streaming.streams = c.data.isPipe ? 1 : family.defaultStreams(pairs: defaults.pairs)
+    return other.estimatorBytes[.activations]
   }
 }

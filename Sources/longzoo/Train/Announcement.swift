@@ -53,13 +53,13 @@ struct Announcement {
       c.tokensToReset.map { "the state is carried over \(ByteSize.grouped($0))" }
       ?? "the state is never reset"
     return
-      "estimator  \(c.estimator.family.rawValue)\(pairs): credit reaches back \(credit(c)) tokens, \(state)"
+      "estimator  \(c.estimator.family.name)\(pairs): credit reaches back \(credit(c)) tokens, \(state)"
   }
 
   /// Tokens back to which a loss is credited.
   private static func credit(_ c: RunPlan) -> String {
     let reach = ByteSize.grouped(c.creditReach)
-    guard c.estimator.family == .hybrid else { return reach }
+    guard c.estimator.family.hasPairs, c.estimator.family.isExact else { return reach }
     return "\(ByteSize.grouped(c.tokensOfWindow)) exactly and \(reach) by estimate"
   }
 

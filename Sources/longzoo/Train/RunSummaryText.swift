@@ -41,7 +41,7 @@ extension RunSummary {
       "stopped by \(stoppedBy.rawValue) after \(progress.step) updates, \(Text.number(progress.trainSeconds, 1)) s of training",
       "context          \(ByteSize.grouped(c.streaming.context)) tokens, \(c.streaming.streams) stream\(c.streaming.streams == 1 ? "" : "s")"
         + (!c.estimator.family.hasPairs ? "" : ", \(c.estimator.pairs) pairs")
-        + (c.estimator.family == .cdRGE ? "" : ", \(c.estimator.family.rawValue)"),
+        + (c.estimator.family == .standard ? "" : ", \(c.estimator.family.name)"),
       "tokens           \(ByteSize.grouped(tokens))",
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
       "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.run.lossWindows) windows)",
