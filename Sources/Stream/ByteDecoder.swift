@@ -17,7 +17,7 @@ final class ByteDecoder {
   }
 
   private let choice: CompressionChoice
-  private let windowLogMax: Int
+  private let zstdWindowLog: Int
   private let memory: DecoderMemory
   private let input: Buffer<UInt8>
   private var zstd: ZstdDecompressor?
@@ -33,7 +33,7 @@ final class ByteDecoder {
   /// Stored bytes of the file that were read into `input`.
   private var fileOffset = 0
   private var pending: StreamError?
-  /// Asked before each piece: true ends the reading with an error of code `interrupted`. nil: nobody interrupts.
+  /// Asked before each piece: true ends the reading with an error of kind `interrupted`. nil: nobody interrupts.
   var isInterrupted: (() -> Bool)?
   /// What looks at the first bytes of a pipe; files are looked at when they are opened.
   private var headCheck: HeadCheck?
@@ -51,7 +51,7 @@ final class ByteDecoder {
   init(_ configuration: StreamConfiguration, memory: DecoderMemory, ledger: MemoryLedger) throws(StreamError)
   {
     choice = configuration.compression
-    windowLogMax = configuration.windowLogMax
+    zstdWindowLog = configuration.zstdWindowLog
     isInterrupted = configuration.isInterrupted
     self.memory = memory
     newHeadCheck = HeadCheck(configuration)
@@ -250,9 +250,9 @@ final class ByteDecoder {
   }
 
   private func beginZstd(window: Int, dictionary: Bool) throws(StreamError) {
-    try site.requireZstd(window: window, windowLogMax: windowLogMax, dictionary: dictionary)
+    try site.requireZstd(window: window, zstdWindowLog: zstdWindowLog, dictionary: dictionary)
     try memory.grow(to: DecoderNeed(zstdWindow: window))
-    if zstd == nil { zstd = try ZstdDecompressor(windowLogMax: windowLogMax) }
+    if zstd == nil { zstd = try ZstdDecompressor(zstdWindowLog: zstdWindowLog) }
     zstd?.begin()
     codec = .zstd
     state = .frame(.zstd)
@@ -282,7 +282,8 @@ final class ByteDecoder {
     if let failure = step.failure {
       if step.lacksMemory {
         throw StreamError(
-          .io, failure, advice: "make the run smaller, or raise its limits (ulimit -v)", file: file?.name,
+          .inputOutput, failure, advice: "make the run smaller, or raise its limits (ulimit -v)",
+          file: file?.name,
           compressedOffset: compressedOffset)
       }
       throw site.error(failure, advice: "the file is damaged: make it anew")

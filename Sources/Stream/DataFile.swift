@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// A regular file of the data, as far as it is known before it is decoded.
 struct DataFile {
   var path: String
@@ -12,7 +14,7 @@ struct DataFile {
 
   /// Looks at every file; nil if the data is a pipe (standard input, or a path that is no regular file).
   ///
-  /// - Throws: `.missing`, `.io`, `.badData` for what is empty or not what it is said to be, and `.usage` for a pipe
+  /// - Throws: `.noSuchFile`, `.inputOutput`, `.badData` for what is empty or not what it is said to be, and `.invalidConfiguration` for a pipe
   ///   where only files will do.
   static func inspect(_ configuration: StreamConfiguration) throws(StreamError) -> [DataFile]? {
     if configuration.paths == ["-"] {
@@ -25,8 +27,8 @@ struct DataFile {
       if DataPath.isPipe(path) {
         guard configuration.paths.count == 1 else {
           throw StreamError(
-            .usage, "a pipe cannot be one of several files",
-            advice: "join them before the pipe, as in cat a \(path) b | longzoo train -", file: path)
+            .invalidConfiguration, "a pipe cannot be one of several files",
+            remedy: .joinFiles, file: path)
         }
         try requireFiles(configuration, name: path)
         return nil
@@ -39,13 +41,13 @@ struct DataFile {
   private static func requireFiles(_ configuration: StreamConfiguration, name: String) throws(StreamError) {
     if configuration.streams > 1 {
       throw StreamError(
-        .usage, "a pipe cannot be read at \(configuration.streams) positions at once",
-        advice: "say --streams 1, or give files", file: name)
+        .invalidConfiguration, "a pipe cannot be read at \(configuration.streams) positions at once",
+        advice: "say \(.streams) 1, or give files", file: name)
     }
     if configuration.holdoutFraction != nil {
       throw StreamError(
-        .usage, "a pipe has no known end from which to hold out a fraction",
-        advice: "give held-out data as a file with --val, or give files", file: name)
+        .invalidConfiguration, "a pipe has no known end from which to hold out a fraction",
+        remedy: .separateFiles, file: name)
     }
   }
 
@@ -75,9 +77,9 @@ struct DataFile {
 
 extension DataFile {
   /// The memory for decompressors that these files ask for; windows over the cap are refused later, not reserved.
-  static func need(of files: [DataFile], windowLogMax: Int) -> DecoderNeed {
+  static func need(of files: [DataFile], zstdWindowLog: Int) -> DecoderNeed {
     files.reduce(DecoderNeed()) { need, file in
-      file.need.zstdWindow > 1 << windowLogMax ? need : need.union(file.need)
+      file.need.zstdWindow > 1 << zstdWindowLog ? need : need.union(file.need)
     }
   }
 

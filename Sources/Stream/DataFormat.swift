@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// The two codecs.
 enum Codec: String {
   case zstd, lz4
@@ -33,14 +35,14 @@ enum DataFormat: Equatable {
     if start.isEmpty { throw StreamError(.badData, "is empty", file: name, compressedOffset: 0) }
     throw StreamError(
       .badData, "does not begin with a complete \(expected.rawValue) frame header",
-      advice: "say --compression none if the data is not compressed", file: name, compressedOffset: 0)
+      advice: "say \(.compression) none if the data is not compressed", file: name, compressedOffset: 0)
   }
 
   static func legacy(_ name: String) -> StreamError {
     StreamError(
       .badData, "is in the legacy lz4 format, which has no checksums",
       advice:
-        "recompress it with lz4 -dc FILE | lz4 - NEW.lz4, or say --compression none if these are tokens",
+        "recompress it with lz4 -dc FILE | lz4 - NEW.lz4, or say \(.compression) none if these are tokens",
       file: name, compressedOffset: 0)
   }
 }

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// How many tokens files hold.
 enum DataSurvey {
   /// Tokens of all files: by their size, by the content sizes of their frames, or else by decoding them once.
@@ -67,7 +69,7 @@ struct DataRegions {
         throw StreamError(
           .badData,
           "a fraction of \(fraction) of \(total) tokens holds out \(held), and at least 2 are needed",
-          advice: "raise --val-fraction or give more data")
+          advice: "raise \(.holdoutFraction) or give more data")
       }
     }
     if let expected = configuration.expectTokens, expected != total {
@@ -86,7 +88,8 @@ struct DataRegions {
     if training.count < 2 {
       throw StreamError(
         .badData, "\(training.count) tokens are left to train on, too few for one (input, target) pair",
-        advice: "give more data, or lower --skip-tokens or --val-fraction", tokenIndex: training.lowerBound)
+        advice: "give more data, or lower \(.skipTokens) or \(.holdoutFraction)",
+        tokenIndex: training.lowerBound)
     }
   }
 }

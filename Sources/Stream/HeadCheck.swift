@@ -1,10 +1,12 @@
+import LongzooMemory
+
 /// Refuses data of a known format and warns of data in another width, by its first unpacked bytes.
 ///
 /// Bytes are given to it as they come, and need not all be there at once: nothing of a pipe has to be held back.
 struct HeadCheck {
   private let isRaw: Bool
   private let type: TokenType
-  private let notify: (@Sendable (String) -> Void)?
+  private let notify: (@Sendable (Wording) -> Void)?
   private var head: [UInt8] = []
   private var guess: WidthGuess?
   private(set) var hasWarned = false

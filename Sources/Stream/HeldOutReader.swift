@@ -15,7 +15,7 @@ public final class HeldOutReader {
 
   private static let blockBytes = 64 * 1024
 
-  /// Asked while tokens are read and passed over: true ends that with an error of code `interrupted`.
+  /// Asked while tokens are read and passed over: true ends that with an error of kind `interrupted`.
   public var isInterrupted: (() -> Bool)? {
     get { decoder.isInterrupted }
     set { decoder.isInterrupted = newValue }
@@ -39,7 +39,7 @@ public final class HeldOutReader {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return ByteDecoder.bufferByteCount + Buffer<UInt8>.byteCount(for: blockBytes)
-      + DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax).byteCount
+      + DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog).byteCount
   }
 
   /// - Parameters:
@@ -58,7 +58,7 @@ public final class HeldOutReader {
     let files = try DataFile.inspect(configuration)
     guard files != nil || isReadOnce else {
       throw StreamError(
-        .usage, "held-out data cannot come from a pipe: it is read more than once",
+        .invalidConfiguration, "held-out data cannot come from a pipe: it is read more than once",
         advice: "give it as a file", file: configuration.paths[0])
     }
     isPipe = files == nil
@@ -66,7 +66,7 @@ public final class HeldOutReader {
     block = try .stream(Self.blockBytes, for: "held-out data", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    try memory.grow(to: DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog))
     let pipe = try isPipe ? InputFile.pipe(configuration) : nil
     pipe?.isInterrupted = configuration.isInterrupted
 
@@ -102,7 +102,7 @@ public final class HeldOutReader {
     throw StreamError(
       .badData,
       "has \(max(0, tokens)) of the at least 2 tokens that an evaluation needs",
-      advice: "give more data, or lower --skip-tokens", file: name == "-" ? "standard input" : name)
+      advice: "give more data, or lower \(.skipTokens)", file: name == "-" ? "standard input" : name)
   }
 
   /// Reads the first tokens for what an evaluation would fail on, and goes back.
@@ -121,7 +121,7 @@ public final class HeldOutReader {
         if !hasTarget {
           throw StreamError(
             .badData, "every token is marked, and none is left to predict",
-            advice: "give data with targets, or check --targets and --dtype", file: name)
+            advice: "give data with targets, or check \(.targets) and \(.tokenType)", file: name)
         }
         break
       }

@@ -253,7 +253,7 @@ extension IndexedTokens {
         try scratch.append(UnsafeRawBufferPointer(rebasing: room[..<count]), needed: needed)
       }
     } catch {
-      throw error.code == .io ? error : error.at(token: firsts[number] + decoder.byteOffset / width)
+      throw error.kind == .inputOutput ? error : error.at(token: firsts[number] + decoder.byteOffset / width)
     }
   }
 }

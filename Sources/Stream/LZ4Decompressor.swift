@@ -1,4 +1,5 @@
 import CLongzooLZ4
+import LongzooMemory
 
 /// An lz4 frame context, used for one frame after the other. The only file that calls liblz4.
 final class LZ4Decompressor {
@@ -8,7 +9,7 @@ final class LZ4Decompressor {
     var context: OpaquePointer?
     let result = LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))
     guard LZ4F_isError(result) == 0, let context else {
-      throw StreamError(.io, DecodeStep.noMemory(of: "lz4"))
+      throw StreamError(.inputOutput, DecodeStep.noMemory(of: "lz4"))
     }
     self.context = context
   }
@@ -38,7 +39,7 @@ final class LZ4Decompressor {
 
   private static let noMemory = "ERROR_allocation_failed"
 
-  private static func reason(_ name: String) -> String {
+  private static func reason(_ name: String) -> Wording {
     switch name {
     case noMemory: DecodeStep.noMemory(of: "lz4")
     case "ERROR_contentChecksum_invalid": "the checksum of the lz4 frame does not match its content"

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// The data from one position on, decoded in order: for a single stream, and for held-out data.
 final class SequentialTokens: TokenSource {
   /// The part of the data that is read, in tokens.
@@ -196,7 +198,7 @@ final class SequentialTokens: TokenSource {
         if ended {
           throw StreamError(
             .badData, "the data has only \(index) tokens, and all of them are passed over",
-            advice: "lower --skip-tokens, or give the data that the position was saved with", file: name)
+            advice: "lower \(.skipTokens), or give the data that the position was saved with", file: name)
         }
       }
     }
@@ -236,7 +238,7 @@ final class SequentialTokens: TokenSource {
       throw StreamError(
         .badData,
         "\(max(0, end - region.start)) tokens are left to read, too few for one (input, target) pair",
-        advice: "give more data, or lower --skip-tokens", file: name)
+        advice: "give more data, or lower \(.skipTokens)", file: name)
     }
     if let regionPoint {
       try seek(regionPoint, using: block)

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// How a token is stored: an unsigned little-endian integer of one, two or four bytes.
 public enum TokenType: String, CaseIterable, Codable, Sendable {
   case u8, u16, u32
@@ -42,7 +44,7 @@ public struct StreamConfiguration: Sendable {
   public var compression: CompressionChoice
   public var format = FormatChoice.auto
   /// Called with a sentence where the data looks as if it was read in a wrong width; of a pipe on the reader's thread.
-  public var notify: (@Sendable (String) -> Void)?
+  public var notify: (@Sendable (Wording) -> Void)?
   /// Whether the highest bit of a stored token is a mark. In memory the mark is bit 31.
   public var targets = TargetChoice.all
   /// Ids from here on are an error.
@@ -60,7 +62,7 @@ public struct StreamConfiguration: Sendable {
   /// The last part of the tokens, which is held out of training; nil: none. Files only.
   public var holdoutFraction: Double?
   /// The largest zstd window that is accepted, as a power of two (10 … 31).
-  public var windowLogMax: Int
+  public var zstdWindowLog: Int
   /// Asked while data is counted or unpacked, before the first token is handed out: true ends that with an error of code
   /// `interrupted`. nil: nobody interrupts.
   public var isInterrupted: (@Sendable () -> Bool)?
@@ -74,7 +76,7 @@ public struct StreamConfiguration: Sendable {
   public init(
     paths: [String], tokenType: TokenType = .u8, compression: CompressionChoice = .auto,
     vocabularySize: Int = 256, streams: Int = 1, chunkTokens: Int, skipTokens: Int = 0,
-    expectTokens: Int? = nil, holdoutFraction: Double? = nil, windowLogMax: Int = 27,
+    expectTokens: Int? = nil, holdoutFraction: Double? = nil, zstdWindowLog: Int = 27,
     scratchFolder: String? = nil, inputDescriptor: Int32 = 0
   ) {
     self.paths = paths
@@ -86,34 +88,34 @@ public struct StreamConfiguration: Sendable {
     self.skipTokens = skipTokens
     self.expectTokens = expectTokens
     self.holdoutFraction = holdoutFraction
-    self.windowLogMax = windowLogMax
+    self.zstdWindowLog = zstdWindowLog
     self.scratchFolder = scratchFolder
     self.inputDescriptor = inputDescriptor
   }
 
   /// What no data could make right.
   func validate() throws(StreamError) {
-    func require(_ condition: Bool, _ text: @autoclosure () -> String) throws(StreamError) {
-      if !condition { throw StreamError(.usage, text()) }
+    func require(_ condition: Bool, _ text: @autoclosure () -> Wording) throws(StreamError) {
+      if !condition { throw StreamError(.invalidConfiguration, text()) }
     }
     try require(!paths.isEmpty, "no data: name at least one file, or - for standard input")
     try require(
       paths.count == 1 || !paths.contains("-"),
       "standard input (-) cannot be one of several files; join them before the pipe, as in cat a - b")
     try require(
-      vocabularySize >= 1, "a vocabulary of \(vocabularySize) tokens; --vocab-size must be at least 1")
+      vocabularySize >= 1, "a vocabulary of \(vocabularySize) tokens; \(.vocabularySize) must be at least 1")
     try require(
-      (1...(1 << 20)).contains(streams), "\(streams) streams; --streams must be from 1 to \(1 << 20)")
+      (1...(1 << 20)).contains(streams), "\(streams) streams; \(.streams) must be from 1 to \(1 << 20)")
     try require(
       (1...(1 << 40)).contains(chunkTokens), "chunks of \(chunkTokens) tokens; they must have from 1 to 2^40")
     try require(
-      (0...(1 << 56)).contains(skipTokens), "--skip-tokens \(skipTokens) is not from 0 to 2^56")
+      (0...(1 << 56)).contains(skipTokens), "\(.skipTokens) \(skipTokens) is not from 0 to 2^56")
     try require(
       (0...(1 << 56)).contains(expectTokens ?? 0),
-      "--expect-tokens \(expectTokens ?? 0) is not from 0 to 2^56")
+      "\(.expectTokens) \(expectTokens ?? 0) is not from 0 to 2^56")
     let fraction = holdoutFraction ?? 1
-    try require(fraction > 0 && fraction <= 1, "--val-fraction \(fraction) is not between 0 and 1")
+    try require(fraction > 0 && fraction <= 1, "\(.holdoutFraction) \(fraction) is not between 0 and 1")
     try require(
-      (10...31).contains(windowLogMax), "--zstd-window-log \(windowLogMax) is not from 10 to 31")
+      (10...31).contains(zstdWindowLog), "\(.zstdWindowLog) \(zstdWindowLog) is not from 10 to 31")
   }
 }

@@ -36,7 +36,7 @@ public final class TokenFeed {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return fixedByteCount(configuration)
-      + DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax).byteCount
+      + DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog).byteCount
   }
 
   static func fixedByteCount(_ configuration: StreamConfiguration) -> Int {
@@ -64,7 +64,7 @@ public final class TokenFeed {
     carries = try .stream(streams, for: "carried tokens", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    try memory.grow(to: DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog))
     try HeadCheck.run(files ?? [], configuration, decoder: decoder, space: ring.space)
 
     var identity: DataIdentity?
@@ -180,14 +180,14 @@ public final class TokenFeed {
       }
     } catch {
       // In a single stream what came before the error is handed out first.
-      if streams > 1 || have < 2 || error.code == .interrupted { throw error }
+      if streams > 1 || have < 2 || error.kind == .interrupted { throw error }
     }
     if have > before { carries[stream] = row[have - 1] }
     return max(0, have - 1)
   }
 
   /// Lets `next` give up waiting once `isInterrupted` says so, on a quiet pipe, and on files that are passed over up to the first token: it then
-  /// throws an error of code `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
+  /// throws an error of kind `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
   /// - Parameter isInterrupted: asked ten times a second, with the seconds that the wait has lasted.
   public func onWaiting(_ isInterrupted: @escaping (Double) -> Bool) {
     let isPipe = filesIdentity == nil

@@ -1,4 +1,5 @@
 import CLongzooZstd
+import LongzooMemory
 
 /// What one call of a decompressor did.
 struct DecodeStep {
@@ -6,11 +7,11 @@ struct DecodeStep {
   var produced = 0
   var frameEnded = false
   /// Set if the frame cannot be decoded, with what is wrong about it.
-  var failure: String?
+  var failure: Wording?
   /// The frame may be sound, but the system refused the memory to decode it.
   var lacksMemory = false
 
-  static func noMemory(of codec: String) -> String {
+  static func noMemory(of codec: String) -> Wording {
     "the system has no memory left for decompression by \(codec)"
   }
 }
@@ -19,11 +20,11 @@ struct DecodeStep {
 final class ZstdDecompressor {
   private let context: OpaquePointer
 
-  init(windowLogMax: Int) throws(StreamError) {
+  init(zstdWindowLog: Int) throws(StreamError) {
     guard let context = ZSTD_createDStream() else {
-      throw StreamError(.io, DecodeStep.noMemory(of: "zstd"))
+      throw StreamError(.inputOutput, DecodeStep.noMemory(of: "zstd"))
     }
-    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Int32(windowLogMax))
+    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Int32(zstdWindowLog))
     self.context = context
   }
 
@@ -53,7 +54,7 @@ final class ZstdDecompressor {
     return step
   }
 
-  private static func reason(_ result: Int) -> String {
+  private static func reason(_ result: Int) -> Wording {
     switch ZSTD_getErrorCode(result) {
     case ZSTD_error_checksum_wrong: "the checksum of the zstd frame does not match its content"
     case ZSTD_error_dictionary_wrong: "the zstd frame needs a dictionary"

@@ -90,8 +90,8 @@ import Testing
 
     let tight = try TokenFeed(configuration, ledger: MemoryLedger(budget: count + 1000))
     let error = #expect(throws: StreamError.self) { try tight.collect(20_000) }
-    #expect(error?.code == .memory)
-    #expect(error?.description.contains("--memory-budget") == true)
+    #expect(error?.kind == .overBudget)
+    #expect(error?.description.contains("memoryBudget") == true)
   }
 
   @Test func aPipeIsChargedWhenItsFrameComes() throws {

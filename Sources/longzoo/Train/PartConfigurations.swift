@@ -63,7 +63,7 @@ extension RunConfiguration {
       paths: paths, tokenType: dtype, compression: compression, vocabularySize: vocabularySize,
       streams: streams,
       chunkTokens: chunk, skipTokens: skipTokens, expectTokens: expectTokens,
-      holdoutFraction: valFraction > 0 ? valFraction : nil, windowLogMax: zstdWindowLog)
+      holdoutFraction: valFraction > 0 ? valFraction : nil, zstdWindowLog: zstdWindowLog)
     data.targets = targets
     data.isInterrupted = { Signals.received != nil }
     data.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
@@ -90,7 +90,7 @@ extension StreamConfiguration {
   /// With its warnings on standard error.
   func warning() -> StreamConfiguration {
     var data = self
-    data.notify = { StandardStreams.tell("longzoo: warning: \($0)\n") }
+    data.notify = { StandardStreams.tell("longzoo: warning: \($0.commandText)\n") }
     return data
   }
 }

@@ -125,7 +125,7 @@ final class Trainer {
   private static func passOver(_ tokens: Int, _ supply: TokenSupply) throws {
     do {
       try supply.skip(tokens) { Signals.received != nil }
-    } catch  where error.code == .interrupted {}
+    } catch  where error.kind == .interrupted {}
     if tokens > 0, let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
   }
 
