@@ -6,8 +6,12 @@ struct DataFile {
   /// What it was when it was looked at.
   var stamp: FileStamp
   var format: DataFormat
-  /// What its first frame needs; later frames may need more.
-  var need: DecoderNeed
+  /// The header of its first frame; later frames may need more memory.
+  var firstFrame: FrameHeader?
+
+  /// Where its tokens lie. Of compressed files only decoding tells, unless all containers are alike.
+  var payload = Payload.whole
+  var isPayloadKnown = true
 
   /// Stored bytes.
   var size: Int { stamp.size }
@@ -33,7 +37,10 @@ struct DataFile {
         try requireFiles(configuration, name: path)
         return nil
       }
-      files.append(try inspect(InputFile(path: path), choice: configuration.compression))
+      let input = try InputFile(path: path)
+      var file = try inspect(input, choice: configuration.compression)
+      try file.findPayload(of: input, configuration)
+      files.append(file)
     }
     return files
   }
@@ -55,7 +62,7 @@ struct DataFile {
     guard let stamp = file.stamp, stamp.size > 0 else {
       throw StreamError(.badData, "is empty", advice: "make it anew or leave it out", file: file.name)
     }
-    var result = DataFile(path: file.name, stamp: stamp, format: .plain, need: DecoderNeed())
+    var result = DataFile(path: file.name, stamp: stamp, format: .plain)
     var head = try FrameHead.read(file, at: 0) { (bytes) throws(StreamError) in
       result.format =
         try DataFormat.detect(bytes, atEnd: true, choice: choice, name: file.name) ?? .plain
@@ -66,20 +73,17 @@ struct DataFile {
       offset += size
       head = try FrameHead.read(file, at: offset)
     }
-    switch head {
-    case .zstd(_, let window, _, _, _): result.need.zstdWindow = window
-    case .lz4(let head): result.need.lz4Block = head.blockSize
-    default: break
-    }
+    if case .frame(let header) = head { result.firstFrame = header }
     return result
   }
 }
 
 extension DataFile {
-  /// The memory for decompressors that these files ask for; windows over the cap are refused later, not reserved.
-  static func need(of files: [DataFile], zstdWindowLog: Int) -> DecoderNeed {
+  /// The memory for decompressors that these files ask for; what is over a limit is refused later, not reserved.
+  static func need(of files: [DataFile], _ limits: DecoderLimits) -> DecoderNeed {
     files.reduce(DecoderNeed()) { need, file in
-      file.need.zstdWindow > 1 << zstdWindowLog ? need : need.union(file.need)
+      guard let frame = file.firstFrame, frame.fits(limits) else { return need }
+      return need.union(DecoderNeed(frame))
     }
   }
 

@@ -6,10 +6,11 @@ enum DataSurvey {
   ///
   /// - Parameter space: free memory to decode into.
   static func countTokens(
-    _ files: [DataFile], decoder: ByteDecoder, layout: TokenLayout, space: UnsafeMutableRawBufferPointer
+    _ files: [DataFile], decoder: ByteDecoder, type: TokenType, space: UnsafeMutableRawBufferPointer
   ) throws(StreamError) -> Int {
     var tokens = 0
     for (number, file) in files.enumerated() {
+      let place = TokenPlace(type: type, first: tokens, payload: file.payload)
       var bytes = file.size
       if file.format != .plain {
         if let listed = try listedBytes(file, number) {
@@ -19,17 +20,12 @@ enum DataSurvey {
           do throws(StreamError) {
             while try decoder.read(into: space) > 0 {}
           } catch {
-            throw error.at(token: tokens + decoder.byteOffset / layout.type.width)
+            throw error.at(token: place.token(at: decoder.byteOffset))
           }
           bytes = decoder.byteOffset
         }
       }
-      if bytes == 0 { throw layout.empty(file.path) }
-      if bytes % layout.type.width != 0 {
-        throw layout.halfToken(
-          bytes, token: tokens + bytes / layout.type.width, file: file.path, offset: file.size)
-      }
-      tokens += bytes / layout.type.width
+      tokens = try place.end(size: bytes, file: file.path, offset: file.size)
     }
     return tokens
   }

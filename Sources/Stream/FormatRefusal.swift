@@ -10,7 +10,7 @@ struct FormatRefusal {
   let outer: Codec?
 
   var error: StreamError {
-    let inside = outer.map { " inside of \($0.rawValue)" } ?? ""
+    let inside = outer.map { " inside of \($0.name)" } ?? ""
     let insist: Wording = "or say \(.format) raw if its very bytes are meant"
     return StreamError(
       .badData, "is \(title)\(inside), which is no stream of tokens", remedy: remedy,
@@ -74,7 +74,7 @@ struct FormatRefusal {
 
   private func unpacking(_ tool: String) -> Remedy {
     guard !isPipe else { return .unpack(commands: [tool], isPipe: true) }
-    let commands = outer.map { ["\($0 == .zstd ? "zstd" : "lz4") -dc \(source)", tool] }
+    let commands = outer.map { ["\($0.tool) \(source)", tool] }
     return .unpack(commands: commands ?? ["\(tool) \(name)"], isPipe: false)
   }
 

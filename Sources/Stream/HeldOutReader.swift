@@ -39,7 +39,7 @@ public final class HeldOutReader {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return ByteDecoder.bufferByteCount + Buffer<UInt8>.byteCount(for: blockBytes)
-      + DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog).byteCount
+      + DataFile.need(of: files ?? [], DecoderLimits(configuration)).byteCount
   }
 
   /// - Parameters:
@@ -55,30 +55,31 @@ public final class HeldOutReader {
     configuration.streams = 1
     try configuration.validate()
     name = configuration.paths[0]
-    let files = try DataFile.inspect(configuration)
-    guard files != nil || isReadOnce else {
+    let inspected = try DataFile.inspect(configuration)
+    guard inspected != nil || isReadOnce else {
       throw StreamError(
         .invalidConfiguration, "held-out data cannot come from a pipe: it is read more than once",
         advice: "give it as a file", file: configuration.paths[0])
     }
-    isPipe = files == nil
+    isPipe = inspected == nil
     layout = TokenLayout(configuration)
     block = try .stream(Self.blockBytes, for: "held-out data", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog))
+    try memory.grow(to: DataFile.need(of: inspected ?? [], DecoderLimits(configuration)))
     let pipe = try isPipe ? InputFile.pipe(configuration) : nil
     pipe?.isInterrupted = configuration.isInterrupted
 
     var start = configuration.skipTokens
     var total = totalTokens
     let space = UnsafeMutableRawBufferPointer(block.elements)
+    let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: space)
     let isPlain = files?.allSatisfy { $0.format == .plain } ?? false
     if let files, configuration.holdoutFraction == nil {
       try HeadCheck.run(files, configuration, decoder: decoder, space: space)
     }
     if let files, total == nil, configuration.holdoutFraction != nil || isPlain {
-      total = try DataSurvey.countTokens(files, decoder: decoder, layout: layout, space: space)
+      total = try DataSurvey.countTokens(files, decoder: decoder, type: layout.type, space: space)
     }
     if let total {
       if configuration.holdoutFraction == nil {
@@ -109,7 +110,7 @@ public final class HeldOutReader {
   /// - Parameter limit: tokens to read at most; 0: all. No more than 64 MiB are read.
   /// - Throws: `.badData` for damage, ids outside of the vocabulary, too few tokens, or none that is a target.
   public func check(limit: Int) throws(StreamError) {
-    let most = (64 << 20) / layout.type.width
+    let most = layout.type.tokens(in: 64 << 20)
     let wanted = limit > 0 ? min(limit, most) : most
     var (read, hasTarget) = (0, layout.targets == .all)
     rewind()
@@ -155,7 +156,7 @@ public final class HeldOutReader {
           continue
         }
         let part = min(row.count - count, last - first)
-        layout.copy(block.pointer + first * layout.type.width, to: base + count, count: part)
+        layout.copy(block.pointer + layout.type.bytes(of: first), to: base + count, count: part)
         first += part
         count += part
       }

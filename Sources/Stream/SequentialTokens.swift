@@ -22,7 +22,7 @@ final class SequentialTokens: TokenSource {
   private let pipe: InputFile?
   private let decoder: ByteDecoder
   private let layout: TokenLayout
-  private let expectTokens: Int?
+  private let configuration: StreamConfiguration
   /// Tokens of all of the data by what its files say of themselves, if they were counted so.
   private let total: Int?
   private let stop: StopSignal?
@@ -31,9 +31,12 @@ final class SequentialTokens: TokenSource {
 
   private var file = 0
   private var input: InputFile?
-  /// The index in the data of the first token of `file`.
-  private var fileFirst = 0
-  /// Bytes of a token of which the rest has not yet come through the pipe.
+  /// Where the tokens of `file` lie.
+  private var place: TokenPlace
+  /// Whether its payload is known: of a pipe only after its first bytes.
+  private var isPlaceKnown = false
+  /// Bytes that were decoded and are not yet passed on: of a token of which the rest has not yet come through the
+  /// pipe, or those after what told the container of a pipe.
   private var partial: [UInt8] = []
   private var regionPoint: RestartPoint?
   private var ended = false
@@ -52,13 +55,18 @@ final class SequentialTokens: TokenSource {
     self.total = total
     self.start = start
     self.stop = stop
+    self.configuration = configuration
     layout = TokenLayout(configuration)
-    expectTokens = configuration.expectTokens
+    place = TokenPlace(type: configuration.tokenType)
     partial.reserveCapacity(4)
   }
 
-  private var width: Int { layout.type.width }
-  private var index: Int { fileFirst + decoder.byteOffset / width }
+  private var type: TokenType { layout.type }
+  private var expectTokens: Int? { configuration.expectTokens }
+  /// Decoded bytes of the file before those that are not yet passed on.
+  private var byte: Int { decoder.byteOffset - partial.count }
+  /// The index in the data of the next token.
+  private var index: Int { place.token(at: byte) }
   private var name: String { input?.name ?? "the data" }
 
   /// Goes back to the start of the region.
@@ -75,6 +83,7 @@ final class SequentialTokens: TokenSource {
           try wrap(using: block)
           continue
         }
+        try enterPayload(using: block)
         let filled = try readBlock(block)
         if filled.tokens > 0 || filled.failure != nil { return filled }
         if decoder.isAtEnd { try finishFile() }
@@ -88,24 +97,32 @@ final class SequentialTokens: TokenSource {
   /// The next tokens of the file; none at its end. A block never holds tokens of two files: so its place is one
   /// point.
   private func readBlock(_ block: UnsafeMutableRawBufferPointer) throws(StreamError) -> Filled {
-    let point = place()
-    var room = block.count / width * width
-    if let end = region.end { room = min(room, (end - point.token) * width) }
-    var bytes = partial.count
-    for (offset, byte) in partial.enumerated() { block[offset] = byte }
-    bytes += try decoder.read(into: UnsafeMutableRawBufferPointer(rebasing: block[bytes..<room]))
-    let rest = bytes % width
-    partial.removeAll(keepingCapacity: true)
-    partial.append(contentsOf: block[(bytes - rest)..<bytes])
-    return admit(block, Filled(tokens: bytes / width, point: point), rest: rest)
+    let point = point()
+    var limit = type.bytes(of: type.tokens(in: block.count))
+    if let end = region.end { limit = min(limit, type.bytes(of: end - point.token)) }
+    let (bytes, isTokens) = place.piece(from: byte, limit: limit)
+    guard isTokens else {
+      // What follows the payload is decoded for its checksums.
+      partial.removeAll(keepingCapacity: true)
+      while try decoder.read(into: block) > 0 {}
+      return Filled()
+    }
+    var count = min(partial.count, bytes)
+    for offset in 0..<count { block[offset] = partial[offset] }
+    partial.removeFirst(count)
+    if partial.isEmpty {
+      count += try decoder.read(into: UnsafeMutableRawBufferPointer(rebasing: block[count..<bytes]))
+    }
+    partial.insert(contentsOf: block[(count - type.bytesLeft(of: count))..<count], at: 0)
+    return admit(block, Filled(tokens: type.tokens(in: count), point: point))
   }
 
   /// Cuts what was read off before the first token that must not be there.
-  private func admit(_ block: UnsafeMutableRawBufferPointer, _ filled: Filled, rest: Int) -> Filled {
+  private func admit(_ block: UnsafeMutableRawBufferPointer, _ filled: Filled) -> Filled {
     var result = filled
     let first = filled.point.token
     if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(block), count: filled.tokens) {
-      let back = (filled.tokens - place) * width + rest
+      let back = type.bytes(of: filled.tokens - place) + partial.count
       result.tokens = place
       result.failure = layout.outside(
         id, token: first + place, file: name,
@@ -119,11 +136,10 @@ final class SequentialTokens: TokenSource {
   }
 
   /// The place of the next token.
-  private func place() -> RestartPoint {
-    let byte = decoder.byteOffset - partial.count
-    return RestartPoint(
+  private func point() -> RestartPoint {
+    RestartPoint(
       file: file, frameOffset: decoder.frame.offset, frameByte: decoder.frame.byte,
-      skip: max(0, byte - decoder.frame.byte), token: fileFirst + byte / width)
+      skip: max(0, byte - decoder.frame.byte), token: index)
   }
 
   // MARK: Moving
@@ -134,13 +150,14 @@ final class SequentialTokens: TokenSource {
     case .point(let point): try seek(point, using: block)
     case .beginning:
       try open(0)
-      try discard(region.start * width, using: block)
-      regionPoint = place()
+      try discard(region.start, using: block)
+      regionPoint = point()
     case .consumed(let pairs, let identity):
       try open(0)
-      try discard(region.start * width, using: block)
+      try enterPayload(using: block)
+      try discard(region.start, using: block)
       consumed = PipeDigest(type: layout.type)
-      try discard(pairs * width, using: block)
+      try discard(pairs, using: block)
       let found = consumed?.identity
       consumed = nil
       if found != identity {
@@ -152,17 +169,19 @@ final class SequentialTokens: TokenSource {
     self.start = nil
   }
 
-  private func open(_ number: Int, offset: Int = 0, byte: Int = 0) throws(StreamError) {
-    partial.removeAll(keepingCapacity: true)
+  private func open(_ number: Int, first: Int = 0, offset: Int = 0, byte: Int = 0) throws(StreamError) {
     if let pipe {
       input = pipe
+      (place, isPlaceKnown) = (TokenPlace(type: type, first: first), false)
       decoder.attach(pipe, as: nil)
     } else {
       let opened = try opened(number)
       (file, input) = (number, opened)
+      (place, isPlaceKnown) = (TokenPlace(type: type, first: first, payload: files[number].payload), true)
       decoder.attach(opened, as: files[number].format, offset: offset, byte: byte)
       if case .frames = files[number].format { decoder.verifier = try FrameVerifier(opened, from: offset) }
     }
+    partial.removeAll(keepingCapacity: true)
   }
 
   /// The file that is open already is kept: so another one under its name changes nothing.
@@ -175,58 +194,91 @@ final class SequentialTokens: TokenSource {
   private func seek(_ point: RestartPoint, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
     // A plain file has no frames: it is opened at its start, and the way to the token is a jump.
     try open(point.file, offset: point.frameOffset, byte: point.frameByte)
-    fileFirst = point.token - (point.frameByte + point.skip) / width
-    try discard(point.skip, using: block)
+    let end = point.frameByte + point.skip
+    place.first = point.token - place.token(at: end)
+    try pass(to: end, using: block)
+    if byte < end { throw passedAll }
     ended = false
   }
 
-  /// Passes over decoded bytes, over ends of files too. The block is free memory.
-  private func discard(_ bytes: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
-    var rest = bytes
+  /// Goes to the first token, if the file begins with something else.
+  private func enterPayload(using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
+    if !isPlaceKnown { try learnPayload(using: block) }
+    try pass(to: place.payload.start, using: block)
+  }
+
+  /// Reads as much of a pipe as tells what it is, and keeps what is tokens of that.
+  private func learnPayload(using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
+    var count = 0
+    while count < configuration.containerHeadBytes, !decoder.isAtEnd {
+      count += try decoder.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: block[count..<configuration.containerHeadBytes]))
+    }
+    let head = UnsafeRawBufferPointer(rebasing: block[..<count])
+    place.payload = try configuration.payload(head, file: name)
+    isPlaceKnown = true
+    partial.append(contentsOf: head.dropFirst(place.payload.start))
+  }
+
+  /// Passes over decoded bytes of the file, up to one of them or to the file's end.
+  private func pass(to end: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
+    while byte < end, try passOver(end - byte, using: block) > 0 {
+      if stop?.isRaised == true { throw StreamError(.interrupted, "reading was interrupted") }
+    }
+  }
+
+  /// Passes over at most `bytes` decoded bytes, which are those that the digest of a pipe is of; the number passed over.
+  private func passOver(_ bytes: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) -> Int {
+    if !partial.isEmpty {
+      let count = min(bytes, partial.count)
+      partial.withUnsafeBytes { consumed?.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+      partial.removeFirst(count)
+      return count
+    }
+    if let count = decoder.jump(bytes) { return count }
+    let part = UnsafeMutableRawBufferPointer(rebasing: block[..<min(bytes, block.count)])
+    let count = try decoder.read(into: part)
+    consumed?.add(UnsafeRawBufferPointer(rebasing: part[..<count]))
+    return count
+  }
+
+  /// Passes over tokens, over ends of files too. The block is free memory.
+  private func discard(_ tokens: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
+    var rest = type.bytes(of: tokens)
     while rest > 0 {
-      var count = decoder.jump(rest)
-      if count == nil {
-        let part = UnsafeMutableRawBufferPointer(rebasing: block[..<min(rest, block.count)])
-        let read = try decoder.read(into: part)
-        consumed?.add(UnsafeRawBufferPointer(rebasing: part[..<read]))
-        count = read
-      }
-      rest -= count ?? 0
+      try enterPayload(using: block)
+      let (bytes, isTokens) = place.piece(from: byte, limit: rest)
+      let count = try isTokens ? passOver(bytes, using: block) : 0
+      rest -= count
       if stop?.isRaised == true { throw StreamError(.interrupted, "reading was interrupted") }
       if rest > 0, count == 0 {
+        while !isTokens, try decoder.read(into: block) > 0 {}
         try finishFile(wraps: false)
-        if ended {
-          throw StreamError(
-            .badData, "the data has only \(index) tokens, and all of them are passed over",
-            advice: "lower \(.skipTokens), or give the data that the position was saved with", file: name)
-        }
+        if ended { throw passedAll }
       }
     }
+  }
+
+  private var passedAll: StreamError {
+    StreamError(
+      .badData, "the data has only \(index) tokens, and all of them are passed over",
+      advice: "lower \(.skipTokens), or give the data that the position was saved with", file: name)
   }
 
   /// At the end of a file: checks that it was whole and goes on to the next.
   private func finishFile(wraps: Bool = true) throws(StreamError) {
-    let bytes = decoder.byteOffset
-    if bytes == 0 { throw layout.empty(name) }
-    if bytes % width != 0 {
-      throw layout.halfToken(bytes, token: index, file: name, offset: decoder.compressedOffset)
-    }
-    if file + 1 < files.count {
-      let next = index
-      try open(file + 1)
-      fileFirst = next
-      return
-    }
-    if let total, index != total {
+    let end = try place.end(size: decoder.byteOffset, file: name, offset: decoder.compressedOffset)
+    if file + 1 < files.count { return try open(file + 1, first: end) }
+    if let total, end != total {
       throw StreamError(
-        .badData, "the data has \(index) tokens where \(total) were counted", advice: "make the file anew",
-        file: name, tokenIndex: index)
+        .badData, "the data has \(end) tokens where \(total) were counted", advice: "make the file anew",
+        file: name, tokenIndex: end)
     }
-    if let expectTokens, index < expectTokens {
-      throw layout.unexpectedEnd(index, expected: expectTokens, file: name)
+    if let expectTokens, end < expectTokens {
+      throw layout.unexpectedEnd(end, expected: expectTokens, file: name)
     }
     // From here on the length is known, and the wrap is made where a known end is.
-    if region.wraps && wraps { region.end = index } else { ended = true }
+    if region.wraps && wraps { region.end = end } else { ended = true }
   }
 
   private func wrap(using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
@@ -243,10 +295,9 @@ final class SequentialTokens: TokenSource {
     if let regionPoint {
       try seek(regionPoint, using: block)
     } else {
-      fileFirst = 0
       try open(0)
-      try discard(region.start * width, using: block)
-      regionPoint = place()
+      try discard(region.start, using: block)
+      regionPoint = point()
     }
   }
 }

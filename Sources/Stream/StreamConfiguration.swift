@@ -1,41 +1,5 @@
 import LongzooMemory
 
-/// How a token is stored: an unsigned little-endian integer of one, two or four bytes.
-public enum TokenType: String, CaseIterable, Codable, Sendable {
-  case u8, u16, u32
-
-  /// Bytes a token.
-  public var width: Int {
-    switch self {
-    case .u8: 1
-    case .u16: 2
-    case .u32: 4
-    }
-  }
-
-  /// The number of ids that the type can name; the highest bit may be a mark instead.
-  public func range(_ targets: TargetChoice) -> Int { 1 << (8 * width - (targets == .marked ? 1 : 0)) }
-}
-
-/// Which tokens are to be predicted.
-public enum TargetChoice: String, CaseIterable, Codable, Sendable {
-  case all
-  /// Those whose highest stored bit is not set. The other bits are the id.
-  case marked
-}
-
-/// What the user says about compression; `auto` looks at the first bytes, and at the name `.zst` or `.lz4`.
-public enum CompressionChoice: String, CaseIterable, Codable, Sendable {
-  case auto, none, zstd, lz4
-}
-
-/// Whether files of a known format that is no token stream are refused.
-public enum FormatChoice: String, CaseIterable, Codable, Sendable {
-  case auto
-  /// The bytes are tokens, whatever they look like.
-  case raw
-}
-
 /// Where tokens come from and how they are cut: everything that `TokenFeed` and `HeldOutReader` need to know.
 public struct StreamConfiguration: Sendable {
   /// Files in the order in which they form one stream; `["-"]` is standard input.
@@ -63,6 +27,8 @@ public struct StreamConfiguration: Sendable {
   public var holdoutFraction: Double?
   /// The largest zstd window that is accepted, as a power of two (10 … 31).
   public var zstdWindowLog: Int
+  /// The containers that files are looked at for.
+  var containers = Container.all
   /// Asked while data is counted or unpacked, before the first token is handed out: true ends that with an error of code
   /// `interrupted`. nil: nobody interrupts.
   public var isInterrupted: (@Sendable () -> Bool)?

@@ -89,9 +89,9 @@ struct RestartPoint: Codable, Equatable, Sendable, BitwiseCopyable {
   /// The index of the token in the data.
   var token = 0
 
-  func advanced(by tokens: Int, width: Int) -> RestartPoint {
+  func advanced(by tokens: Int, of type: TokenType) -> RestartPoint {
     var point = self
-    point.skip += tokens * width
+    point.skip += type.bytes(of: tokens)
     point.token += tokens
     return point
   }

@@ -36,7 +36,7 @@ public final class TokenFeed {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return fixedByteCount(configuration)
-      + DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog).byteCount
+      + DataFile.need(of: files ?? [], DecoderLimits(configuration)).byteCount
   }
 
   static func fixedByteCount(_ configuration: StreamConfiguration) -> Int {
@@ -56,7 +56,7 @@ public final class TokenFeed {
     _ configuration: StreamConfiguration, resume: StreamPosition? = nil, ledger: MemoryLedger
   ) throws(StreamError) {
     try configuration.validate()
-    let files = try DataFile.inspect(configuration)
+    let inspected = try DataFile.inspect(configuration)
     streams = configuration.streams
     chunkTokens = configuration.chunkTokens
     cut = DataCut(configuration)
@@ -64,7 +64,8 @@ public final class TokenFeed {
     carries = try .stream(streams, for: "carried tokens", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], zstdWindowLog: configuration.zstdWindowLog))
+    try memory.grow(to: DataFile.need(of: inspected ?? [], DecoderLimits(configuration)))
+    let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: ring.space)
     try HeadCheck.run(files ?? [], configuration, decoder: decoder, space: ring.space)
 
     var identity: DataIdentity?
@@ -112,7 +113,7 @@ public final class TokenFeed {
     let plain = files.allSatisfy { $0.format == .plain }
     guard plain || configuration.holdoutFraction != nil || configuration.countsTokens else { return nil }
     return try DataSurvey.countTokens(
-      files, decoder: decoder, layout: TokenLayout(configuration), space: space)
+      files, decoder: decoder, type: configuration.tokenType, space: space)
   }
 
   private static func sequence(

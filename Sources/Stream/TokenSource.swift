@@ -75,7 +75,7 @@ struct TokenLayout {
   /// Whether one of the stored tokens is not marked.
   func hasTarget(_ bytes: UnsafePointer<UInt8>, from first: Int, count: Int) -> Bool {
     // The mark is in the last byte of a token.
-    (first..<max(first, count)).contains { bytes[$0 * type.width + type.width - 1] & 0x80 == 0 }
+    (first..<max(first, count)).contains { bytes[type.bytes(of: $0 + 1) - 1] & 0x80 == 0 }
   }
 
   /// From the highest stored bit to bit 31.
@@ -102,18 +102,6 @@ struct TokenLayout {
         ? "check \(.tokenType) (now \(type.rawValue)), and that this is data for the model"
         : "set \(.vocabularySize) to more than the largest id, or check \(.tokenType) (now \(type.rawValue))",
       file: file, compressedOffset: offset, tokenIndex: token)
-  }
-
-  func halfToken(_ bytes: Int, token: Int, file: String, offset: Int) -> StreamError {
-    StreamError(
-      .badData,
-      "ends within a token: \(bytes % type.width) of the \(type.width) bytes of a \(type.rawValue) are there",
-      advice: "check \(.tokenType), or whether the file is complete", file: file, compressedOffset: offset,
-      tokenIndex: token)
-  }
-
-  func empty(_ file: String) -> StreamError {
-    StreamError(.badData, "holds no tokens: it is empty", advice: "make it anew or leave it out", file: file)
   }
 
   func unexpectedEnd(_ count: Int, expected: Int, file: String) -> StreamError {
