@@ -1,6 +1,10 @@
 /// How a token is stored: an unsigned little-endian integer of one, two or four bytes.
 public enum TokenType: String, CaseIterable, Codable, Sendable {
-  case u8, u16, u32
+  /// Bytes, as of text.
+  case u8
+  /// Ids below 65 536.
+  case u16
+  case u32
 
   /// Bytes a token.
   public var width: Int {
@@ -17,8 +21,9 @@ public enum TokenType: String, CaseIterable, Codable, Sendable {
 
 /// Which tokens are to be predicted.
 public enum TargetChoice: String, CaseIterable, Codable, Sendable {
+  /// Every token but the first.
   case all
-  /// Those whose highest stored bit is not set. The other bits are the id.
+  /// Those tokens whose highest stored bit is not set. The other bits are the id.
   case marked
 }
 
@@ -40,9 +45,12 @@ public struct CompressionChoice: RawRepresentable, CaseIterable, Hashable, Codab
   public static let auto = CompressionChoice()
   /// The stored bytes are the data.
   public static let none = CompressionChoice(.plain)
+  /// Frames of zstd, whatever the file is called.
   public static let zstd = CompressionChoice(.zstd)
+  /// Frames of lz4, whatever the file is called.
   public static let lz4 = CompressionChoice(.lz4)
 
+  /// `auto`, and every codec.
   public static let allCases = [auto] + Codec.all.map { CompressionChoice($0) }
 
   /// nil for `auto`.
@@ -68,5 +76,6 @@ public struct FormatChoice: RawRepresentable, CaseIterable, Hashable, Codable, S
   /// The bytes are tokens, whatever they look like.
   public static let raw = FormatChoice(.raw)
 
+  /// `auto`, and every container.
   public static let allCases = [auto] + Container.all.map { FormatChoice($0) }
 }

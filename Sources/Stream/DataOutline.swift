@@ -1,4 +1,6 @@
 /// How much data there is, as far as that is known without decoding it.
+///
+/// It is for plans and estimates: what files say of themselves may be wrong, which only `TokenFeed` finds out.
 public struct DataOutline: Equatable, Sendable {
   /// Bytes as they are stored, over all files.
   public let storedBytes: Int

@@ -6,7 +6,8 @@ import LongzooMemory
 /// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers.
 /// Of compressed data, what lies before is decoded and passed over.
 ///
-/// The files that it opened are those that it reads; a change of them is an error.
+/// The files that it opened are those that it reads; a change of them is an error. Nothing is read ahead: for training,
+/// which should not wait for decompression, there is `TokenFeed`.
 public final class HeldOutReader {
   /// The number of held-out tokens; nil if the data did not have to be counted.
   public let tokens: Int?

@@ -168,12 +168,25 @@ extension IndexedTokens {
     }
     let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
     guard try decoder.read(into: part) == count else { throw mismatch(frame) }
-    if byte + count == frame.end {
+    // What follows the payload in its last frame is decoded for the frame's checksum.
+    if byte + count == files[number].payload.end { try drain(to: frame.end) }
+    if decoder.byteOffset == frame.end {
       guard try decoder.finishFrame(), decoder.frame.byte == frame.end else { throw mismatch(frame) }
     } else if decoder.frame.offset != frame.offset {
       throw mismatch(frame)
     }
     return count
+  }
+
+  private func drain(to end: Int) throws(StreamError) {
+    var few: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    while decoder.byteOffset < end {
+      let rest = end - decoder.byteOffset
+      let count = try withUnsafeMutableBytes(of: &few) { (bytes) throws(StreamError) -> Int in
+        try decoder.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(rest, bytes.count)]))
+      }
+      if count == 0 { break }
+    }
   }
 
   private func find(

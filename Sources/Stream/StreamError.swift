@@ -21,6 +21,7 @@ public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
     case inputOutput
   }
 
+  /// For a caller to tell errors apart; the sentence says more.
   public var kind: Kind
   /// The path as it was given, or "standard input".
   public var file: String?

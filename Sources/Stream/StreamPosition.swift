@@ -11,6 +11,7 @@ public struct StreamPosition: Codable, Equatable, Sendable {
   /// Only a shortcut to the place, and so not part of equality; nil: count from the start.
   let restart: RestartPoint?
 
+  /// Whether both are the same place of the same data, cut alike.
   public static func == (left: StreamPosition, right: StreamPosition) -> Bool {
     left.pairs == right.pairs && left.cut == right.cut && left.identity == right.identity
   }

@@ -3,7 +3,8 @@ import LongzooMemory
 /// The tokens that training reads: one or more streams over the same data, decoded ahead by a thread of its own.
 ///
 /// Memory does not depend on the length of the data. Files wrap around for ever, a pipe ends. A feed is used from one
-/// thread at a time.
+/// thread at a time. For data that is read once from its first to its last token, as in an evaluation, take a
+/// `HeldOutReader`: it needs no thread and no ring.
 public final class TokenFeed {
   /// Positions of the data that are read in parallel.
   public let streams: Int
@@ -196,7 +197,7 @@ public final class TokenFeed {
     ring.isInterrupted = { [unowned self] seconds in (isPipe || !hasCarry) && isInterrupted(seconds) }
   }
 
-  /// The place after the pairs handed out so far, not after what was read ahead.
+  /// The place after the pairs that `next` has returned so far, not after what was read ahead.
   public var position: StreamPosition {
     StreamPosition(
       pairs: pairs, cut: cut, identity: filesIdentity ?? pipeDigest.identity,
