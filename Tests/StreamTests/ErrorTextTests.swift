@@ -31,7 +31,8 @@ import Testing
   }
 
   @Test func theBudgetIsASetting() {
-    let configuration = StreamConfiguration([Folder().write([1, 2], "a")])
+    let folder = Folder()
+    let configuration = StreamConfiguration([folder.write([1, 2], "a")])
     do {
       _ = try TokenFeed(configuration, ledger: MemoryLedger(budget: 1000))
       Issue.record("1000 bytes were enough")
@@ -40,7 +41,6 @@ import Testing
     }
   }
 
-  /// A command line knows options and exit codes; a library has none.
   @Test func settingsAreThoseOfTheConfiguration() {
     let properties = Mirror(reflecting: StreamConfiguration([])).children.compactMap(\.label)
     for setting in [
