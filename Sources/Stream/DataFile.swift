@@ -1,18 +1,24 @@
+import LongzooMemory
+
 /// A regular file of the data, as far as it is known before it is decoded.
 struct DataFile {
   var path: String
   /// What it was when it was looked at.
   var stamp: FileStamp
   var format: DataFormat
-  /// What its first frame needs; later frames may need more.
-  var need: DecoderNeed
+  /// The header of its first frame; later frames may need more memory.
+  var firstFrame: FrameHeader?
+
+  /// Where its tokens lie. Of compressed files only decoding tells, unless all containers are alike.
+  var payload = Payload.whole
+  var isPayloadKnown = true
 
   /// Stored bytes.
   var size: Int { stamp.size }
 
   /// Looks at every file; nil if the data is a pipe (standard input, or a path that is no regular file).
   ///
-  /// - Throws: `.missing`, `.io`, `.badData` for what is empty or not what it is said to be, and `.usage` for a pipe
+  /// - Throws: `.noSuchFile`, `.inputOutput`, `.badData` for what is empty or not what it is said to be, and `.invalidConfiguration` for a pipe
   ///   where only files will do.
   static func inspect(_ configuration: StreamConfiguration) throws(StreamError) -> [DataFile]? {
     if configuration.paths == ["-"] {
@@ -25,13 +31,16 @@ struct DataFile {
       if DataPath.isPipe(path) {
         guard configuration.paths.count == 1 else {
           throw StreamError(
-            .usage, "a pipe cannot be one of several files",
-            advice: "join them before the pipe, as in cat a \(path) b | longzoo train -", file: path)
+            .invalidConfiguration, "a pipe cannot be one of several files",
+            remedy: .joinFiles, file: path)
         }
         try requireFiles(configuration, name: path)
         return nil
       }
-      files.append(try inspect(InputFile(path: path), choice: configuration.compression))
+      let input = try InputFile(path: path)
+      var file = try inspect(input, choice: configuration.compression)
+      try file.findPayload(of: input, configuration)
+      files.append(file)
     }
     return files
   }
@@ -39,13 +48,13 @@ struct DataFile {
   private static func requireFiles(_ configuration: StreamConfiguration, name: String) throws(StreamError) {
     if configuration.streams > 1 {
       throw StreamError(
-        .usage, "a pipe cannot be read at \(configuration.streams) positions at once",
-        advice: "say --streams 1, or give files", file: name)
+        .invalidConfiguration, "a pipe cannot be read at \(configuration.streams) positions at once",
+        advice: "say \(.streams) 1, or give files", file: name)
     }
     if configuration.holdoutFraction != nil {
       throw StreamError(
-        .usage, "a pipe has no known end from which to hold out a fraction",
-        advice: "give held-out data as a file with --val, or give files", file: name)
+        .invalidConfiguration, "a pipe has no known end from which to hold out a fraction",
+        remedy: .separateFiles, file: name)
     }
   }
 
@@ -53,7 +62,7 @@ struct DataFile {
     guard let stamp = file.stamp, stamp.size > 0 else {
       throw StreamError(.badData, "is empty", advice: "make it anew or leave it out", file: file.name)
     }
-    var result = DataFile(path: file.name, stamp: stamp, format: .plain, need: DecoderNeed())
+    var result = DataFile(path: file.name, stamp: stamp, format: .plain)
     var head = try FrameHead.read(file, at: 0) { (bytes) throws(StreamError) in
       result.format =
         try DataFormat.detect(bytes, atEnd: true, choice: choice, name: file.name) ?? .plain
@@ -64,20 +73,17 @@ struct DataFile {
       offset += size
       head = try FrameHead.read(file, at: offset)
     }
-    switch head {
-    case .zstd(_, let window, _, _, _): result.need.zstdWindow = window
-    case .lz4(let head): result.need.lz4Block = head.blockSize
-    default: break
-    }
+    if case .frame(let header) = head { result.firstFrame = header }
     return result
   }
 }
 
 extension DataFile {
-  /// The memory for decompressors that these files ask for; windows over the cap are refused later, not reserved.
-  static func need(of files: [DataFile], windowLogMax: Int) -> DecoderNeed {
+  /// The memory for decompressors that these files ask for; what is over a limit is refused later, not reserved.
+  static func need(of files: [DataFile], _ limits: DecoderLimits) -> DecoderNeed {
     files.reduce(DecoderNeed()) { need, file in
-      file.need.zstdWindow > 1 << windowLogMax ? need : need.union(file.need)
+      guard let frame = file.firstFrame, frame.fits(limits) else { return need }
+      return need.union(DecoderNeed(frame))
     }
   }
 

@@ -1,4 +1,6 @@
 /// How much data there is, as far as that is known without decoding it.
+///
+/// It is for plans and estimates: what files say of themselves may be wrong, which only `TokenFeed` finds out.
 public struct DataOutline: Equatable, Sendable {
   /// Bytes as they are stored, over all files.
   public let storedBytes: Int
@@ -16,13 +18,18 @@ public struct DataOutline: Equatable, Sendable {
     var bytes: Int? = 0
     for (number, file) in files.enumerated() {
       let size = file.format == .plain ? file.size : try DataSurvey.listedBytes(file, number)
-      bytes = bytes.flatMap { sum in size.map { sum + $0 } }
+      let payload =
+        try file.isPayloadKnown
+        ? size.map { (size) throws(StreamError) in
+          try file.payload.byteCount(of: size, file: file.path)
+        } : nil
+      bytes = bytes.flatMap { sum in payload.map { sum + $0 } }
     }
     guard let bytes else {
       (trainingTokens, heldOutTokens) = (nil, nil)
       return
     }
-    let regions = try DataRegions(configuration, total: bytes / configuration.tokenType.width)
+    let regions = try DataRegions(configuration, total: configuration.tokenType.tokens(in: bytes))
     (trainingTokens, heldOutTokens) = (regions.training.count, regions.heldOut.count)
   }
 }

@@ -1,13 +1,16 @@
+import LongzooMemory
+
 /// How many tokens files hold.
 enum DataSurvey {
   /// Tokens of all files: by their size, by the content sizes of their frames, or else by decoding them once.
   ///
   /// - Parameter space: free memory to decode into.
   static func countTokens(
-    _ files: [DataFile], decoder: ByteDecoder, layout: TokenLayout, space: UnsafeMutableRawBufferPointer
+    _ files: [DataFile], decoder: ByteDecoder, type: TokenType, space: UnsafeMutableRawBufferPointer
   ) throws(StreamError) -> Int {
     var tokens = 0
     for (number, file) in files.enumerated() {
+      let place = TokenPlace(type: type, first: tokens, payload: file.payload)
       var bytes = file.size
       if file.format != .plain {
         if let listed = try listedBytes(file, number) {
@@ -17,17 +20,12 @@ enum DataSurvey {
           do throws(StreamError) {
             while try decoder.read(into: space) > 0 {}
           } catch {
-            throw error.at(token: tokens + decoder.byteOffset / layout.type.width)
+            throw error.at(token: place.token(at: decoder.byteOffset))
           }
           bytes = decoder.byteOffset
         }
       }
-      if bytes == 0 { throw layout.empty(file.path) }
-      if bytes % layout.type.width != 0 {
-        throw layout.halfToken(
-          bytes, token: tokens + bytes / layout.type.width, file: file.path, offset: file.size)
-      }
-      tokens += bytes / layout.type.width
+      tokens = try place.end(size: bytes, file: file.path, offset: file.size)
     }
     return tokens
   }
@@ -67,7 +65,7 @@ struct DataRegions {
         throw StreamError(
           .badData,
           "a fraction of \(fraction) of \(total) tokens holds out \(held), and at least 2 are needed",
-          advice: "raise --val-fraction or give more data")
+          advice: "raise \(.holdoutFraction) or give more data")
       }
     }
     if let expected = configuration.expectTokens, expected != total {
@@ -86,7 +84,8 @@ struct DataRegions {
     if training.count < 2 {
       throw StreamError(
         .badData, "\(training.count) tokens are left to train on, too few for one (input, target) pair",
-        advice: "give more data, or lower --skip-tokens or --val-fraction", tokenIndex: training.lowerBound)
+        advice: "give more data, or lower \(.skipTokens) or \(.holdoutFraction)",
+        tokenIndex: training.lowerBound)
     }
   }
 }

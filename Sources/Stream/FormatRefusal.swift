@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// What is said where a file is of a known format, and what to do about it.
 struct FormatRefusal {
   let format: KnownFormat
@@ -8,10 +10,11 @@ struct FormatRefusal {
   let outer: Codec?
 
   var error: StreamError {
-    let inside = outer.map { " inside of \($0.rawValue)" } ?? ""
+    let inside = outer.map { " inside of \($0.name)" } ?? ""
+    let insist: Wording = "or say \(.format) raw if its very bytes are meant"
     return StreamError(
-      .badData, "is \(title)\(inside), which is no stream of tokens",
-      advice: "\(remedy); or say --format raw if its very bytes are meant", file: name)
+      .badData, "is \(title)\(inside), which is no stream of tokens", remedy: remedy,
+      advice: advice.map { $0 + "; " + insist } ?? insist, file: name)
   }
 
   private var title: String {
@@ -36,60 +39,67 @@ struct FormatRefusal {
     }
   }
 
-  private var remedy: String {
+  /// A step after which the data can be read; nil where `advice` says what to do.
+  private var remedy: Remedy? {
     switch format {
     case .packed(_, let tool): unpacking(tool)
-    case .numpy: "write the ids with numpy, as in \(written("np.load('\(source)')"))"
-    case .numpyArchive: "write the ids with numpy, as in \(written("np.load('\(source)')['NAME']"))"
-    case .pytorch: "write the ids with PyTorch, as in \(written("torch.load('\(source)').numpy()"))"
-    case .pickle:
-      "write the ids with Python, as in \(written("np.asarray(pickle.load(open('\(source)', 'rb')))"))"
-    case .hdf5: "write the ids with h5py, as in \(written("h5py.File('\(source)')['NAME'][:]"))"
-    case .parquet: "write its text out, as in \(printed("pandas.read_parquet('\(source)')['text']"))"
-    case .arrowFile: "write its text out, as in \(printed("pandas.read_feather('\(source)')['text']"))"
-    case .arrowStream:
-      "write its text out, as in \(printed("datasets.Dataset.from_file('\(source)')['text']"))"
+    case .parquet: printing("pandas.read_parquet('\(source)')['text']")
+    case .arrowFile: printing("pandas.read_feather('\(source)')['text']")
+    case .arrowStream: printing("datasets.Dataset.from_file('\(source)')['text']")
+    case .sqlite: .printText(command: "sqlite3 \(source) 'select COLUMN from TABLE'")
+    case .pdf: .printText(command: "pdftotext \(source) -")
+    case .weights: .useAsWeights
+    case .llmc(let version):
+      .cutHeader(bytes: 1024, tokenType: version == 7 ? .u32 : .u16, isPipe: isPipe)
+    default: nil
+    }
+  }
+
+  private var advice: Wording? {
+    switch format {
+    case .numpy: writing("numpy", "np.load('\(source)')")
+    case .numpyArchive: writing("numpy", "np.load('\(source)')['NAME']")
+    case .pytorch: writing("PyTorch", "torch.load('\(source)').numpy()")
+    case .pickle: writing("Python", "np.asarray(pickle.load(open('\(source)', 'rb')))")
+    case .hdf5: writing("h5py", "h5py.File('\(source)')['NAME'][:]")
     case .avro: "write its text out as a file of bytes"
-    case .sqlite: "write its text out, as in sqlite3 \(source) 'select COLUMN from TABLE' | longzoo train -"
-    case .pdf: "write its text out, as in pdftotext \(source) - | longzoo train -"
-    case .weights: "weights are given to --init or as the CHECKPOINT of eval, and data here"
-    case .llmc(let version): cut(version == 7 ? .u32 : .u16)
     case .llmcOther: "give a token file"
     case .tokenIndex(let code): "give the .bin file next to it" + Self.reading(code)
     case .zstdDictionary: "give the data, packed without a dictionary"
+    default: nil
     }
   }
 
   private var source: String { isPipe ? "FILE" : name }
 
-  private func unpacking(_ tool: String) -> String {
-    let start = outer.map { "\($0 == .zstd ? "zstd" : "lz4") -dc \(source) | \(tool)" }
-    guard !isPipe else { return "unpack it in the pipe, as in … | \(tool) | longzoo train -" }
-    return "unpack it, as in \(start ?? "\(tool) \(name)") | longzoo train -"
+  private func unpacking(_ tool: String) -> Remedy {
+    guard !isPipe else { return .unpack(commands: [tool], isPipe: true) }
+    let commands = outer.map { ["\($0.tool) \(source)", tool] }
+    return .unpack(commands: commands ?? ["\(tool) \(name)"], isPipe: false)
   }
 
-  private func written(_ array: String) -> String {
-    "\(array).astype('<u2').tofile('ids.bin'), and train on ids.bin with --dtype u16 --vocab-size N ('<u4' and u32 for ids from 65536 on)"
-  }
-
-  private func printed(_ column: String) -> String {
+  private func printing(_ column: String) -> Remedy {
     let module = column.prefix { $0 != "." }
-    return "python3 -c \"import \(module); print(*\(column), sep='\\n')\" | longzoo train -"
+    return .printText(command: "python3 -c \"import \(module); print(*\(column), sep='\\n')\"")
   }
 
-  private func cut(_ type: TokenType) -> String {
-    isPipe
-      ? "leave the header out, as in … | tail -c +1025 | longzoo train - --dtype \(type.rawValue) --vocab-size N"
-      : "cut the header off, as in tail -c +1025 \(name) > ids.bin, and train on ids.bin with --dtype \(type.rawValue) --vocab-size N"
+  private func writing(_ library: String, _ array: String) -> Wording {
+    """
+    write the ids with \(library), as in \(array).astype('<u2').tofile('ids.bin'), and train on ids.bin with \
+    \(.tokenType) u16 \(.vocabularySize) N ('<u4' and u32 for ids from 65536 on)
+    """
   }
 
-  private static func reading(_ code: Int) -> String {
+  private static func reading(_ code: Int) -> Wording {
     switch code {
-    case 1: ", whose ids are bytes (--dtype u8)"
-    case 4: " with --dtype u32 --vocab-size N"
-    case 8: " with --dtype u16 --vocab-size N"
-    case 5: ", with its 64-bit ids written as '<u4' by numpy and read with --dtype u32 --vocab-size N"
-    default: " with its --dtype and --vocab-size"
+    case 1: ", whose ids are bytes (\(.tokenType) u8)"
+    case 4: " with \(.tokenType) u32 \(.vocabularySize) N"
+    case 8: " with \(.tokenType) u16 \(.vocabularySize) N"
+    case 5:
+      """
+      , with its 64-bit ids written as '<u4' by numpy and read with \(.tokenType) u32 \(.vocabularySize) N
+      """
+    default: " with its \(.tokenType) and \(.vocabularySize)"
     }
   }
 }

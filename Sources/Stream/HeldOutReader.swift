@@ -6,7 +6,8 @@ import LongzooMemory
 /// Tokens that `skipTokens` leaves out are never among them. It decodes on the caller's thread, with fixed buffers.
 /// Of compressed data, what lies before is decoded and passed over.
 ///
-/// The files that it opened are those that it reads; a change of them is an error.
+/// The files that it opened are those that it reads; a change of them is an error. Nothing is read ahead: for training,
+/// which should not wait for decompression, there is `TokenFeed`.
 public final class HeldOutReader {
   /// The number of held-out tokens; nil if the data did not have to be counted.
   public let tokens: Int?
@@ -15,7 +16,7 @@ public final class HeldOutReader {
 
   private static let blockBytes = 64 * 1024
 
-  /// Asked while tokens are read and passed over: true ends that with an error of code `interrupted`.
+  /// Asked while tokens are read and passed over: true ends that with an error of kind `interrupted`.
   public var isInterrupted: (() -> Bool)? {
     get { decoder.isInterrupted }
     set { decoder.isInterrupted = newValue }
@@ -39,7 +40,7 @@ public final class HeldOutReader {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return ByteDecoder.bufferByteCount + Buffer<UInt8>.byteCount(for: blockBytes)
-      + DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax).byteCount
+      + DataFile.need(of: files ?? [], DecoderLimits(configuration)).byteCount
   }
 
   /// - Parameters:
@@ -55,30 +56,31 @@ public final class HeldOutReader {
     configuration.streams = 1
     try configuration.validate()
     name = configuration.paths[0]
-    let files = try DataFile.inspect(configuration)
-    guard files != nil || isReadOnce else {
+    let inspected = try DataFile.inspect(configuration)
+    guard inspected != nil || isReadOnce else {
       throw StreamError(
-        .usage, "held-out data cannot come from a pipe: it is read more than once",
+        .invalidConfiguration, "held-out data cannot come from a pipe: it is read more than once",
         advice: "give it as a file", file: configuration.paths[0])
     }
-    isPipe = files == nil
+    isPipe = inspected == nil
     layout = TokenLayout(configuration)
     block = try .stream(Self.blockBytes, for: "held-out data", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    try memory.grow(to: DataFile.need(of: inspected ?? [], DecoderLimits(configuration)))
     let pipe = try isPipe ? InputFile.pipe(configuration) : nil
     pipe?.isInterrupted = configuration.isInterrupted
 
     var start = configuration.skipTokens
     var total = totalTokens
     let space = UnsafeMutableRawBufferPointer(block.elements)
+    let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: space)
     let isPlain = files?.allSatisfy { $0.format == .plain } ?? false
     if let files, configuration.holdoutFraction == nil {
       try HeadCheck.run(files, configuration, decoder: decoder, space: space)
     }
     if let files, total == nil, configuration.holdoutFraction != nil || isPlain {
-      total = try DataSurvey.countTokens(files, decoder: decoder, layout: layout, space: space)
+      total = try DataSurvey.countTokens(files, decoder: decoder, type: layout.type, space: space)
     }
     if let total {
       if configuration.holdoutFraction == nil {
@@ -102,14 +104,14 @@ public final class HeldOutReader {
     throw StreamError(
       .badData,
       "has \(max(0, tokens)) of the at least 2 tokens that an evaluation needs",
-      advice: "give more data, or lower --skip-tokens", file: name == "-" ? "standard input" : name)
+      advice: "give more data, or lower \(.skipTokens)", file: name == "-" ? "standard input" : name)
   }
 
   /// Reads the first tokens for what an evaluation would fail on, and goes back.
   /// - Parameter limit: tokens to read at most; 0: all. No more than 64 MiB are read.
   /// - Throws: `.badData` for damage, ids outside of the vocabulary, too few tokens, or none that is a target.
   public func check(limit: Int) throws(StreamError) {
-    let most = (64 << 20) / layout.type.width
+    let most = layout.type.tokens(in: 64 << 20)
     let wanted = limit > 0 ? min(limit, most) : most
     var (read, hasTarget) = (0, layout.targets == .all)
     rewind()
@@ -121,7 +123,7 @@ public final class HeldOutReader {
         if !hasTarget {
           throw StreamError(
             .badData, "every token is marked, and none is left to predict",
-            advice: "give data with targets, or check --targets and --dtype", file: name)
+            advice: "give data with targets, or check \(.targets) and \(.tokenType)", file: name)
         }
         break
       }
@@ -155,7 +157,7 @@ public final class HeldOutReader {
           continue
         }
         let part = min(row.count - count, last - first)
-        layout.copy(block.pointer + first * layout.type.width, to: base + count, count: part)
+        layout.copy(block.pointer + layout.type.bytes(of: first), to: base + count, count: part)
         first += part
         count += part
       }

@@ -56,14 +56,14 @@ final class IndexedTokens: TokenSource {
     for stream in 0..<streams { cursors[stream] = FrameReference() }
     for number in files.indices {
       let bytes = try place(number, folder: configuration.scratchFolder, space: space)
-      if bytes == 0 { throw layout.empty(files[number].path) }
-      if bytes % layout.type.width != 0 {
-        throw layout.halfToken(
-          bytes, token: firsts[number] + bytes / layout.type.width, file: files[number].path,
-          offset: files[number].size)
-      }
-      firsts.append(firsts[number] + bytes / layout.type.width)
+      firsts.append(
+        try tokens(of: number).end(size: bytes, file: files[number].path, offset: files[number].size))
     }
+  }
+
+  /// Where the tokens of a file lie.
+  private func tokens(of number: Int) -> TokenPlace {
+    TokenPlace(type: layout.type, first: firsts[number], payload: files[number].payload)
   }
 
   var totalTokens: Int { firsts[files.count] }
@@ -79,12 +79,13 @@ final class IndexedTokens: TokenSource {
 
   func fill(stream: Int, into block: UnsafeMutableRawBufferPointer) -> Filled {
     var filled = Filled()
-    let width = layout.type.width
-    let room = block.count / width
+    let type = layout.type
+    let tokens = type.tokens(in: block.count)
     do throws(StreamError) {
-      while filled.tokens < room {
+      while filled.tokens < tokens {
         let token = region.lowerBound + progress[stream]
-        let rest = UnsafeMutableRawBufferPointer(rebasing: block[(filled.tokens * width)..<(room * width)])
+        let rest = UnsafeMutableRawBufferPointer(
+          rebasing: block[type.bytes(of: filled.tokens)..<type.bytes(of: tokens)])
         let count = try read(stream: stream, token: token, into: rest)
         filled.tokens += count
         progress[stream] = (progress[stream] + count) % region.count
@@ -105,11 +106,12 @@ final class IndexedTokens: TokenSource {
   private func read(
     stream: Int, token: Int, into block: UnsafeMutableRawBufferPointer
   ) throws(StreamError) -> Int {
-    let width = layout.type.width
     let number = file(of: token)
-    let offset = (token - firsts[number]) * width
+    let place = tokens(of: number)
+    let offset = place.byte(of: token)
     let last = min(region.upperBound, firsts[number + 1])
-    let bytes = UnsafeMutableRawBufferPointer(rebasing: block[..<min(block.count, (last - token) * width)])
+    let bytes = UnsafeMutableRawBufferPointer(
+      rebasing: block[..<min(block.count, place.byte(of: last) - offset)])
     switch places[number] {
     case .plain:
       _ = try open.file(number, files[number]).input.readExactly(into: bytes, at: offset)
@@ -121,11 +123,11 @@ final class IndexedTokens: TokenSource {
         done += try readFrame(stream: stream, file: number, byte: offset + done, into: part)
       }
     }
-    let count = bytes.count / width
-    if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(bytes), count: count) {
+    let count = layout.type.tokens(in: bytes.count)
+    if let (outside, id) = layout.firstOutside(UnsafeRawBufferPointer(bytes), count: count) {
       throw layout.outside(
-        id, token: token + place, file: files[number].path,
-        offset: files[number].format == .plain ? offset + place * width : nil)
+        id, token: token + outside, file: files[number].path,
+        offset: files[number].format == .plain ? place.byte(of: token + outside) : nil)
     }
     return count
   }
@@ -166,12 +168,25 @@ extension IndexedTokens {
     }
     let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
     guard try decoder.read(into: part) == count else { throw mismatch(frame) }
-    if byte + count == frame.end {
+    // What follows the payload in its last frame is decoded for the frame's checksum.
+    if byte + count == files[number].payload.end { try drain(to: frame.end) }
+    if decoder.byteOffset == frame.end {
       guard try decoder.finishFrame(), decoder.frame.byte == frame.end else { throw mismatch(frame) }
     } else if decoder.frame.offset != frame.offset {
       throw mismatch(frame)
     }
     return count
+  }
+
+  private func drain(to end: Int) throws(StreamError) {
+    var few: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    while decoder.byteOffset < end {
+      let rest = end - decoder.byteOffset
+      let count = try withUnsafeMutableBytes(of: &few) { (bytes) throws(StreamError) -> Int in
+        try decoder.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(rest, bytes.count)]))
+      }
+      if count == 0 { break }
+    }
   }
 
   private func find(
@@ -237,23 +252,27 @@ extension IndexedTokens {
   private func unpack(
     _ number: Int, to scratch: ScratchFile, space: UnsafeMutableRawBufferPointer
   ) throws(StreamError) {
-    let width = layout.type.width
+    let place = tokens(of: number)
     let needed = try DataSurvey.listedBytes(files[number], number).map { $0 + scratch.byteCount }
     decoder.attach(try InputFile(files[number]), as: files[number].format)
-    let room = UnsafeMutableRawBufferPointer(rebasing: space[..<(space.count / width * width)])
+    let limit = layout.type.bytes(of: layout.type.tokens(in: space.count))
     do throws(StreamError) {
       while true {
-        let first = firsts[number] + decoder.byteOffset / width
-        let count = try decoder.read(into: room)
+        let start = decoder.byteOffset
+        let (bytes, isTokens) = place.piece(from: start, limit: limit)
+        let part = UnsafeMutableRawBufferPointer(rebasing: space[..<bytes])
+        let count = try decoder.read(into: part)
         if count == 0 { break }
-        if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(room), count: count / width) {
+        let tokens = isTokens ? layout.type.tokens(in: count) : 0
+        if let (outside, id) = layout.firstOutside(UnsafeRawBufferPointer(part), count: tokens) {
           throw layout.outside(
-            id, token: first + place, file: files[number].path, offset: decoder.compressedOffset)
+            id, token: place.token(at: start) + outside, file: files[number].path,
+            offset: decoder.compressedOffset)
         }
-        try scratch.append(UnsafeRawBufferPointer(rebasing: room[..<count]), needed: needed)
+        try scratch.append(UnsafeRawBufferPointer(rebasing: part[..<count]), needed: needed)
       }
     } catch {
-      throw error.code == .io ? error : error.at(token: firsts[number] + decoder.byteOffset / width)
+      throw error.kind == .inputOutput ? error : error.at(token: place.token(at: decoder.byteOffset))
     }
   }
 }

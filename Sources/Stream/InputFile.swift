@@ -1,4 +1,5 @@
 import Glibc
+import LongzooMemory
 
 /// An open file or pipe: bytes with a name. A pipe is whatever cannot be read twice.
 final class InputFile {
@@ -15,7 +16,7 @@ final class InputFile {
   private let stop: StopSignal?
 
   /// Opens a path.
-  /// - Throws: `.missing` for no such file and for a folder, `.io` for what cannot be read.
+  /// - Throws: `.noSuchFile` for no such file and for a folder, `.inputOutput` for what cannot be read.
   init(path: String, stop: StopSignal? = nil) throws(StreamError) {
     descriptor = try Self.open(path)
     ownsDescriptor = true
@@ -27,7 +28,7 @@ final class InputFile {
   }
 
   /// Opens a file of the data again.
-  /// - Throws: `.io` too if it is no longer what it was when it was looked at.
+  /// - Throws: `.inputOutput` too if it is no longer what it was when it was looked at.
   convenience init(_ file: DataFile, stop: StopSignal? = nil) throws(StreamError) {
     try self.init(path: file.path, stop: stop)
     try requireUnchanged(since: file.stamp)
@@ -69,32 +70,31 @@ final class InputFile {
       if number == ENXIO, let copy = DataPath.duplicate(path) { return copy }
       if number == ENXIO, DataPath.isSocket(path) {
         throw StreamError(
-          .io, "is a socket, which cannot be opened as a file",
-          advice: "read it through a pipe, as in socat -u UNIX-CONNECT:\(path) - | longzoo train -",
-          file: path)
+          .inputOutput, "is a socket, which cannot be opened as a file",
+          remedy: .connectSocket, file: path)
       }
       if number == ENOENT || number == ENOTDIR {
-        throw StreamError(.missing, "there is no such file", advice: "check the path", file: path)
+        throw StreamError(.noSuchFile, "there is no such file", advice: "check the path", file: path)
       }
-      throw StreamError(.io, "cannot be opened: \(systemMessage(number))", file: path)
+      throw StreamError(.inputOutput, "cannot be opened: \(systemMessage(number))", file: path)
     }
   }
 
   private static func stamp(of descriptor: Int32, name: String) throws(StreamError) -> FileStamp? {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw StreamError(.io, "cannot be examined: \(systemMessage(errno))", file: name)
+      throw StreamError(.inputOutput, "cannot be examined: \(systemMessage(errno))", file: name)
     }
     switch status.st_mode & S_IFMT {
     case S_IFDIR:
-      throw StreamError(.missing, "is a folder", advice: "name the files in it", file: name)
+      throw StreamError(.noSuchFile, "is a folder", advice: "name the files in it", file: name)
     case S_IFREG: return FileStamp(status)
     default: return nil
     }
   }
 
   /// Asks the system again about the open file.
-  /// - Throws: `.io` if it is another file than the one that was looked at, or its content may be another.
+  /// - Throws: `.inputOutput` if it is another file than the one that was looked at, or its content may be another.
   func requireUnchanged(since stamp: FileStamp) throws(StreamError) {
     guard let now = try Self.stamp(of: descriptor, name: name), now.isSameFile(as: stamp) else {
       throw changed("was replaced by another file while it was in use")
@@ -103,26 +103,27 @@ final class InputFile {
     if now.isWritten(since: stamp) { throw changed("was written to while it was in use") }
   }
 
-  private func changed(_ text: String) -> StreamError {
-    StreamError(.io, text, advice: "leave data alone as long as a run needs it", file: name)
+  private func changed(_ text: Wording) -> StreamError {
+    StreamError(.inputOutput, text, advice: "leave data alone as long as a run needs it", file: name)
   }
 
   private func becameShorter(_ offset: Int) -> StreamError {
     StreamError(
-      .io, "became shorter while it was in use", advice: "leave data alone as long as a run needs it",
+      .inputOutput, "became shorter while it was in use",
+      advice: "leave data alone as long as a run needs it",
       file: name,
       compressedOffset: offset)
   }
 
   /// Reads some bytes: from `offset` of a file, or the next ones of a pipe. 0 at the end, which of a file is where
   /// it was when it was opened.
-  /// - Throws: `.io`, also for a file that ends before that.
+  /// - Throws: `.inputOutput`, also for a file that ends before that.
   func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(StreamError) -> Int {
     let wanted = isPipe ? bytes.count : max(0, min(bytes.count, size - offset))
     if wanted == 0 { return 0 }
     while true {
       let ready = !isPipe || awaitInput(timeout: isInterrupted == nil ? -1 : 100)
-      if let stop, stop.isRaised { throw StreamError(.io, "reading was stopped", file: name) }
+      if let stop, stop.isRaised { throw StreamError(.inputOutput, "reading was stopped", file: name) }
       if let isInterrupted, isInterrupted() { throw StreamError(.interrupted, "reading was interrupted") }
       if !ready { continue }
       let count =
@@ -134,7 +135,7 @@ final class InputFile {
       let number = errno
       if number == EINTR || (isPipe && (number == EAGAIN || number == EWOULDBLOCK)) { continue }
       throw StreamError(
-        .io, "cannot be read: \(systemMessage(number))", file: name, compressedOffset: offset)
+        .inputOutput, "cannot be read: \(systemMessage(number))", file: name, compressedOffset: offset)
     }
   }
 

@@ -20,13 +20,12 @@ enum KnownFormat: Equatable {
 
   /// - Parameters:
   ///   - head: the first bytes; more of them may tell more.
-  ///   - isInside: they were unpacked from zstd or lz4, which then is no answer any more.
+  ///   - isInside: they were unpacked by a codec, which then is no answer any more.
   static func recognize(_ head: UnsafeRawBufferPointer, isInside: Bool = false) -> KnownFormat? {
     let bytes = UnsafeRawBufferPointer(rebasing: head[..<min(head.count, headBytes)])
     for (marker, format) in markers where bytes.begins(with: marker) { return format }
-    if isInside {
-      if bytes.begins(with: [0x28, 0xB5, 0x2F, 0xFD]) { return .packed(name: "zstd", tool: "zstd -dc") }
-      if case .lz4(let head) = FrameHead(bytes), head.valid { return .packed(name: "lz4", tool: "lz4 -dc") }
+    if isInside, let codec = Codec.packers.first(where: { $0.surelyBegins(bytes) }) {
+      return .packed(name: codec.name, tool: codec.tool)
     }
     return archive(bytes) ?? trainer(bytes) ?? weights(bytes) ?? pickle(bytes) ?? arrowStream(bytes)
   }

@@ -23,7 +23,7 @@ final class ReaderThread {
     pthread_sigmask(SIG_SETMASK, &before, nil)
     if result != 0 {
       work.release()
-      throw StreamError(.io, "no thread can be started to read the data: \(systemMessage(result))")
+      throw StreamError(.inputOutput, "no thread can be started to read the data: \(systemMessage(result))")
     }
     return thread
   }

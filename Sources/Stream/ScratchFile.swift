@@ -1,4 +1,5 @@
 import Glibc
+import LongzooMemory
 
 /// Unpacked data in a file without a name: it is gone when the program ends, however it ends.
 final class ScratchFile {
@@ -48,7 +49,8 @@ final class ScratchFile {
       if count < 0 && errno == EINTR { continue }
       if count <= 0 {
         throw StreamError(
-          .io, "the unpacked copy cannot be read: \(count == 0 ? "it ends early" : systemMessage(errno))",
+          .inputOutput,
+          "the unpacked copy cannot be read: \(count == 0 ? "it ends early" : systemMessage(errno))",
           file: folder)
       }
       done += count
@@ -58,7 +60,7 @@ final class ScratchFile {
   static func failure(_ number: Int32, folder: String, needed: Int?, written: Int) -> StreamError {
     let size = needed.map { "needs \($0) bytes" } ?? "needs more than \(written) bytes"
     return StreamError(
-      .io, "compressed data cannot be unpacked here, which \(size): \(systemMessage(number))",
-      advice: "set TMPDIR to a folder with room, or say --streams 1, which needs no copy", file: folder)
+      .inputOutput, "compressed data cannot be unpacked here, which \(size): \(systemMessage(number))",
+      advice: "set TMPDIR to a folder with room, or say \(.streams) 1, which needs no copy", file: folder)
   }
 }

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// The data from one position on, decoded in order: for a single stream, and for held-out data.
 final class SequentialTokens: TokenSource {
   /// The part of the data that is read, in tokens.
@@ -18,7 +20,7 @@ final class SequentialTokens: TokenSource {
 
   private let files: [DataFile]
   private let pipe: InputFile?
-  private let decoder: ByteDecoder
+  private let payload: PayloadReader
   private let layout: TokenLayout
   private let expectTokens: Int?
   /// Tokens of all of the data by what its files say of themselves, if they were counted so.
@@ -28,15 +30,8 @@ final class SequentialTokens: TokenSource {
   private var start: Start?
 
   private var file = 0
-  private var input: InputFile?
-  /// The index in the data of the first token of `file`.
-  private var fileFirst = 0
-  /// Bytes of a token of which the rest has not yet come through the pipe.
-  private var partial: [UInt8] = []
   private var regionPoint: RestartPoint?
   private var ended = false
-  /// Set while tokens that were consumed before are passed over.
-  private var consumed: PipeDigest?
 
   /// - Parameter files: nil with `pipe` set, and the other way round.
   init(
@@ -45,19 +40,17 @@ final class SequentialTokens: TokenSource {
   ) {
     self.files = files ?? []
     self.pipe = pipe
-    self.decoder = decoder
     self.region = region
     self.total = total
     self.start = start
     self.stop = stop
+    payload = PayloadReader(configuration, decoder: decoder, stop: stop)
     layout = TokenLayout(configuration)
     expectTokens = configuration.expectTokens
-    partial.reserveCapacity(4)
   }
 
-  private var width: Int { layout.type.width }
-  private var index: Int { fileFirst + decoder.byteOffset / width }
-  private var name: String { input?.name ?? "the data" }
+  private var index: Int { payload.index }
+  private var name: String { payload.name }
 
   /// Goes back to the start of the region.
   func rewind() {
@@ -75,7 +68,7 @@ final class SequentialTokens: TokenSource {
         }
         let filled = try readBlock(block)
         if filled.tokens > 0 || filled.failure != nil { return filled }
-        if decoder.isAtEnd { try finishFile() }
+        if payload.decoder.isAtEnd { try finishFile() }
       }
       return Filled()
     } catch {
@@ -86,42 +79,25 @@ final class SequentialTokens: TokenSource {
   /// The next tokens of the file; none at its end. A block never holds tokens of two files: so its place is one
   /// point.
   private func readBlock(_ block: UnsafeMutableRawBufferPointer) throws(StreamError) -> Filled {
-    let point = place()
-    var room = block.count / width * width
-    if let end = region.end { room = min(room, (end - point.token) * width) }
-    var bytes = partial.count
-    for (offset, byte) in partial.enumerated() { block[offset] = byte }
-    bytes += try decoder.read(into: UnsafeMutableRawBufferPointer(rebasing: block[bytes..<room]))
-    let rest = bytes % width
-    partial.removeAll(keepingCapacity: true)
-    partial.append(contentsOf: block[(bytes - rest)..<bytes])
-    return admit(block, Filled(tokens: bytes / width, point: point), rest: rest)
+    try payload.enter(using: block)
+    let point = payload.point(file: file)
+    return admit(block, Filled(tokens: try payload.read(into: block, before: region.end), point: point))
   }
 
   /// Cuts what was read off before the first token that must not be there.
-  private func admit(_ block: UnsafeMutableRawBufferPointer, _ filled: Filled, rest: Int) -> Filled {
+  private func admit(_ block: UnsafeMutableRawBufferPointer, _ filled: Filled) -> Filled {
     var result = filled
     let first = filled.point.token
     if let (place, id) = layout.firstOutside(UnsafeRawBufferPointer(block), count: filled.tokens) {
-      let back = (filled.tokens - place) * width + rest
       result.tokens = place
       result.failure = layout.outside(
-        id, token: first + place, file: name,
-        offset: decoder.isPlain ? decoder.byteOffset - back : decoder.compressedOffset)
+        id, token: first + place, file: name, offset: payload.storedOffset(back: filled.tokens - place))
     }
     if let expectTokens, first + result.tokens > expectTokens {
       result.tokens = max(0, expectTokens - first)
       result.failure = layout.unexpectedMore(expected: expectTokens, file: name)
     }
     return result
-  }
-
-  /// The place of the next token.
-  private func place() -> RestartPoint {
-    let byte = decoder.byteOffset - partial.count
-    return RestartPoint(
-      file: file, frameOffset: decoder.frame.offset, frameByte: decoder.frame.byte,
-      skip: max(0, byte - decoder.frame.byte), token: fileFirst + byte / width)
   }
 
   // MARK: Moving
@@ -132,15 +108,16 @@ final class SequentialTokens: TokenSource {
     case .point(let point): try seek(point, using: block)
     case .beginning:
       try open(0)
-      try discard(region.start * width, using: block)
-      regionPoint = place()
+      try discard(region.start, using: block)
+      regionPoint = payload.point(file: file)
     case .consumed(let pairs, let identity):
       try open(0)
-      try discard(region.start * width, using: block)
-      consumed = PipeDigest(type: layout.type)
-      try discard(pairs * width, using: block)
-      let found = consumed?.identity
-      consumed = nil
+      try payload.enter(using: block)
+      try discard(region.start, using: block)
+      payload.digest = PipeDigest(type: layout.type)
+      try discard(pairs, using: block)
+      let found = payload.digest?.identity
+      payload.digest = nil
       if found != identity {
         throw StreamError(
           .badData, "this is other data than the saved position belongs to",
@@ -150,22 +127,16 @@ final class SequentialTokens: TokenSource {
     self.start = nil
   }
 
-  private func open(_ number: Int, offset: Int = 0, byte: Int = 0) throws(StreamError) {
-    partial.removeAll(keepingCapacity: true)
-    if let pipe {
-      input = pipe
-      decoder.attach(pipe, as: nil)
-    } else {
-      let opened = try opened(number)
-      (file, input) = (number, opened)
-      decoder.attach(opened, as: files[number].format, offset: offset, byte: byte)
-      if case .frames = files[number].format { decoder.verifier = try FrameVerifier(opened, from: offset) }
-    }
+  private func open(_ number: Int, first: Int = 0, offset: Int = 0, byte: Int = 0) throws(StreamError) {
+    if let pipe { return payload.attach(pipe: pipe) }
+    let opened = try opened(number)
+    file = number
+    try payload.attach(opened, files[number], first: first, offset: offset, byte: byte)
   }
 
   /// The file that is open already is kept: so another one under its name changes nothing.
   private func opened(_ number: Int) throws(StreamError) -> InputFile {
-    guard let input, number == file else { return try InputFile(files[number], stop: stop) }
+    guard let input = payload.input, number == file else { return try InputFile(files[number], stop: stop) }
     try input.requireUnchanged(since: files[number].stamp)
     return input
   }
@@ -173,58 +144,44 @@ final class SequentialTokens: TokenSource {
   private func seek(_ point: RestartPoint, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
     // A plain file has no frames: it is opened at its start, and the way to the token is a jump.
     try open(point.file, offset: point.frameOffset, byte: point.frameByte)
-    fileFirst = point.token - (point.frameByte + point.skip) / width
-    try discard(point.skip, using: block)
+    guard try payload.seek(point, using: block) else { throw passedAll }
     ended = false
   }
 
-  /// Passes over decoded bytes, over ends of files too. The block is free memory.
-  private func discard(_ bytes: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
-    var rest = bytes
+  /// Passes over tokens, over ends of files too. The block is free memory.
+  private func discard(_ tokens: Int, using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
+    var rest = layout.type.bytes(of: tokens)
     while rest > 0 {
-      var count = decoder.jump(rest)
-      if count == nil {
-        let part = UnsafeMutableRawBufferPointer(rebasing: block[..<min(rest, block.count)])
-        let read = try decoder.read(into: part)
-        consumed?.add(UnsafeRawBufferPointer(rebasing: part[..<read]))
-        count = read
-      }
-      rest -= count ?? 0
+      let count = try payload.pass(rest, using: block)
+      rest -= count
       if stop?.isRaised == true { throw StreamError(.interrupted, "reading was interrupted") }
       if rest > 0, count == 0 {
         try finishFile(wraps: false)
-        if ended {
-          throw StreamError(
-            .badData, "the data has only \(index) tokens, and all of them are passed over",
-            advice: "lower --skip-tokens, or give the data that the position was saved with", file: name)
-        }
+        if ended { throw passedAll }
       }
     }
+  }
+
+  private var passedAll: StreamError {
+    StreamError(
+      .badData, "the data has only \(index) tokens, and all of them are passed over",
+      advice: "lower \(.skipTokens), or give the data that the position was saved with", file: name)
   }
 
   /// At the end of a file: checks that it was whole and goes on to the next.
   private func finishFile(wraps: Bool = true) throws(StreamError) {
-    let bytes = decoder.byteOffset
-    if bytes == 0 { throw layout.empty(name) }
-    if bytes % width != 0 {
-      throw layout.halfToken(bytes, token: index, file: name, offset: decoder.compressedOffset)
-    }
-    if file + 1 < files.count {
-      let next = index
-      try open(file + 1)
-      fileFirst = next
-      return
-    }
-    if let total, index != total {
+    let end = try payload.end()
+    if file + 1 < files.count { return try open(file + 1, first: end) }
+    if let total, end != total {
       throw StreamError(
-        .badData, "the data has \(index) tokens where \(total) were counted", advice: "make the file anew",
-        file: name, tokenIndex: index)
+        .badData, "the data has \(end) tokens where \(total) were counted", advice: "make the file anew",
+        file: name, tokenIndex: end)
     }
-    if let expectTokens, index < expectTokens {
-      throw layout.unexpectedEnd(index, expected: expectTokens, file: name)
+    if let expectTokens, end < expectTokens {
+      throw layout.unexpectedEnd(end, expected: expectTokens, file: name)
     }
     // From here on the length is known, and the wrap is made where a known end is.
-    if region.wraps && wraps { region.end = index } else { ended = true }
+    if region.wraps && wraps { region.end = end } else { ended = true }
   }
 
   private func wrap(using block: UnsafeMutableRawBufferPointer) throws(StreamError) {
@@ -236,15 +193,14 @@ final class SequentialTokens: TokenSource {
       throw StreamError(
         .badData,
         "\(max(0, end - region.start)) tokens are left to read, too few for one (input, target) pair",
-        advice: "give more data, or lower --skip-tokens", file: name)
+        advice: "give more data, or lower \(.skipTokens)", file: name)
     }
     if let regionPoint {
       try seek(regionPoint, using: block)
     } else {
-      fileFirst = 0
       try open(0)
-      try discard(region.start * width, using: block)
-      regionPoint = place()
+      try discard(region.start, using: block)
+      regionPoint = payload.point(file: file)
     }
   }
 }

@@ -1,39 +1,46 @@
 import LongzooMemory
 
 /// Why tokens cannot be had: what failed, where, and what to do, as one sentence.
+///
+/// The sentence names settings by the properties of `StreamConfiguration`; `text(naming:mending:)` writes it with the
+/// names and the remedies of another program.
 public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
-  /// The kind of failure; the raw value is the exit code of the program.
-  public enum Code: Int32, Sendable {
+  /// What a caller may have to tell apart.
+  public enum Kind: CaseIterable, Sendable {
     /// The memory budget does not allow it.
-    case memory = 1
+    case overBudget
     /// The caller asked for an end while there was nothing to read.
-    case interrupted = 2
-    /// The options cannot be meant so.
-    case usage = 64
+    case interrupted
+    /// The configuration cannot be meant so, whatever the data is, or not for data of this kind.
+    case invalidConfiguration
     /// The data is damaged, cut off, or not what it was said to be.
-    case badData = 65
+    case badData
     /// There is no such file.
-    case missing = 66
-    /// The system failed to read or write.
-    case io = 74
+    case noSuchFile
+    /// The system failed to read or write, or has no more memory to give.
+    case inputOutput
   }
 
-  public var code: Code
+  /// For a caller to tell errors apart; the sentence says more.
+  public var kind: Kind
   /// The path as it was given, or "standard input".
   public var file: String?
   /// Bytes from the start of the file as it is stored.
   public var compressedOffset: Int?
   /// Tokens from the start of the data, over all files.
   public var tokenIndex: Int?
-  private var text: String
-  private var advice: String?
+  /// The step that mends it, if there is one.
+  public var remedy: Remedy?
+  private var problem: Wording
+  private var advice: Wording?
 
   init(
-    _ code: Code, _ text: String, advice: String? = nil, file: String? = nil, compressedOffset: Int? = nil,
-    tokenIndex: Int? = nil
+    _ kind: Kind, _ problem: Wording, remedy: Remedy? = nil, advice: Wording? = nil, file: String? = nil,
+    compressedOffset: Int? = nil, tokenIndex: Int? = nil
   ) {
-    self.code = code
-    self.text = text
+    self.kind = kind
+    self.problem = problem
+    self.remedy = remedy
     self.advice = advice
     self.file = file
     self.compressedOffset = compressedOffset
@@ -42,25 +49,32 @@ public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
 
   /// A reservation that the budget or the system refused.
   init(_ refusal: MemoryError) {
-    self.init(refusal.isOfTheSystem ? .io : .memory, refusal.description)
+    self.init(refusal.isOfTheSystem ? .inputOutput : .overBudget, refusal.wording)
   }
 
-  public var exitCode: Int32 { code.rawValue }
+  /// The sentence, with the names of `StreamConfiguration`'s properties.
+  public var description: String { text { $0.rawValue } }
 
-  public var description: String {
-    var sentence = file.map { "\($0): \(text)" } ?? text
+  /// The sentence, with settings under the names that `name` has for them.
+  /// - Parameter mend: the text of a remedy; without it the one of `description`.
+  public func text(
+    naming name: (Setting) -> String, mending mend: ((Remedy) -> String)? = nil
+  ) -> String {
+    var sentence = problem.text(naming: name)
+    if let file { sentence = "\(file): \(sentence)" }
     var places: [String] = []
     if let compressedOffset { places.append("byte \(compressedOffset) of the file") }
     if let tokenIndex { places.append("token \(tokenIndex)") }
     if !places.isEmpty { sentence += " (at " + places.joined(separator: ", ") + ")" }
-    if let advice { sentence += "; " + advice }
+    if let remedy { sentence += "; " + (mend?(remedy) ?? remedy.text) }
+    if let advice { sentence += "; " + advice.text(naming: name) }
     return sentence
   }
 
   /// The same error, placed at a token; a decoder knows only bytes.
   func at(token index: Int) -> StreamError {
     var error = self
-    if error.tokenIndex == nil, code == .badData || code == .io { error.tokenIndex = index }
+    if error.tokenIndex == nil, kind == .badData || kind == .inputOutput { error.tokenIndex = index }
     return error
   }
 }

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// A place in the data, exact to the token: what a checkpoint keeps of a `TokenFeed`.
 ///
 /// It is small whatever the data is, and holds the identity of the data, so that a resume onto other data is refused.
@@ -9,6 +11,7 @@ public struct StreamPosition: Codable, Equatable, Sendable {
   /// Only a shortcut to the place, and so not part of equality; nil: count from the start.
   let restart: RestartPoint?
 
+  /// Whether both are the same place of the same data, cut alike.
   public static func == (left: StreamPosition, right: StreamPosition) -> Bool {
     left.pairs == right.pairs && left.cut == right.cut && left.identity == right.identity
   }
@@ -19,7 +22,7 @@ extension StreamPosition {
   func check(cut now: DataCut, files: [DataFile]?, identity found: DataIdentity?) throws(StreamError) {
     if let difference = now.difference(from: cut) {
       throw StreamError(
-        .usage, "the saved position is one with \(difference), and means nothing otherwise",
+        .invalidConfiguration, "the saved position is one with \(difference), and means nothing otherwise",
         advice: "give the same again, or start anew")
     }
     if let found, found != identity {
@@ -54,13 +57,13 @@ struct DataCut: Codable, Equatable, Sendable {
     holdoutFraction = configuration.holdoutFraction
   }
 
-  /// The option whose value differs, for an error message.
-  func difference(from other: DataCut) -> String? {
-    if tokenType != other.tokenType { return "--dtype \(other.tokenType.rawValue)" }
-    if streams != other.streams { return "--streams \(other.streams)" }
-    if skipTokens != other.skipTokens { return "--skip-tokens \(other.skipTokens)" }
+  /// The setting whose value differs, for an error message.
+  func difference(from other: DataCut) -> Wording? {
+    if tokenType != other.tokenType { return "\(.tokenType) \(other.tokenType.rawValue)" }
+    if streams != other.streams { return "\(.streams) \(other.streams)" }
+    if skipTokens != other.skipTokens { return "\(.skipTokens) \(other.skipTokens)" }
     if holdoutFraction != other.holdoutFraction {
-      return other.holdoutFraction.map { "--val-fraction \($0)" } ?? "no --val-fraction"
+      return other.holdoutFraction.map { "\(.holdoutFraction) \($0)" } ?? "no \(.holdoutFraction)"
     }
     return nil
   }
@@ -87,9 +90,9 @@ struct RestartPoint: Codable, Equatable, Sendable, BitwiseCopyable {
   /// The index of the token in the data.
   var token = 0
 
-  func advanced(by tokens: Int, width: Int) -> RestartPoint {
+  func advanced(by tokens: Int, of type: TokenType) -> RestartPoint {
     var point = self
-    point.skip += tokens * width
+    point.skip += type.bytes(of: tokens)
     point.token += tokens
     return point
   }

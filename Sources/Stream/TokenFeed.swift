@@ -3,7 +3,8 @@ import LongzooMemory
 /// The tokens that training reads: one or more streams over the same data, decoded ahead by a thread of its own.
 ///
 /// Memory does not depend on the length of the data. Files wrap around for ever, a pipe ends. A feed is used from one
-/// thread at a time.
+/// thread at a time. For data that is read once from its first to its last token, as in an evaluation, take a
+/// `HeldOutReader`: it needs no thread and no ring.
 public final class TokenFeed {
   /// Positions of the data that are read in parallel.
   public let streams: Int
@@ -36,7 +37,7 @@ public final class TokenFeed {
     try configuration.validate()
     let files = try DataFile.inspect(configuration)
     return fixedByteCount(configuration)
-      + DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax).byteCount
+      + DataFile.need(of: files ?? [], DecoderLimits(configuration)).byteCount
   }
 
   static func fixedByteCount(_ configuration: StreamConfiguration) -> Int {
@@ -56,7 +57,7 @@ public final class TokenFeed {
     _ configuration: StreamConfiguration, resume: StreamPosition? = nil, ledger: MemoryLedger
   ) throws(StreamError) {
     try configuration.validate()
-    let files = try DataFile.inspect(configuration)
+    let inspected = try DataFile.inspect(configuration)
     streams = configuration.streams
     chunkTokens = configuration.chunkTokens
     cut = DataCut(configuration)
@@ -64,7 +65,8 @@ public final class TokenFeed {
     carries = try .stream(streams, for: "carried tokens", ledger: ledger)
     let memory = DecoderMemory(ledger: ledger)
     decoder = try ByteDecoder(configuration, memory: memory, ledger: ledger)
-    try memory.grow(to: DataFile.need(of: files ?? [], windowLogMax: configuration.windowLogMax))
+    try memory.grow(to: DataFile.need(of: inspected ?? [], DecoderLimits(configuration)))
+    let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: ring.space)
     try HeadCheck.run(files ?? [], configuration, decoder: decoder, space: ring.space)
 
     var identity: DataIdentity?
@@ -112,7 +114,7 @@ public final class TokenFeed {
     let plain = files.allSatisfy { $0.format == .plain }
     guard plain || configuration.holdoutFraction != nil || configuration.countsTokens else { return nil }
     return try DataSurvey.countTokens(
-      files, decoder: decoder, layout: TokenLayout(configuration), space: space)
+      files, decoder: decoder, type: configuration.tokenType, space: space)
   }
 
   private static func sequence(
@@ -180,14 +182,14 @@ public final class TokenFeed {
       }
     } catch {
       // In a single stream what came before the error is handed out first.
-      if streams > 1 || have < 2 || error.code == .interrupted { throw error }
+      if streams > 1 || have < 2 || error.kind == .interrupted { throw error }
     }
     if have > before { carries[stream] = row[have - 1] }
     return max(0, have - 1)
   }
 
   /// Lets `next` give up waiting once `isInterrupted` says so, on a quiet pipe, and on files that are passed over up to the first token: it then
-  /// throws an error of code `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
+  /// throws an error of kind `interrupted`, and `position` is still that of before the call. Nothing can be read afterwards.
   /// - Parameter isInterrupted: asked ten times a second, with the seconds that the wait has lasted.
   public func onWaiting(_ isInterrupted: @escaping (Double) -> Bool) {
     let isPipe = filesIdentity == nil
@@ -195,7 +197,7 @@ public final class TokenFeed {
     ring.isInterrupted = { [unowned self] seconds in (isPipe || !hasCarry) && isInterrupted(seconds) }
   }
 
-  /// The place after the pairs handed out so far, not after what was read ahead.
+  /// The place after the pairs that `next` has returned so far, not after what was read ahead.
   public var position: StreamPosition {
     StreamPosition(
       pairs: pairs, cut: cut, identity: filesIdentity ?? pipeDigest.identity,

@@ -135,8 +135,8 @@ final class TokenRing: @unchecked Sendable {
     let offset = consumer.pointee.offset
     let taken = min(count, header.tokens - offset)
     let source = bytes.pointer + (stream * shape.blocks + consumer.pointee.block) * shape.blockBytes
-    layout.copy(source + offset * layout.type.width, to: row, count: taken)
-    place = header.point.advanced(by: offset + taken - 1, width: layout.type.width)
+    layout.copy(source + layout.type.bytes(of: offset), to: row, count: taken)
+    place = header.point.advanced(by: offset + taken - 1, of: layout.type)
     consumer.pointee.offset += taken
     if consumer.pointee.offset == header.tokens {
       consumer.pointee.offset = 0

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// Where the reader thread gets tokens from.
 protocol TokenSource: AnyObject {
   /// Puts the next tokens of a stream into `block`, in their own width, checked against the vocabulary.
@@ -73,7 +75,7 @@ struct TokenLayout {
   /// Whether one of the stored tokens is not marked.
   func hasTarget(_ bytes: UnsafePointer<UInt8>, from first: Int, count: Int) -> Bool {
     // The mark is in the last byte of a token.
-    (first..<max(first, count)).contains { bytes[$0 * type.width + type.width - 1] & 0x80 == 0 }
+    (first..<max(first, count)).contains { bytes[type.bytes(of: $0 + 1) - 1] & 0x80 == 0 }
   }
 
   /// From the highest stored bit to bit 31.
@@ -97,33 +99,21 @@ struct TokenLayout {
     StreamError(
       .badData, "the id \(id) is outside the vocabulary of \(vocabularySize) tokens",
       advice: isVocabularyFixed
-        ? "check --dtype (now \(type.rawValue)), and that this is data for the model"
-        : "set --vocab-size to more than the largest id, or check --dtype (now \(type.rawValue))",
+        ? "check \(.tokenType) (now \(type.rawValue)), and that this is data for the model"
+        : "set \(.vocabularySize) to more than the largest id, or check \(.tokenType) (now \(type.rawValue))",
       file: file, compressedOffset: offset, tokenIndex: token)
-  }
-
-  func halfToken(_ bytes: Int, token: Int, file: String, offset: Int) -> StreamError {
-    StreamError(
-      .badData,
-      "ends within a token: \(bytes % type.width) of the \(type.width) bytes of a \(type.rawValue) are there",
-      advice: "check --dtype, or whether the file is complete", file: file, compressedOffset: offset,
-      tokenIndex: token)
-  }
-
-  func empty(_ file: String) -> StreamError {
-    StreamError(.badData, "holds no tokens: it is empty", advice: "make it anew or leave it out", file: file)
   }
 
   func unexpectedEnd(_ count: Int, expected: Int, file: String) -> StreamError {
     StreamError(
-      .badData, "the data ends after \(count) of the \(expected) tokens that --expect-tokens names",
+      .badData, "the data ends after \(count) of the \(expected) tokens that \(.expectTokens) names",
       advice: "the producer may have failed (set -o pipefail), or the file is cut off", file: file,
       tokenIndex: count)
   }
 
   func unexpectedMore(expected: Int, file: String) -> StreamError {
     StreamError(
-      .badData, "the data goes on after the \(expected) tokens that --expect-tokens names",
+      .badData, "the data goes on after the \(expected) tokens that \(.expectTokens) names",
       advice: "check that this is the data that was meant", file: file, tokenIndex: expected)
   }
 }

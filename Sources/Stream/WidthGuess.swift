@@ -1,4 +1,5 @@
 import Foundation
+import LongzooMemory
 
 /// Looks for data that is read in another width than it was written in, by where zeros lie in its first bytes.
 ///
@@ -92,19 +93,19 @@ private struct UTF8Watch {
 
 extension WidthGuess.Finding {
   /// A sentence for the user.
-  func warning(name: String, readAs type: TokenType) -> String {
-    let start = "\(name): its bytes lie as those of"
-    let end = "; --format raw if it is meant as it is read now (\(type.rawValue))"
+  func warning(name: String, readAs type: TokenType) -> Wording {
+    let start: Wording = "\(name): its bytes lie as those of"
+    let end: Wording = "; \(.format) raw if it is meant as it is read now (\(type.rawValue))"
     switch self {
     case .u16(let largest):
       return
-        "\(start) 16-bit tokens: --dtype u16 --vocab-size \(largest + 1) or more reads them as such\(end)"
+        "\(start) 16-bit tokens: \(.tokenType) u16 \(.vocabularySize) \(largest + 1) or more reads them as such\(end)"
     case .u32(let largest):
       return
-        "\(start) 32-bit tokens: --dtype u32 --vocab-size \(largest + 1) or more reads them as such\(end)"
+        "\(start) 32-bit tokens: \(.tokenType) u32 \(.vocabularySize) \(largest + 1) or more reads them as such\(end)"
     case .i64:
       return "\(start) 64-bit integers, which numpy makes 32-bit tokens of: "
-        + "np.fromfile('\(name)', '<i8').astype('<u4').tofile('ids.bin'), then --dtype u32 --vocab-size N\(end)"
+        + "np.fromfile('\(name)', '<i8').astype('<u4').tofile('ids.bin'), then \(.tokenType) u32 \(.vocabularySize) N\(end)"
     case .bigEndian:
       return "\(start) big-endian 16-bit tokens or UTF-16, and longzoo reads little-endian tokens and UTF-8: "
         + "convert it with dd conv=swab or with iconv -f UTF-16 -t UTF-8\(end)"

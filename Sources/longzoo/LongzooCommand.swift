@@ -30,14 +30,14 @@ struct LongzooCommand: ParsableCommand {
       end(failure.message, details: failure.details, code: failure.exitCode)
     } catch is RunStopped {
       Foundation.exit(ExitStatus.signal(Signals.received ?? SIGTERM))
-    } catch let error as StreamError where error.code == .interrupted {
+    } catch let error as StreamError where error.kind == .interrupted {
       Foundation.exit(ExitStatus.signal(Signals.received ?? SIGTERM))
     } catch let error as StreamError {
       // A refused reservation is no fault of the data.
-      guard error.code != .memory else { endWithTable(error.description, code: ExitStatus.usage) }
-      end(error.description, code: error.exitCode)
+      guard error.kind != .overBudget else { endWithTable(error.commandText, code: error.kind.exitCode) }
+      end(error.commandText, code: error.kind.exitCode)
     } catch let error as MemoryError {
-      endWithTable(error.description, code: error.isOfTheSystem ? ExitStatus.inputOutput : ExitStatus.usage)
+      endWithTable(error.commandText, code: error.isOfTheSystem ? ExitStatus.inputOutput : ExitStatus.usage)
     } catch let refusal as SystemRefusal {
       end(refusal.description, code: ExitStatus.inputOutput)
     } catch {

@@ -70,8 +70,8 @@ import Testing
           let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 5000, alignment: 8)
           defer { block.deallocate() }
           while try decoder.read(into: block) > 0 {}
-          #expect(decoder.zstdByteCount > 0)
-          #expect(decoder.zstdByteCount <= memory.need.byteCount, "window log \(log), level \(level)")
+          #expect(decoder.libraryByteCount > 0)
+          #expect(decoder.libraryByteCount <= memory.need.byteCount, "window log \(log), level \(level)")
         }
       }
     }
@@ -90,8 +90,8 @@ import Testing
 
     let tight = try TokenFeed(configuration, ledger: MemoryLedger(budget: count + 1000))
     let error = #expect(throws: StreamError.self) { try tight.collect(20_000) }
-    #expect(error?.code == .memory)
-    #expect(error?.description.contains("--memory-budget") == true)
+    #expect(error?.kind == .overBudget)
+    #expect(error?.description.contains("memoryBudget") == true)
   }
 
   @Test func aPipeIsChargedWhenItsFrameComes() throws {
@@ -103,7 +103,7 @@ import Testing
     let ledger = MemoryLedger()
     let feed = try TokenFeed(configuration, ledger: ledger)
     _ = try feed.collect(900)
-    let need = DecoderNeed(zstdWindow: 1 << 20).byteCount
+    let need = DecoderNeed(.zstd, workspace: 1 << 20).byteCount
     #expect(ledger.snapshot().current[.stream] == (try TokenFeed.byteCount(for: configuration)) + need)
   }
 

@@ -22,7 +22,9 @@ import Testing
   }
 
   private func expectIO(_ error: StreamError?, _ text: String) {
-    #expect(error?.code == .io && error?.description.contains(text) == true, "\(String(describing: error))")
+    #expect(
+      error?.kind == .inputOutput && error?.description.contains(text) == true, "\(String(describing: error))"
+    )
   }
 
   @Test(arguments: [1, 4]) func aShorterFileIsAnError(streams: Int) throws {
@@ -110,7 +112,7 @@ import Testing
     #expect(error(wrong.bytes(.u16), .u16, limit: 1000) == nil)
     for bytes in [[UInt8(5)], zstdFrame([5])] {
       let text = error(bytes)?.description ?? ""
-      #expect(text.contains("1 of the at least 2 tokens") && !text.contains("--val-fraction"), "\(text)")
+      #expect(text.contains("1 of the at least 2 tokens") && !text.contains("holdoutFraction"), "\(text)")
     }
     #expect(
       error([1] + [UInt8](repeating: 0x81, count: 500), targets: .marked)?.description.contains("marked")

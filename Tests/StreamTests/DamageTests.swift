@@ -85,7 +85,7 @@ import Testing
       #expect(try feed.rows(50).first?.count == 20)
       for _ in 0..<2 {
         let error = #expect(throws: StreamError.self) { try feed.rows(50) }
-        #expect(error?.code == .badData)
+        #expect(error?.kind == .badData)
         #expect(error?.tokenIndex == 1000)
         #expect(error?.file == path)
         #expect((error?.compressedOffset ?? 0) >= good.count)
@@ -138,7 +138,7 @@ import Testing
     var configuration = StreamConfiguration([path], .u16, streams: streams)
     configuration.vocabularySize = 300
     let error = failure(configuration)
-    #expect(error?.code == .badData)
+    #expect(error?.kind == .badData)
     #expect(error?.tokenIndex == 1777)
     #expect(error?.description.contains("the id 300 ") == true)
     if storage == .plain { #expect(error?.compressedOffset == 3554) }
@@ -152,7 +152,7 @@ import Testing
     for storage in Storage.allCases {
       let path = folder.write(storage.store(tokens.bytes(.u16) + [1]), "half\(storage.suffix)")
       let error = failure(StreamConfiguration([whole, path, whole], .u16, streams: streams))
-      #expect(error?.code == .badData)
+      #expect(error?.kind == .badData)
       #expect(error?.file == path)
       #expect(error?.tokenIndex == 2 * tokens.count)
       #expect(error?.description.contains("within a token") == true)
@@ -161,12 +161,12 @@ import Testing
 
   @Test(arguments: [1, 3])
   func filesThatCannotBeRead(streams: Int) {
-    func code(_ path: String) -> StreamError.Code? {
-      failure(StreamConfiguration([path], streams: streams))?.code
+    func code(_ path: String) -> StreamError.Kind? {
+      failure(StreamConfiguration([path], streams: streams))?.kind
     }
-    #expect(code(folder.path + "/none") == .missing)
-    #expect(code(folder.write([1], "file") + "/below") == .missing)
-    #expect(code(folder.path) == .missing)
+    #expect(code(folder.path + "/none") == .noSuchFile)
+    #expect(code(folder.write([1], "file") + "/below") == .noSuchFile)
+    #expect(code(folder.path) == .noSuchFile)
     #expect(code(folder.write([], "empty")) == .badData)
     #expect(code(folder.write([], "empty.zst")) == .badData)
     #expect(code(folder.write(zstdFrame([]), "nothing.zst")) == .badData)
@@ -175,7 +175,7 @@ import Testing
     #expect(code(folder.write([7], "one")) == .badData)
     let secret = folder.write([1, 2, 3], "secret")
     chmod(secret, 0)
-    if geteuid() != 0 { #expect(code(secret) == .io) }
+    if geteuid() != 0 { #expect(code(secret) == .inputOutput) }
   }
 
   @Test(arguments: [1, 3])
@@ -184,11 +184,11 @@ import Testing
     let frame = zstdFrame(bytes, ZstdOptions(contentSize: false, windowLog: 24))
     let path = folder.write(frame, "long.zst")
     var configuration = StreamConfiguration([path], streams: streams)
-    configuration.windowLogMax = 23
+    configuration.zstdWindowLog = 23
     let error = failure(configuration)
-    #expect(error?.code == .badData)
-    #expect(error?.description.contains("--zstd-window-log 24") == true)
-    configuration.windowLogMax = 24
+    #expect(error?.kind == .badData)
+    #expect(error?.description.contains("zstdWindowLog 24") == true)
+    configuration.zstdWindowLog = 24
     #expect(failure(configuration) == nil)
   }
 
@@ -197,9 +197,9 @@ import Testing
     var configuration = StreamConfiguration([folder.write(bytes, "a.lz4")], streams: 2)
     configuration.scratchFolder = folder.path + "/none"
     let error = failure(configuration)
-    #expect(error?.code == .io)
+    #expect(error?.kind == .inputOutput)
     #expect(error?.description.contains("TMPDIR") == true)
-    #expect(error?.description.contains("--streams 1") == true)
+    #expect(error?.description.contains("streams 1") == true)
     let full = ScratchFile.failure(ENOSPC, folder: "/x", needed: 12_345, written: 1)
     #expect(full.description.contains("12345 bytes") && full.description.contains("/x"))
   }
@@ -220,15 +220,15 @@ import Testing
       configurations.append(held)
     }
     var window = StreamConfiguration([path])
-    window.windowLogMax = 40
+    window.zstdWindowLog = 40
     configurations.append(window)
     for configuration in configurations {
-      #expect(failure(configuration)?.code == .usage, "\(configuration)")
+      #expect(failure(configuration)?.kind == .invalidConfiguration, "\(configuration)")
     }
     var skip = StreamConfiguration([path])
     skip.skipTokens = 3
-    #expect(failure(skip)?.code == .badData)
+    #expect(failure(skip)?.kind == .badData)
     skip.skipTokens = 100
-    #expect(failure(skip)?.code == .badData)
+    #expect(failure(skip)?.kind == .badData)
   }
 }

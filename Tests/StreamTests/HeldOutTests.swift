@@ -58,17 +58,17 @@ import Testing
       #expect(try read(reader, by: 33) == tokens)
       configuration.holdoutFraction = 1
       #expect(try read(HeldOutReader(configuration, ledger: MemoryLedger()), by: 901) == tokens)
-      #expect(failure(configuration)?.code == .badData)
+      #expect(failure(configuration)?.kind == .badData)
     }
   }
 
   @Test func tooLittleIsRefused() {
     var configuration = StreamConfiguration([folder.write([1, 2, 3, 4, 5], "five")])
     configuration.holdoutFraction = 0.2
-    #expect(failure(configuration)?.code == .badData)
+    #expect(failure(configuration)?.kind == .badData)
     #expect(throws: StreamError.self) { try HeldOutReader(configuration, ledger: MemoryLedger()) }
     configuration.holdoutFraction = 0.8
-    #expect(failure(configuration)?.code == .badData)
+    #expect(failure(configuration)?.kind == .badData)
     configuration.holdoutFraction = 0.6
     #expect(failure(configuration) == nil)
     var pipe = StreamConfiguration(["-"])

@@ -30,7 +30,7 @@ import Testing
       }
     }
     let error = #expect(throws: StreamError.self) { _ = try TokenFeed(data, ledger: MemoryLedger()) }
-    #expect(error?.code == .interrupted)
+    #expect(error?.kind == .interrupted)
     #expect(questions.withLock { $0 } == 3)
   }
 
@@ -51,6 +51,6 @@ import Testing
     var span = memory.mutableSpan
     reader.isInterrupted = { true }
     let error = #expect(throws: StreamError.self) { _ = try reader.next(into: &span) }
-    #expect(error?.code == .interrupted)
+    #expect(error?.kind == .interrupted)
   }
 }

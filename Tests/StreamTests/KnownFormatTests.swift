@@ -45,21 +45,21 @@ import Testing
     ("arrow stream", little(0xFFFF_FFFF, 4) + little(0x78, 4) + little(16, 4) + [0, 0, 10, 0], "from_file"),
     ("HDF5", [0x89] + ascii("HDF") + [13, 10, 26, 10], "h5py"),
     ("SQLite", ascii("SQLite format 3") + [0], "sqlite3"),
-    ("safetensors", little(200, 8) + ascii("{\"__metadata__\":"), "--init"),
-    ("GGUF", ascii("GGUF") + little(3, 4), "--init"),
-    ("llm.c", little(20_240_520, 4) + little(1, 4), "--dtype u16"),
-    ("llm.c", little(20_240_801, 4) + little(7, 4), "--dtype u32"),
+    ("safetensors", little(200, 8) + ascii("{\"__metadata__\":"), "weights are read"),
+    ("GGUF", ascii("GGUF") + little(3, 4), "weights are read"),
+    ("llm.c", little(20_240_520, 4) + little(1, 4), "u16"),
+    ("llm.c", little(20_240_801, 4) + little(7, 4), "u32"),
     ("evaluation set of llm.c", little(20_240_522, 4) + little(1, 4), "token file"),
-    ("Megatron", ascii("MMIDIDX") + [0, 0] + little(1, 8) + [8], "--dtype u16"),
-    ("Megatron", ascii("MMIDIDX") + [0, 0] + little(1, 8) + [4], "--dtype u32"),
+    ("Megatron", ascii("MMIDIDX") + [0, 0] + little(1, 8) + [8], "u16"),
+    ("Megatron", ascii("MMIDIDX") + [0, 0] + little(1, 8) + [4], "u32"),
     ("zstd dictionary", [0x37, 0xA4, 0x30, 0xEC], "without a dictionary"),
     ("PDF", ascii("%PDF-1.7\n"), "pdftotext"), ("avro", ascii("Obj") + [1, 2], "text"),
   ]
 
   private func expectRefusal(_ error: StreamError?, _ head: (name: String, bytes: [UInt8], advice: String)) {
     let text = error?.description ?? "accepted"
-    #expect(error?.code == .badData, "\(head.name): \(text)")
-    for part in [head.name, head.advice, "--format raw"] {
+    #expect(error?.kind == .badData, "\(head.name): \(text)")
+    for part in [head.name, head.advice, "format raw"] {
       #expect(text.contains(part), "\(text) does not say \(part)")
     }
     #expect(!text.contains("\n"))
@@ -106,7 +106,7 @@ import Testing
       var configuration = StreamConfiguration(["-"])
       configuration.inputDescriptor = writer.readEnd
       let error = failure(configuration)
-      #expect(error?.code == .badData, "\(head.name)")
+      #expect(error?.kind == .badData, "\(head.name)")
       #expect(error?.file == "standard input")
       // Of an archive that comes byte by byte the kind is known later than that it is one.
       if pieces != [1] {
@@ -147,6 +147,6 @@ import Testing
     let inner = zstdFrame(Self.filler)
     let error = failure(StreamConfiguration([folder.write(lz4Frame(inner), "a.lz4")]))
     #expect(error?.description.contains("packed by zstd inside of lz4") == true)
-    #expect(failure(StreamConfiguration([folder.write(zstdFrame(inner), "a.zst")]))?.code == .badData)
+    #expect(failure(StreamConfiguration([folder.write(zstdFrame(inner), "a.zst")]))?.kind == .badData)
   }
 }

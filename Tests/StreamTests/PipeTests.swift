@@ -99,7 +99,7 @@ import Testing
       other[skip + 3] ^= 1
       let refused = try feed(zstdFrame(other.bytes(.u16)), resume: position, skip: skip)
       let error = #expect(throws: StreamError.self) { try refused.rows(1) }
-      #expect(error?.code == .badData)
+      #expect(error?.kind == .badData)
       #expect(error?.description.contains("other data") == true)
       let short = try feed(zstdFrame(Array(tokens[..<50]).bytes(.u16)), resume: position, skip: skip)
       #expect(throws: StreamError.self) { try short.rows(1) }
@@ -128,7 +128,7 @@ import Testing
     #expect(try error(500, skip: 10) == nil)
     #expect(try error(501, skip: 10)?.tokenIndex == 500)
     #expect(try error(499)?.tokenIndex == 499)
-    #expect(try error(300)?.code == .badData)
+    #expect(try error(300)?.kind == .badData)
   }
 
   @Test func expectedTokensOfFiles() throws {
@@ -141,7 +141,7 @@ import Testing
           configuration.expectTokens = expected
           let error = failure(configuration)
           #expect((error == nil) == right, "\(name) \(streams) \(expected)")
-          if let error { #expect(error.code == .badData && error.description.contains("--expect-tokens")) }
+          if let error { #expect(error.kind == .badData && error.description.contains("expectTokens")) }
         }
       }
     }
@@ -165,7 +165,7 @@ import Testing
     let writer = PipeWriter([], pieces: [1])
     defer { close(writer.readEnd) }
     let error = failure(configuration(writer))
-    #expect(error?.code == .badData)
+    #expect(error?.kind == .badData)
     #expect(error?.file == "standard input")
   }
 }

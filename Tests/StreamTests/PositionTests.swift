@@ -80,12 +80,12 @@ import Testing
     let position = feed.position
     _ = try TokenFeed(configuration, resume: position, ledger: MemoryLedger())
 
-    func refusal(_ configuration: StreamConfiguration) -> StreamError.Code? {
+    func refusal(_ configuration: StreamConfiguration) -> StreamError.Kind? {
       do throws(StreamError) {
         _ = try TokenFeed(configuration, resume: position, ledger: MemoryLedger())
         return nil
       } catch {
-        return error.code
+        return error.kind
       }
     }
     var changed = bytes
@@ -93,8 +93,8 @@ import Testing
     #expect(refusal(StreamConfiguration([folder.write(changed, "changed")], streams: streams)) == .badData)
     #expect(refusal(StreamConfiguration([folder.write(bytes + [1], "longer")], streams: streams)) == .badData)
     #expect(refusal(StreamConfiguration([path, path], streams: streams)) == .badData)
-    #expect(refusal(StreamConfiguration([path], streams: streams + 1)) == .usage)
-    #expect(refusal(StreamConfiguration([path], .u16, streams: streams)) == .usage)
+    #expect(refusal(StreamConfiguration([path], streams: streams + 1)) == .invalidConfiguration)
+    #expect(refusal(StreamConfiguration([path], .u16, streams: streams)) == .invalidConfiguration)
     if streams == 1 { #expect(refusal(StreamConfiguration(["-"])) == .badData) }
   }
 
@@ -114,7 +114,7 @@ import Testing
           let feed = try TokenFeed(configuration, resume: bad, ledger: MemoryLedger())
           for _ in 0..<3 { _ = try feed.rows(64) }
         } catch {
-          #expect(error.code == .badData)
+          #expect(error.kind == .badData)
         }
       }
       let bad = StreamPosition(pairs: number, cut: good.cut, identity: good.identity, restart: nil)

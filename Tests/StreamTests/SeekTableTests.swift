@@ -40,7 +40,7 @@ import Testing
       ] {
         let found = error(entries, fraction)
         #expect(
-          found?.code == .badData, "\(name), \(String(describing: fraction)): \(String(describing: found))")
+          found?.kind == .badData, "\(name), \(String(describing: fraction)): \(String(describing: found))")
       }
     }
   }

@@ -193,12 +193,12 @@ func expected(_ region: [UInt32], stream: Int, of streams: Int, pairs: Int, from
 
 /// Reads a feed for a whole pass; nil if it is an error, which must be of the given code.
 func readAll(
-  _ configuration: StreamConfiguration, pairs: Int, code: StreamError.Code = .badData
+  _ configuration: StreamConfiguration, pairs: Int, code: StreamError.Kind = .badData
 ) -> [[UInt32]]? {
   do throws(StreamError) {
     return try TokenFeed(configuration, ledger: MemoryLedger()).collect(pairs)
   } catch {
-    #expect(error.code == code, "\(error)")
+    #expect(error.kind == code, "\(error)")
     return nil
   }
 }

@@ -87,10 +87,10 @@ import Testing
       for streams in [1, 2] {
         let warnings = Warnings()
         var configuration = StreamConfiguration([folder.write(stored, name)], streams: streams)
-        configuration.notify = { warnings.add($0) }
+        configuration.notify = { warnings.add($0.description) }
         _ = try TokenFeed(configuration, ledger: MemoryLedger()).collect(100)
         #expect(warnings.all.count == 1)
-        #expect(warnings.all.first?.contains("--dtype u16 --vocab-size 200") == true, "\(warnings.all)")
+        #expect(warnings.all.first?.contains("tokenType u16 vocabularySize 200") == true, "\(warnings.all)")
         #expect(warnings.all.first?.contains(configuration.paths[0]) == true)
         configuration.format = .raw
         _ = try TokenFeed(configuration, ledger: MemoryLedger()).collect(100)
@@ -107,7 +107,7 @@ import Testing
       defer { close(writer.readEnd) }
       var configuration = StreamConfiguration(["-"])
       configuration.inputDescriptor = writer.readEnd
-      configuration.notify = { warnings.add($0) }
+      configuration.notify = { warnings.add($0.description) }
       let read = try TokenFeed(configuration, ledger: MemoryLedger()).collect(20_000)
       #expect(read[0] == bytes.map(UInt32.init))
       #expect(warnings.all.count == 1 && warnings.all[0].contains("standard input"))

@@ -45,7 +45,7 @@ package final class HeldOutEvaluator {
     do throws(StreamError) {
       return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
     } catch {
-      if error.code == .interrupted { return nil }
+      if error.kind == .interrupted { return nil }
       throw error
     }
   }

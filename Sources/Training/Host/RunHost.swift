@@ -1,3 +1,4 @@
+import LongzooMemory
 import LongzooStream
 
 /// What surrounds a run: who may end it, who is told of it, and by which clock it goes.
@@ -7,14 +8,14 @@ public struct RunHost {
   /// Asked before every chunk of tokens, by every phase of a run and by its threads: nil lets it go on.
   public var stop: @Sendable () -> StopRequest?
   /// Told what is noticed of the data that is no error, one sentence at a time.
-  public var warn: @Sendable (String) -> Void
+  public var warn: @Sendable (Wording) -> Void
   /// Told what happens, on the thread that runs; it should not take long.
   public var observe: (RunEvent, Trainer) -> Void
   public var clock: any WallClock
 
   public init(
     stop: @escaping @Sendable () -> StopRequest? = { nil },
-    warn: @escaping @Sendable (String) -> Void = { _ in },
+    warn: @escaping @Sendable (Wording) -> Void = { _ in },
     observe: @escaping (RunEvent, Trainer) -> Void = { _, _ in }, clock: any WallClock = MonotonicClock()
   ) {
     self.stop = stop

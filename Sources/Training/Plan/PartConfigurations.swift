@@ -48,7 +48,7 @@ extension RunPlan {
       vocabularySize: data.vocabularySize, streams: streaming.streams, chunkTokens: chunk,
       skipTokens: data.skipTokens, expectTokens: data.expectTokens,
       holdoutFraction: data.holdoutFraction > 0 ? data.holdoutFraction : nil,
-      windowLogMax: data.zstdWindowLog)
+      zstdWindowLog: data.zstdWindowLog)
     stream.targets = data.targets
     stream.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
     stream.format = data.format

@@ -118,7 +118,7 @@ public final class Trainer {
     do throws(StreamError) {
       try supply.skip(tokens, stop: stop)
     } catch {
-      if error.code != .interrupted { throw error }
+      if error.kind != .interrupted { throw error }
     }
     if tokens > 0, host.stop() != nil { throw RunStopped() }
   }

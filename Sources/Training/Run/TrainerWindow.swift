@@ -63,7 +63,7 @@ extension Trainer {
   private func fillRows(_ count: Int) throws -> Int? {
     do {
       return try supply.fill(count)
-    } catch  where error.code == .interrupted {
+    } catch  where error.kind == .interrupted {
       return nil
     }
   }

@@ -63,7 +63,7 @@ struct EvalCommand: ParsableCommand {
       paths: paths.map(DataPath.normalized), tokenType: dtype, compression: data.compression ?? .auto,
       vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
       skipTokens: data.skipTokens?.value ?? 0,
-      expectTokens: data.expectTokens?.value, windowLogMax: data.zstdWindowLog ?? 27)
+      expectTokens: data.expectTokens?.value, zstdWindowLog: data.zstdWindowLog ?? 27)
     stream.targets = targets
     stream.isInterrupted = { Signals.received != nil }
     stream.isVocabularyFixed = true
@@ -99,7 +99,7 @@ struct EvalCommand: ParsableCommand {
   private func givingUp(_ body: () throws -> Evaluation?) throws -> Evaluation? {
     do {
       return try body()
-    } catch let error as StreamError where error.code == .interrupted {
+    } catch let error as StreamError where error.kind == .interrupted {
       return nil
     }
   }

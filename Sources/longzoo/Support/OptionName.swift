@@ -16,14 +16,19 @@ enum OptionName {
   }
 }
 
+extension Setting {
+  /// The option that sets it.
+  var option: String { OptionName.of(self) }
+}
+
 extension Wording {
-  /// With the names of options.
-  var optionText: String { text(naming: OptionName.of) }
+  /// The sentence as the command line says it.
+  var commandText: String { text(naming: OptionName.of) }
 }
 
 extension RunFailure {
   /// One line: a line break in it is shown as `\n`.
-  var message: String { wording.optionText }
+  var message: String { wording.commandText }
 
   var exitCode: Int32 {
     switch kind {

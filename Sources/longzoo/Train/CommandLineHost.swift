@@ -8,7 +8,7 @@ extension RunHost {
     var reporter: ProgressReporter?
     return RunHost(
       stop: { Signals.request },
-      warn: { StandardStreams.tell("longzoo: warning: \($0)\n") },
+      warn: { StandardStreams.tell("longzoo: warning: \($0.commandText)\n") },
       observe: { event, run in
         if reporter == nil {
           reporter = ProgressReporter(
@@ -28,7 +28,7 @@ extension StreamConfiguration {
   /// With its warnings on standard error.
   func warning() -> StreamConfiguration {
     var data = self
-    data.notify = { StandardStreams.tell("longzoo: warning: \($0)\n") }
+    data.notify = { StandardStreams.tell("longzoo: warning: \($0.commandText)\n") }
     return data
   }
 }

@@ -100,7 +100,7 @@ final class ProgressReporter {
     let kept = c.searched.map { $0 == .rate ? "rate" : "ε" }.joined(separator: " and ")
     let numbers = c.searched.map { Text.short(values[$0]) }.joined(separator: " and ")
     return
-      "\(c.searchedSettings.optionText): the run is too short for a search, which takes \(SettingSearch.fewestWindows) windows a trial and at most a tenth of "
+      "\(c.searchedSettings.commandText): the run is too short for a search, which takes \(SettingSearch.fewestWindows) windows a trial and at most a tenth of "
       + "the seconds that are left; the default \(kept) stays, \(numbers)"
   }
 

@@ -68,7 +68,7 @@ struct TrainCommand: ParsableCommand {
       try StandardStreams.printResult(json ? summary.json : summary.text)
     }
     if let divergence = summary.divergence {
-      let text = divergence.message(plan).optionText
+      let text = divergence.message(plan).commandText
       StandardStreams.tellFailure(text)
       throw ExitCode(ExitStatus.diverged)
     }

@@ -4,12 +4,8 @@
 /// of one block, and none while output is still to be flushed: then all that was decoded before the error is handed
 /// out, and where the error is found does not depend on how the file happened to be cut into reads.
 struct BlockGate {
-  private enum Header {
-    case zstd
-    case lz4(blockChecksums: Bool)
-  }
-
-  private let header: Header
+  private let header: FrameHeader
+  private let format: FrameFormat
   /// Bytes until the next block header.
   private var rest: Int
   private var isLast = false
@@ -17,28 +13,25 @@ struct BlockGate {
   private var isFlushing = false
 
   /// At the start of a frame.
-  static func zstd(headerLength: Int) -> BlockGate { BlockGate(header: .zstd, rest: headerLength) }
-  static func lz4(_ head: FrameHead.LZ4Head) -> BlockGate {
-    BlockGate(header: .lz4(blockChecksums: head.blockChecksums), rest: head.length)
-  }
-
-  private init(header: Header, rest: Int) {
+  init(_ header: FrameHeader, _ format: FrameFormat) {
     self.header = header
-    self.rest = rest
+    self.format = format
+    rest = header.length
   }
 
   /// One step of a codec, with as much of `input` as is safe.
   mutating func step(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer,
-    _ decode: (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) -> DecodeStep
+    by decompressor: any Decompressor
   ) -> DecodeStep {
     if isFlushing {
-      let step = decode(UnsafeRawBufferPointer(rebasing: input[..<0]), output)
+      let step = decompressor.decode(UnsafeRawBufferPointer(rebasing: input[..<0]), into: output)
       isFlushing = step.produced == output.count
       if step.produced > 0 || step.frameEnded || step.failure != nil { return step }
     }
     if rest == 0 { readHeader(input) }
-    let step = decode(UnsafeRawBufferPointer(rebasing: input[..<min(rest, input.count)]), output)
+    let part = UnsafeRawBufferPointer(rebasing: input[..<min(rest, input.count)])
+    let step = decompressor.decode(part, into: output)
     rest -= step.consumed
     isFlushing = step.produced == output.count
     return step
@@ -51,17 +44,9 @@ struct BlockGate {
       rest = 4
       return
     }
-    switch header {
-    case .zstd:
-      guard input.count >= 3 else { return }
-      let word = Int(input.littleEndian(3, at: 0))
-      isLast = word & 1 != 0
-      rest = 3 + ((word >> 1) & 3 == 1 ? 1 : word >> 3)
-    case .lz4(let blockChecksums):
-      guard input.count >= 4 else { return }
-      let word = Int(input.littleEndian(4, at: 0))
-      isLast = word == 0
-      rest = 4 + (isLast ? 0 : (word & 0x7fff_ffff) + (blockChecksums ? 4 : 0))
-    }
+    guard input.count >= format.blockHeaderBytes else { return }
+    let block = format.block(Int(input.littleEndian(format.blockHeaderBytes, at: 0)), header)
+    isLast = block.isLast
+    rest = format.blockHeaderBytes + block.bytes
   }
 }

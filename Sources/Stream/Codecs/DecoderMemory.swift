@@ -1,25 +1,29 @@
 import LongzooMemory
 
-/// What decompressors need by the headers of the frames, in bytes: 0 of a kind for which there is no frame.
+/// What decompressors need by the headers of the frames.
 struct DecoderNeed: Equatable {
-  var zstdWindow = 0
-  var lz4Block = 0
+  /// The largest workspace of each codec for which there is a frame, in bytes.
+  private var workspaces: [String: Int] = [:]
+
+  init() {}
+  init(_ codec: Codec, workspace: Int) { workspaces[codec.name] = workspace }
+  init(_ frame: FrameHeader) { self.init(frame.codec, workspace: frame.workspace) }
 
   /// A bound of what the libraries allocate.
-  ///
-  /// zstd: the window, one block of 128 KiB in and one out, and a context of less than 200 KB.
-  /// lz4: a block in, a block out with 128 KiB of history, and a small context.
   var byteCount: Int {
-    (zstdWindow == 0 ? 0 : zstdWindow + 512 * 1024) + (lz4Block == 0 ? 0 : 2 * lz4Block + 256 * 1024)
+    Codec.packers.reduce(0) { sum, codec in
+      sum + (workspaces[codec.name].flatMap { codec.frames?.memory($0) } ?? 0)
+    }
   }
 
   func union(_ other: DecoderNeed) -> DecoderNeed {
-    DecoderNeed(
-      zstdWindow: max(zstdWindow, other.zstdWindow), lz4Block: max(lz4Block, other.lz4Block))
+    var both = self
+    both.workspaces.merge(other.workspaces) { max($0, $1) }
+    return both
   }
 }
 
-/// The reservation for the memory that libzstd and liblz4 allocate by themselves.
+/// The reservation for the memory that the libraries of codecs allocate by themselves.
 ///
 /// It grows before the frame that needs more is decoded, and is never given back in between: a context keeps its
 /// largest buffer.

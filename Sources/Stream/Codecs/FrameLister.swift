@@ -78,8 +78,10 @@ struct FrameLister {
     let emptyBytes = 13
     var isRight = true
     switch try FrameHead.read(input, at: frame.offset) {
-    case .zstd(_, _, let size?, _, _): isRight = size == frame.size
-    case .zstd: isRight = frame.size > 0 || frame.compressedSize <= emptyBytes
+    case .frame(let header) where header.codec == .zstd:
+      isRight =
+        header.contentSize.map { $0 == frame.size }
+        ?? (frame.size > 0 || frame.compressedSize <= emptyBytes)
     case .skippable(let size): isRight = size == frame.compressedSize && frame.size == 0
     default: break
     }
@@ -88,41 +90,26 @@ struct FrameLister {
 
   /// The stored and the decoded size of the frame at `offset`; 0 decoded bytes for a skippable frame.
   private func walk(at offset: Int) throws(StreamError) -> (Int, Int)? {
-    var position = offset
-    let content: Int
     switch try FrameHead.read(input, at: offset) {
-    case .skippable(let size):
-      return offset + size <= input.size ? (size, 0) : nil
-    case .zstd(let length, _, let size, let checksum, _):
-      guard let size else { return nil }
-      content = size
-      position += length
-      var last = false
-      while !last {
-        guard let header = try integer(3, at: position) else { return nil }
-        last = header & 1 != 0
-        // A block of type 1 is one byte that is repeated.
-        position += 3 + ((header >> 1) & 3 == 1 ? 1 : header >> 3)
-      }
-      position += checksum ? 4 : 0
-    case .lz4(let head):
-      guard head.valid, let size = head.contentSize else { return nil }
-      content = size
-      position += head.length
-      while true {
-        guard let header = try integer(4, at: position) else { return nil }
-        position += 4
-        if header == 0 { break }
-        position += (header & 0x7fff_ffff) + (head.blockChecksums ? 4 : 0)
-      }
-      position += head.contentChecksum ? 4 : 0
+    case .skippable(let size): return offset + size <= input.size ? (size, 0) : nil
+    case .frame(let header): return try walk(header, at: offset)
     default: return nil
     }
-    return position <= input.size ? (position - offset, content) : nil
   }
 
-  private func integer(_ width: Int, at offset: Int) throws(StreamError) -> Int? {
-    try input.integer(width, at: offset)
+  /// From block header to block header; nil where that leads beyond the file, or the content's size is not named.
+  private func walk(_ header: FrameHeader, at offset: Int) throws(StreamError) -> (Int, Int)? {
+    guard header.isValid, let size = header.contentSize, let format = header.codec.frames else { return nil }
+    var position = offset + header.length
+    var isLast = false
+    while !isLast {
+      guard let word = try input.integer(format.blockHeaderBytes, at: position) else { return nil }
+      let block = format.block(word, header)
+      position += format.blockHeaderBytes + block.bytes
+      isLast = block.isLast
+    }
+    position += header.checksumBytes
+    return position <= input.size ? (position - offset, size) : nil
   }
 }
 

@@ -2,38 +2,25 @@ import LongzooMemory
 
 /// Turns the stored bytes of one file after the other into plain bytes, with fixed buffers.
 ///
-/// One loop knows where frames begin and end, for both codecs: so that concatenated and skippable frames, garbage and
+/// One loop knows where frames begin and end, whatever their codec: so that concatenated and skippable frames, garbage and
 /// missing ends are treated alike, and every place from which decoding can be taken up again is known.
 final class ByteDecoder {
-  /// Stored bytes that are read at once.
-  static let inputBytes = 128 * 1024
-
-  static var bufferByteCount: Int { Buffer<UInt8>.byteCount(for: inputBytes) }
+  static var bufferByteCount: Int { StoredBytes.byteCount }
 
   private enum State {
     case start, plain, boundary, ended
     case skippable(rest: Int)
-    case frame(Codec)
+    case frame
   }
 
   private let choice: CompressionChoice
-  private let windowLogMax: Int
-  private let memory: DecoderMemory
-  private let input: Buffer<UInt8>
-  private var zstd: ZstdDecompressor?
-  private var lz4: LZ4Decompressor?
-  private var gate = BlockGate.zstd(headerLength: 0)
+  private let stored: StoredBytes
+  private let frames: FrameDecoder
 
-  private var file: InputFile?
   private var codec: Codec?
   private var state = State.ended
-  /// The part of `input` that is not yet decoded.
-  private var head = 0
-  private var tail = 0
-  /// Stored bytes of the file that were read into `input`.
-  private var fileOffset = 0
   private var pending: StreamError?
-  /// Asked before each piece: true ends the reading with an error of code `interrupted`. nil: nobody interrupts.
+  /// Asked before each piece: true ends the reading with an error of kind `interrupted`. nil: nobody interrupts.
   var isInterrupted: (() -> Bool)?
   /// What looks at the first bytes of a pipe; files are looked at when they are opened.
   private var headCheck: HeadCheck?
@@ -51,15 +38,16 @@ final class ByteDecoder {
   init(_ configuration: StreamConfiguration, memory: DecoderMemory, ledger: MemoryLedger) throws(StreamError)
   {
     choice = configuration.compression
-    windowLogMax = configuration.windowLogMax
     isInterrupted = configuration.isInterrupted
-    self.memory = memory
     newHeadCheck = HeadCheck(configuration)
-    input = try .stream(Self.inputBytes, for: "the read buffer", ledger: ledger)
+    stored = try StoredBytes(ledger: ledger)
+    frames = FrameDecoder(DecoderLimits(configuration), memory: memory)
   }
 
+  private var file: InputFile? { stored.file }
+
   /// Stored bytes of the file before the next one to be decoded.
-  var compressedOffset: Int { fileOffset - (tail - head) }
+  var compressedOffset: Int { stored.offset }
 
   /// Whether all of the file is decoded.
   var isAtEnd: Bool {
@@ -67,31 +55,30 @@ final class ByteDecoder {
     return false
   }
 
-  /// Bytes that libzstd holds, to be compared with what is reserved for it.
-  var zstdByteCount: Int { zstd?.byteCount ?? 0 }
+  /// Bytes that the codecs' libraries say they hold.
+  var libraryByteCount: Int { frames.byteCount }
 
   /// Memory for passing use while nothing is being decoded.
   var spareBuffer: UnsafeMutableRawBufferPointer {
     detach()
-    return UnsafeMutableRawBufferPointer(input.elements)
+    return stored.space
   }
 
   func detach() {
-    file = nil
+    stored.attach(nil)
     state = .ended
     pending = nil
     verifier = nil
     headCheck = nil
     isPlain = false
-    (head, tail, fileOffset, byteOffset) = (0, 0, 0, 0)
+    byteOffset = 0
   }
 
   /// Goes on with another file: from its start, or from the frame at `offset`, before which `byte` decoded bytes lie.
   func attach(_ file: InputFile, as format: DataFormat?, offset: Int = 0, byte: Int = 0) {
     detach()
-    self.file = file
+    stored.attach(file, offset: offset)
     if file.isPipe { headCheck = newHeadCheck }
-    fileOffset = offset
     byteOffset = byte
     frame = (offset, byte)
     codec = nil
@@ -141,8 +128,7 @@ final class ByteDecoder {
     guard isPlain, let file, !file.isPipe else { return nil }
     let count = min(bytes, max(0, file.size - byteOffset))
     byteOffset += count
-    fileOffset = byteOffset
-    (head, tail) = (0, 0)
+    stored.move(to: byteOffset)
     return count
   }
 
@@ -150,10 +136,10 @@ final class ByteDecoder {
   func finishFrame() throws(StreamError) -> Bool {
     var byte: UInt8 = 0
     var extra = 0
-    while extra == 0, case .frame(let codec) = state {
+    while extra == 0, case .frame = state {
       do {
         extra = try withUnsafeMutableBytes(of: &byte) { (one) throws(StreamError) -> Int in
-          try decode(codec, into: one, mayWait: true) ?? 0
+          try decode(into: one, mayWait: true) ?? 0
         }
       } catch {
         pending = error
@@ -174,44 +160,37 @@ final class ByteDecoder {
     case .ended: return nil
     case .start: return try detect(mayWait: mayWait) ? 0 : nil
     case .boundary: return try beginFrame(mayWait: mayWait) ? 0 : nil
-    case .frame(let codec): return try decode(codec, into: output, mayWait: mayWait)
+    case .frame: return try decode(into: output, mayWait: mayWait)
     case .skippable(let rest):
-      if head == tail {
-        guard let more = try refill(mayWait: mayWait) else { return nil }
+      if stored.isEmpty {
+        guard let more = try stored.refill(mayWait: mayWait) else { return nil }
         if !more { throw site.error("the file ends within a skippable frame", advice: FrameSite.cutOff) }
       }
-      let count = min(rest, tail - head)
-      head += count
+      let count = min(rest, stored.unread.count)
+      stored.use(count)
       state = count == rest ? .boundary : .skippable(rest: rest - count)
       if count == rest { frame = (compressedOffset, byteOffset) }
       return 0
     case .plain:
-      if head == tail {
-        guard let more = try refill(mayWait: mayWait) else { return nil }
+      if stored.isEmpty {
+        guard let more = try stored.refill(mayWait: mayWait) else { return nil }
         if !more { state = .ended }
       }
-      let count = min(output.count, tail - head)
-      output.copyMemory(from: UnsafeRawBufferPointer(rebasing: unread[..<count]))
-      head += count
-      return count
+      return stored.copy(to: output)
     }
-  }
-
-  private var unread: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(input.elements)[head..<tail])
   }
 
   private func detect(mayWait: Bool) throws(StreamError) -> Bool {
     guard let file else { return false }
     var atEnd = false
     while true {
-      if let format = try DataFormat.detect(unread, atEnd: atEnd, choice: choice, name: file.name) {
+      if let format = try DataFormat.detect(stored.unread, atEnd: atEnd, choice: choice, name: file.name) {
         if case .frames(let codec) = format { self.codec = codec }
         state = .boundary
         if format == .plain { becomePlain() }
         return true
       }
-      guard let more = try refill(mayWait: mayWait) else { return false }
+      guard let more = try stored.refill(mayWait: mayWait) else { return false }
       atEnd = !more
     }
   }
@@ -223,12 +202,12 @@ final class ByteDecoder {
 
   /// Reads the header of the next frame, if there is one.
   private func beginFrame(mayWait: Bool) throws(StreamError) -> Bool {
-    var parsed = FrameHead(unread)
+    var parsed = FrameHead(stored.unread)
     while parsed == .incomplete {
-      guard let more = try refill(mayWait: mayWait) else { return false }
-      parsed = FrameHead(unread)
+      guard let more = try stored.refill(mayWait: mayWait) else { return false }
+      parsed = FrameHead(stored.unread)
       if !more {
-        if head == tail {
+        if stored.isEmpty {
           state = .ended
           return false
         }
@@ -239,50 +218,27 @@ final class ByteDecoder {
     }
     switch parsed {
     case .skippable(let size): state = .skippable(rest: size)
-    case .zstd(let length, let window, _, _, let dictionary) where codec != .lz4:
-      try beginZstd(window: window, dictionary: dictionary)
-      gate = .zstd(headerLength: length)
-    case .lz4(let head) where codec != .zstd: try beginLZ4(head)
-    case .legacyLZ4 where compressedOffset == 0: throw DataFormat.legacy(file?.name ?? "")
+    case .frame(let header) where codec == nil || header.codec == codec:
+      try frames.begin(header, at: site)
+      codec = header.codec
+      state = .frame
+    case .outdated(let codec) where compressedOffset == 0: throw site.outdated(codec)
     default: throw site.garbage(after: codec)
     }
     return true
   }
 
-  private func beginZstd(window: Int, dictionary: Bool) throws(StreamError) {
-    try site.requireZstd(window: window, windowLogMax: windowLogMax, dictionary: dictionary)
-    try memory.grow(to: DecoderNeed(zstdWindow: window))
-    if zstd == nil { zstd = try ZstdDecompressor(windowLogMax: windowLogMax) }
-    zstd?.begin()
-    codec = .zstd
-    state = .frame(.zstd)
-  }
-
-  private func beginLZ4(_ head: FrameHead.LZ4Head) throws(StreamError) {
-    try site.requireLZ4(head)
-    try memory.grow(to: DecoderNeed(lz4Block: head.blockSize))
-    if lz4 == nil { lz4 = try LZ4Decompressor() }
-    lz4?.begin()
-    gate = .lz4(head)
-    codec = .lz4
-    state = .frame(.lz4)
-  }
-
   private func decode(
-    _ codec: Codec, into output: UnsafeMutableRawBufferPointer, mayWait: Bool
+    into output: UnsafeMutableRawBufferPointer, mayWait: Bool
   ) throws(StreamError) -> Int? {
     // First without more input: the codec may hold output that did not fit before.
-    let step = gate.step(unread, into: output) { input, output in
-      switch codec {
-      case .zstd: zstd?.decode(input, into: output) ?? DecodeStep()
-      case .lz4: lz4?.decode(input, into: output) ?? DecodeStep()
-      }
-    }
-    head += step.consumed
+    let step = frames.step(stored.unread, into: output)
+    stored.use(step.consumed)
     if let failure = step.failure {
       if step.lacksMemory {
         throw StreamError(
-          .io, failure, advice: "make the run smaller, or raise its limits (ulimit -v)", file: file?.name,
+          .inputOutput, failure, advice: "make the run smaller, or raise its limits (ulimit -v)",
+          file: file?.name,
           compressedOffset: compressedOffset)
       }
       throw site.error(failure, advice: "the file is damaged: make it anew")
@@ -293,28 +249,14 @@ final class ByteDecoder {
       try verifier?.endFrame(from: frame, to: end)
       frame = end
     } else if step.produced == 0, step.consumed == 0 {
-      guard let more = try refill(mayWait: mayWait) else { return nil }
+      guard let more = try stored.refill(mayWait: mayWait) else { return nil }
       if !more {
-        throw site.error("the file ends within a \(codec.rawValue) frame", advice: FrameSite.cutOff)
+        throw site.error(
+          "the file ends within a \(codec?.name ?? "compressed") frame", advice: FrameSite.cutOff)
       }
     }
     return step.produced
   }
 
   private var site: FrameSite { FrameSite(file: file?.name, offset: compressedOffset) }
-
-  /// Reads more stored bytes behind those not yet decoded; false at the end of the file; nil if this would wait.
-  private func refill(mayWait: Bool) throws(StreamError) -> Bool? {
-    guard let file else { return false }
-    if !mayWait && !file.isReady { return nil }
-    if head > 0 {
-      UnsafeMutableRawBufferPointer(input.elements).copyMemory(from: unread)
-      (head, tail) = (0, tail - head)
-    }
-    let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(input.elements)[tail...])
-    let count = try file.read(into: room, at: fileOffset)
-    tail += count
-    fileOffset += count
-    return count > 0
-  }
 }
