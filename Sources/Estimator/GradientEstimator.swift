@@ -11,8 +11,16 @@ public protocol WindowEstimator: AnyObject {
   /// Windows are numbered one after the other.
   func beginWindow(_ window: Int)
 
-  /// Takes the next `count` tokens of every stream; `tokens`: [streams][stride], of each row count + 1.
-  func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int)
+  /// The model's sizes: ids of tokens are below its vocabulary's.
+  var shape: ModelShape { get }
+
+  /// Parallel positions in the data, the rows of every block.
+  var streams: Int { get }
+
+  /// Takes the next tokens of every stream.
+  /// - Precondition: `tokens` has `streams` rows and ids below the vocabulary's size, and is no longer than the chunk, or the rest
+  ///   of the window, that the estimator was made for.
+  func consume(_ tokens: TokenBlock)
 
   /// Ends a window of `tokens` tokens a stream: computes its gradient.
   func finishWindow(tokens: Int) -> WindowResult

@@ -69,17 +69,16 @@ public final class HeadOrder {
       count: population.tiles * Tile.pairs, .activations, for: "the tiles' tokens", ledger: ledger)
   }
 
-  /// Runs all tiles over `count` tokens; adds to the population's losses. `tokens`: [S][stride] of which count + 1 are read.
-  public func run(
-    weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>, stride: Int, count: Int,
-    on pool: ThreadPool
-  ) {
+  /// Runs all tiles over a chunk; adds to the population's losses.
+  public func run(weights: PackedWeights, epsilon: Float, tokens: TokenBlock, on pool: ThreadPool) {
+    tokens.require(streams: population.streams, vocabularySize: population.layout.shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= chunk, "a chunk of \(count) tokens, at most \(chunk)")
     let (layout, tiles) = (population.layout, population.tiles)
     for tile in 0..<tiles {
       let row = rows.pointer + tile * Tile.pairs
       for lane in 0..<Tile.pairs {
-        row[lane] = tokens + population.stream(ofPair: tile * Tile.pairs + lane) * stride
+        row[lane] = tokens.row(population.stream(ofPair: tile * Tile.pairs + lane))
       }
       chunks[tile] = population.chunk(tile: tile, weights: weights, epsilon: epsilon, rows: row, count: count)
     }

@@ -119,22 +119,21 @@ public final class Population {
     }
   }
 
-  /// Runs one tile over `count` tokens; adds to `losses`.
+  /// Runs one tile over all tokens of a block; adds to `losses`.
   /// - Parameters:
-  ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
   ///   - mode: what the two columns of a pair are.
   ///   - withReadout: false if states alone are to advance, for a part of the cost.
-  public func run(
-    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
-    stride: Int,
-    count: Int, readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
+  package func run(
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: TokenBlock,
+    readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
     let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
     if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
-      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
-      var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
+      for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
+      var chunk = chunk(
+        tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: tokens.count)
       chunk.state = state
       if !withReadout { chunk.loss = nil }
       chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }

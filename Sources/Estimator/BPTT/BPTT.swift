@@ -126,19 +126,20 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     consumed = 0
   }
 
-  /// Takes the next `count` tokens of every stream; the work is done when the window ends.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  public var shape: ModelShape { plan.shape }
+  public var streams: Int { plan.streams }
+
+  /// Takes the next tokens of every stream; the work is done when the window ends.
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(
       consumed + count <= plan.window, "\(consumed + count) tokens for a window of \(plan.window)")
-    let streams = plan.streams
+    let streams = streams
     for stream in 0..<streams {
-      let from = tokens + stream * stride
+      let from = tokens.row(stream)
       let to = self.tokens.pointer + consumed * streams + stream
-      for i in 0...count {
-        let id = from[i] & TokenMark.id
-        precondition(id < plan.shape.vocabularySize, "token \(id) of \(plan.shape.vocabularySize)")
-        to[i * streams] = from[i]
-      }
+      for i in 0...count { to[i * streams] = from[i] }
     }
     consumed += count
   }

@@ -88,6 +88,8 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   }
 
   public var layout: Layout { population.layout }
+  public var shape: ModelShape { layout.shape }
+  public var streams: Int { configuration.streams }
 
   // MARK: One window
 
@@ -143,29 +145,26 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     }
   }
 
-  /// Runs the population over the next `count` tokens of every stream.
-  /// - Parameters:
-  ///   - tokens: [streams][stride], of each row count + 1.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  /// Runs the population over the next tokens of every stream.
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     if let headOrder {
-      headOrder.run(
-        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
-        on: pool)
+      headOrder.run(weights: weights, epsilon: epsilon, tokens: tokens, on: pool)
     } else {
-      runTiles(tokens, stride: stride, count: count)
+      runTiles(tokens)
     }
-    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+    if targets.add(tokens, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
   }
 
-  private func runTiles(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  private func runTiles(_ tokens: TokenBlock) {
     let rows = readout?.rows
-    population.runTiles(count, on: pool) { tile, thread, piece in
+    population.runTiles(tokens.count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
-        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens[piece],
         readout: rows?.from(token: piece.lowerBound, of: population), mode: configuration.method.mode)
     }
   }

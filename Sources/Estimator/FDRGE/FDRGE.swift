@@ -116,23 +116,27 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
   }
 
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  public var shape: ModelShape { population.layout.shape }
+  public var streams: Int { configuration.streams }
+
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     let rows = readout?.rows
     // The single column comes first: it takes longest.
     let single = states.base == nil ? 0 : 1
     pool.run(states.tiles + single) { task, thread in
       guard task >= single else {
-        baseLoss += states.base!.run(UnsafeBufferPointer(start: tokens, count: count + 1))
+        baseLoss += states.base!.run(tokens)
         return
       }
       population.runForward(
         tile: task - single, beside: states.beside, state: states.state(ofTile: task - single),
         thread: thread,
-        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
-        readout: rows)
+        weights: weights, epsilon: epsilon, tokens: tokens, readout: rows)
     }
-    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+    if targets.add(tokens, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
   }

@@ -147,12 +147,14 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     window == 0 || (window + tile) % configuration.lifetime == 0
   }
 
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
-    exact.consume(tokens, stride: stride, count: count)
-    population.runTiles(count, on: pool) { tile, thread, piece in
+  public var shape: ModelShape { exact.shape }
+  public var streams: Int { exact.streams }
+
+  public func consume(_ tokens: TokenBlock) {
+    exact.consume(tokens)
+    population.runTiles(tokens.count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
-        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count, readout: nil,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens[piece], readout: nil,
         withReadout: false)
     }
   }

@@ -31,9 +31,10 @@ extension Trainer {
         model.estimator.beginWindow(progress.step)
         replayLog?.beginWindow()
       }
-      replayLog?.add(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
+      let tokens = supply.rows.block(got)
+      replayLog?.add(tokens)
       let start = host.clock.now
-      model.estimator.consume(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
+      model.estimator.consume(tokens)
       stepSeconds += host.clock.now - start
       read += got
       if got < count { break }

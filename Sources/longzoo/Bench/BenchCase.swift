@@ -40,7 +40,8 @@ final class BenchCase {
     state = try SharedState(c, pool: pool, ledger: ledger)
     try state.begin(c, from: nil, through: TransferBuffer(ledger: ledger))
     state.start()
-    rows = try TokenRows(streams: c.streaming.streams, chunk: c.chunk, ledger: ledger)
+    rows = try TokenRows(
+      streams: c.streaming.streams, chunk: c.chunk, vocabularySize: c.data.vocabularySize, ledger: ledger)
     let random = Philox(seed: c.run.seed, domain: .initialization, tensor: 0)
     for i in 0..<rows.values.count {
       rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.data.vocabularySize)
@@ -51,7 +52,7 @@ final class BenchCase {
   /// One chunk of tokens for every pair. A signal is heard here, however long the windows are.
   private func advance(_ tokens: Int) {
     Signals.endIfAsked()
-    state.estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
+    state.estimator.consume(rows.block(tokens))
   }
 
   /// A window, its estimate, and its update.
