@@ -1,6 +1,11 @@
 import LongzooMemory
 import LongzooModel
 
+extension Setting {
+  /// What an update's gradient is multiplied by.
+  public static let learningRate = Setting("learningRate")
+}
+
 /// What learns from windows of tokens: all that a training loop needs to know of it.
 ///
 /// A window is `beginWindow`, `consume` for each of its chunks, `finishWindow`. Recurrent states are carried from window to
@@ -71,27 +76,6 @@ public protocol InPlaceEstimator: WindowEstimator {
   func descend(rate: Float, decay: Float)
 }
 
-/// A piece of an estimator's memory that outlives a window.
-public struct CarriedState {
-  public enum Element: Sendable { case float32, uint16 }
-
-  public let name: String
-  public let element: Element
-  public let bytes: UnsafeMutableRawBufferPointer
-
-  init(_ name: String, floats: borrowing Buffer<Float>) {
-    self.name = name
-    element = .float32
-    bytes = UnsafeMutableRawBufferPointer(floats.elements)
-  }
-
-  init(_ name: String, words: borrowing Buffer<UInt16>) {
-    self.name = name
-    element = .uint16
-    bytes = UnsafeMutableRawBufferPointer(words.elements)
-  }
-}
-
 /// What a window says.
 public protocol GradientResult: Sendable {
   /// Mean loss of a target, in nats; 0 where there was none.
@@ -99,7 +83,7 @@ public protocol GradientResult: Sendable {
   /// Tokens of all streams that were to be predicted: those without a mark.
   var targets: Int { get }
   /// Why there is no gradient to follow, as a sentence; nil if there is one.
-  var refusal: String? { get }
+  var refusal: Wording? { get }
   /// What was measured beside the gradient.
   var meters: WindowMeters { get }
 }

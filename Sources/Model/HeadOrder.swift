@@ -6,7 +6,7 @@ import LongzooMemory
 /// A head of a single layer reads no other head's state. It runs through a whole chunk, for all tiles, while its weights stay in
 /// the cache; so the weights cross from memory once a chunk, and not once a token and tile. Groups of heads are the threads'
 /// tasks; their number is fixed, and so is the order in which their parts of the logits are added up.
-public final class HeadOrder {
+package final class HeadOrder {
   private let population: Population
   private let instructions: Instructions
   private let chunk: Int
@@ -22,7 +22,7 @@ public final class HeadOrder {
 
   /// Whether a population is to be run so: where it can be, the states need not be carried, and the logits of a chunk are
   /// small beside the weights.
-  public static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
+  package static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
     let shape = layout.shape
     let weightBytes = layout.c.weights * MemoryLayout<Float>.stride
     return shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !carriesStates
@@ -39,7 +39,7 @@ public final class HeadOrder {
     Population.tiles(pairs) * 2 * layout.shape.headSize * Tile.columns
   }
 
-  public static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
+  package static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
     let tiles = Population.tiles(pairs)
     return Buffer<Float>.byteCount(for: threads * stateFloats(layout, pairs: pairs))
       + Buffer<Float>.byteCount(for: logitFloats(layout, pairs: pairs, chunk: chunk))
@@ -47,7 +47,7 @@ public final class HeadOrder {
       + Buffer<UnsafePointer<UInt32>?>.byteCount(for: tiles * Tile.pairs)
   }
 
-  public init(
+  package init(
     _ population: Population, chunk: Int, threads: Int, instructions: Instructions, ledger: MemoryLedger
   ) throws(MemoryError) {
     let (layout, pairs) = (population.layout, population.pairs)
@@ -70,7 +70,7 @@ public final class HeadOrder {
   }
 
   /// Runs all tiles over a chunk; adds to the population's losses.
-  public func run(weights: PackedWeights, epsilon: Float, tokens: TokenBlock, on pool: ThreadPool) {
+  package func run(weights: PackedWeights, epsilon: Float, tokens: TokenBlock, on pool: ThreadPool) {
     tokens.require(streams: population.streams, vocabularySize: population.layout.shape.vocabularySize)
     let count = tokens.count
     precondition(count <= chunk, "a chunk of \(count) tokens, at most \(chunk)")

@@ -4,22 +4,22 @@ import LongzooMemory
 /// The perturbed copies of the model: `pairs` pairs of columns, in tiles of 16, each carrying only its recurrent state.
 ///
 /// Shape letters: P pairs, C = 2P columns, T tiles = ⌈P/16⌉, S streams. Pair p reads stream ⌊p·S/P⌋.
-public final class Population {
-  public let layout: Layout
-  public let pairs: Int
-  public let streams: Int
-  public var tiles: Int { Self.tiles(pairs) }
+package final class Population {
+  package let layout: Layout
+  package let pairs: Int
+  package let streams: Int
+  package var tiles: Int { Self.tiles(pairs) }
 
   /// Whether the columns' states go on from chunk to chunk.
-  public let carriesStates: Bool
+  package let carriesStates: Bool
   /// [T][layout.state] h and c of every column; where no state is carried, [threads][layout.state] of the tiles at work.
-  public let states: Buffer<Float>
+  package let states: Buffer<Float>
   /// Tokens of a window that have signs and losses of their own: all where the gates are moved, otherwise one for all.
   package let tokenSets: Int
   /// [tokenSets][T][layout.signs] the directions.
   package let signs: Buffer<UInt16>
   /// [T][V] bit p: pair p has read the token since its direction began; empty where no weight is moved.
-  public let seen: Buffer<UInt16>
+  package let seen: Buffer<UInt16>
   /// [tokenSets][T][32] losses of the current window in nats, summed in the order of the tokens.
   package let losses: Buffer<Double>
   /// [S][rows] clean states, valid while a restart lasts.
@@ -29,9 +29,9 @@ public final class Population {
   let streamOfPair: [Int]
   let turns: TileTurns
 
-  public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
+  package static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
-  public static func byteCount(
+  package static func byteCount(
     for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
     inHeadOrder: Bool = false, tokenSets: Int = 1
   ) -> MemoryTable {
@@ -70,7 +70,7 @@ public final class Population {
   ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
   ///   - inHeadOrder: whether a `HeadOrder` runs it, which has states of its own.
   ///   - tokenSets: the longest window, where the layout moves gates.
-  public init(
+  package init(
     _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
     inHeadOrder: Bool = false, tokenSets: Int = 1, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
@@ -104,16 +104,17 @@ public final class Population {
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
   }
 
-  public func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
+  package func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
 
   /// The pairs that read a stream.
-  public func pairs(ofStream stream: Int) -> Range<Int> {
+  package func pairs(ofStream stream: Int) -> Range<Int> {
     let first = (stream * pairs + streams - 1) / streams
     return first..<((stream + 1) * pairs + streams - 1) / streams
   }
 
   /// Notes that the pairs of a stream have read a token, as `run` does.
-  public func markRead(_ token: Int, byStream stream: Int) {
+  package func markRead(_ token: Int, byStream stream: Int) {
+    precondition(token < layout.shape.vocabularySize, "token \(token) of \(layout.shape.vocabularySize)")
     for pair in pairs(ofStream: stream) {
       seen[pair / Tile.pairs * layout.shape.vocabularySize + token] |= 1 << UInt16(pair % Tile.pairs)
     }
@@ -170,24 +171,24 @@ public final class Population {
   }
 
   /// The losses of a pair over the window so far, in nats: under +ε and under −ε.
-  public func loss(ofPair pair: Int) -> (plus: Double, minus: Double) {
+  package func loss(ofPair pair: Int) -> (plus: Double, minus: Double) {
     let base = pair / Tile.pairs * Tile.columns + pair % Tile.pairs
     return (losses[base], losses[base + Tile.pairs])
   }
 
   /// Whether both losses of every pair are finite.
-  public var lossesAreFinite: Bool {
+  package var lossesAreFinite: Bool {
     (0..<pairs).allSatisfy { loss(ofPair: $0).plus.isFinite && loss(ofPair: $0).minus.isFinite }
   }
 
-  public func clearLosses() { losses.elements.update(repeating: 0) }
+  package func clearLosses() { losses.elements.update(repeating: 0) }
 
   /// A context begins: every state is zero.
-  public func resetStates() { states.elements.update(repeating: 0) }
+  package func resetStates() { states.elements.update(repeating: 0) }
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²).
-  public func restart(_ chosen: Tiles, on pool: ThreadPool) {
+  package func restart(_ chosen: Tiles, on pool: ThreadPool) {
     guard carriesStates else { return }
     if streams == pairs {
       pool.run(chosen.count) { index, _ in restartFromOwnMeans(tile: chosen[index]) }
@@ -250,12 +251,12 @@ public final class Population {
   }
 
   /// The same for the pairs of one stream.
-  public func resetStates(ofStream stream: Int) {
+  package func resetStates(ofStream stream: Int) {
     for pair in pairs(ofStream: stream) { resetState(ofPair: pair) }
   }
 
   /// Zeroes the states of a pair.
-  public func resetState(ofPair pair: Int) {
+  package func resetState(ofPair pair: Int) {
     guard carriesStates else { return }
     let rows = layout.c.state / Tile.columns
     let at = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
@@ -267,9 +268,9 @@ public final class Population {
 }
 
 /// Room for what the exact readout's gradient is made of: p − y as [K][T][V padded][16 pairs] and h as [K][T][panels][16 pairs][32 units].
-public struct ReadoutRows {
-  public var delta: UnsafeMutablePointer<Float>
-  public var input: UnsafeMutablePointer<Float>
+package struct ReadoutRows {
+  package var delta: UnsafeMutablePointer<Float>
+  package var input: UnsafeMutablePointer<Float>
 
   /// Those from a later token of the chunk on.
   package func from(token: Int, of population: Population) -> ReadoutRows {
@@ -277,7 +278,7 @@ public struct ReadoutRows {
     return ReadoutRows(delta: delta + before * layout.delta_tile, input: input + before * layout.input_tile)
   }
 
-  public init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
+  package init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
     self.delta = delta
     self.input = input
   }

@@ -158,8 +158,8 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
       if isFinite { meters.estimateSquare = gradientNorm * gradientNorm }
       return meters
     }
-    public var refusal: String? {
-      isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller --lr helps if this goes on)"
+    public var refusal: Wording? {
+      isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller \(.learningRate) helps if this goes on)"
     }
   }
 
@@ -211,7 +211,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     }
   }
 
-  public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states)] }
+  public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states, of: self)] }
 
   /// Nothing but the states outlives a window.
   public func restore(afterWindow window: Int) {}

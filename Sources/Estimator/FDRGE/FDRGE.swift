@@ -13,7 +13,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   public let configuration: Configuration
   public var epsilon: Float
-  public let population: Population
+  package let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
   private let states: ForwardStates
@@ -76,7 +76,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, carriesStates: false,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     states = try ForwardStates(
       weights, layout: layout, pairs: c.pairs, streams: c.streams, instructions: instructions, ledger: ledger)
     directions = try Directions(population, seed: c.seed, instructions: instructions, ledger: ledger)
@@ -197,10 +197,10 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   public var carried: [CarriedState] {
     var carried = [
-      CarriedState("forward.states", floats: states.states),
-      CarriedState("population.seen", words: population.seen),
+      CarriedState("forward.states", floats: states.states, of: self),
+      CarriedState("population.seen", words: population.seen, of: self),
     ]
-    if let base = states.base { carried.append(CarriedState("forward.base", floats: base.state)) }
+    if let base = states.base { carried.append(CarriedState("forward.base", floats: base.state, of: self)) }
     return carried
   }
 }

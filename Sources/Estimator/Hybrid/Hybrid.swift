@@ -46,7 +46,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
   public let configuration: Configuration
   public var epsilon: Float
   public let exact: BPTT
-  public let population: Population
+  package let population: Population
   private let weights: PackedWeights
   private let directions: Directions
   private let longRange: ZerothOrderGradient
@@ -96,7 +96,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     population = try Population(
       layout, pairs: configuration.pairs, streams: configuration.exact.streams, threads: pool.threads,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     directions = try Directions(
       population, seed: configuration.seed, instructions: instructions, ledger: ledger)
     longRange = try ZerothOrderGradient(
@@ -230,8 +230,8 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
 
   public var carried: [CarriedState] {
     exact.carried + [
-      CarriedState("population.states", floats: population.states),
-      CarriedState("population.seen", words: population.seen),
+      CarriedState("population.states", floats: population.states, of: self),
+      CarriedState("population.seen", words: population.seen, of: self),
     ] + (mean?.carried ?? [])
   }
 

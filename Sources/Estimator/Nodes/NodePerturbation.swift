@@ -60,7 +60,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   public let configuration: Configuration
   public var epsilon: Float
-  public let population: Population
+  package let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
   private let layout: Layout
@@ -122,7 +122,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, tokenSets: c.window,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     readout = try ReadoutGradient(
       layout, pairs: c.pairs, chunk: c.chunk, instructions: instructions, ledger: ledger)
     let plan = Self.plan(shape, c)
@@ -290,5 +290,5 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   public func beginContext(ofStream stream: Int) { population.resetStates(ofStream: stream) }
 
-  public var carried: [CarriedState] { [CarriedState("population.states", floats: population.states)] }
+  public var carried: [CarriedState] { [CarriedState("population.states", floats: population.states, of: self)] }
 }

@@ -144,7 +144,7 @@ package final class ReplayLog {
     start.storeBytes(of: (rate ?? 0).bitPattern.littleEndian, toByteOffset: 9, as: UInt32.self)
     var to = start + ReplayFormat.headOfPayload
     if rate != nil {
-      to.copyMemory(from: descent.lastCoefficients, byteCount: 4 * pairs)
+      to.copyMemory(from: descent.coefficientValues, byteCount: 4 * pairs)
       to += 4 * pairs
     }
     if isTooLong {

@@ -13,19 +13,21 @@ package final class SharedState: TrainingState {
   /// A packed copy of the weights that a run hands out.
   private var evaluated: PackedWeights?
 
-  package init(_ c: RunPlan, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+  package init(
+    _ c: RunPlan, pool: ThreadPool, instructions: Instructions = .best, ledger: MemoryLedger
+  ) throws(MemoryError) {
     self.pool = pool
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
     gradients =
       switch c.estimator.family {
-      case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, ledger: ledger)
-      case .node: try NodePerturbation(c.shape, c.node, pool: pool, ledger: ledger)
-      case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, ledger: ledger)
-      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, ledger: ledger)
+      case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, instructions: instructions, ledger: ledger)
+      case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, instructions: instructions, ledger: ledger)
+      case .node: try NodePerturbation(c.shape, c.node, pool: pool, instructions: instructions, ledger: ledger)
+      case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, instructions: instructions, ledger: ledger)
+      case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, instructions: instructions, ledger: ledger)
       }
-    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, ledger: ledger)
+    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, instructions: instructions, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
 

@@ -81,7 +81,7 @@ extension Trainer {
     lastLoss = result.refusal == nil ? result.loss : nil
     if let refusal = result.refusal {
       progress.refusedUpdates += 1
-      if trialValues == nil { tell(.refused(update: progress.step + 1, reason: "\(refusal)")) }
+      if trialValues == nil { tell(.refused(update: progress.step + 1, reason: refusal)) }
     } else if result.targets > 0 {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + plan.lossSmoothing * (result.loss - $0) } ?? result.loss

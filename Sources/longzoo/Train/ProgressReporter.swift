@@ -1,3 +1,4 @@
+import LongzooEstimator
 import LongzooMemory
 import LongzooTraining
 
@@ -16,6 +17,10 @@ final class ProgressReporter {
     line = ProgressLine(total: total, initial: initial, quiet: quiet)
   }
 
+  private static func option(_ setting: Setting) -> String {
+    setting == .learningRate ? "--lr" : "--\(setting)"
+  }
+
   func observe(_ event: RunEvent, _ run: Trainer) {
     switch event {
     case .begins:
@@ -26,7 +31,8 @@ final class ProgressReporter {
     case .updated: update(run)
     case .isWithinUpdate(let part, let tokens, let seconds):
       within(run, part: part, tokens: tokens * run.plan.streaming.streams, seconds: seconds)
-    case .refused(let update, let reason): line.message("update \(update) refused: \(reason)")
+    case .refused(let update, let reason):
+      line.message("update \(update) refused: \(reason.text(naming: Self.option))")
     case .beginsEvaluation: Signals.enter(.evaluating)
     case .evaluates(let tokens, let total): evaluating(tokens, of: total)
     case .endsEvaluation: Signals.enter(.training)
