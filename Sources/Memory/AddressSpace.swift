@@ -5,10 +5,12 @@ public struct SystemRefusal: Error, CustomStringConvertible, Sendable {
   /// One sentence: what was refused, and what to do.
   public let wording: Wording
 
+  /// - Parameter wording: one sentence.
   public init(_ wording: Wording) {
     self.wording = wording
   }
 
+  /// The sentence with settings under their properties' names.
   public var description: String { wording.description }
 
   /// The sentence, with every setting under the name that `name` has for it.

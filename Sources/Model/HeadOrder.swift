@@ -40,11 +40,27 @@ package final class HeadOrder {
   }
 
   package static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
-    let tiles = Population.tiles(pairs)
-    return Buffer<Float>.byteCount(for: threads * stateFloats(layout, pairs: pairs))
-      + Buffer<Float>.byteCount(for: logitFloats(layout, pairs: pairs, chunk: chunk))
-      + Buffer<lz_chunk>.byteCount(for: tiles)
-      + Buffer<UnsafePointer<UInt32>?>.byteCount(for: tiles * Tile.pairs)
+    Rooms(layout, pairs: pairs, chunk: chunk, threads: threads).table.total
+  }
+
+  private struct Rooms {
+    let states: Room<Float>
+    let logits: Room<Float>
+    let chunks: Room<lz_chunk>
+    let rows: Room<UnsafePointer<UInt32>?>
+    let table: MemoryTable
+
+    init(_ layout: Layout, pairs: Int, chunk: Int, threads: Int) {
+      let tiles = Population.tiles(pairs)
+      var table = MemoryTable()
+      states = table.add(
+        threads * stateFloats(layout, pairs: pairs), .activations, for: "the states of a head")
+      logits = table.add(
+        logitFloats(layout, pairs: pairs, chunk: chunk), .activations, for: "the heads' parts of the logits")
+      chunks = table.add(tiles, .activations, for: "the tiles' tasks")
+      rows = table.add(tiles * Tile.pairs, .activations, for: "the tiles' tokens")
+      self.table = table
+    }
   }
 
   package init(
@@ -57,16 +73,11 @@ package final class HeadOrder {
     self.instructions = instructions
     self.chunk = chunk
     groups = min(Self.mostGroups, layout.shape.heads)
-    states = try Buffer(
-      count: threads * Self.stateFloats(layout, pairs: pairs), .activations, for: "the states of a head",
-      ledger: ledger)
-    logits = try Buffer(
-      count: Self.logitFloats(layout, pairs: pairs, chunk: chunk), .activations,
-      for: "the heads' parts of the logits",
-      ledger: ledger)
-    chunks = try Buffer(count: population.tiles, .activations, for: "the tiles' tasks", ledger: ledger)
-    rows = try Buffer(
-      count: population.tiles * Tile.pairs, .activations, for: "the tiles' tokens", ledger: ledger)
+    let rooms = Rooms(layout, pairs: pairs, chunk: chunk, threads: threads)
+    states = try rooms.states.buffer(ledger)
+    logits = try rooms.logits.buffer(ledger)
+    chunks = try rooms.chunks.buffer(ledger)
+    rows = try rooms.rows.buffer(ledger)
   }
 
   /// Runs all tiles over a chunk; adds to the population's losses.

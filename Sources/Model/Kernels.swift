@@ -146,8 +146,8 @@ extension Instructions {
 }
 
 /// Columns, pairs and rows of the kernels' fixed blocking.
-public enum Tile {
-  public static let pairs = Int(LZ_LANES)
-  public static let columns = Int(LZ_COLUMNS)
-  public static let blockRows = Int(LZ_BLOCK)
+package enum Tile {
+  package static let pairs = Int(LZ_LANES)
+  package static let columns = Int(LZ_COLUMNS)
+  package static let blockRows = Int(LZ_BLOCK)
 }

@@ -43,7 +43,8 @@ public final class Parameters {
   }
 
   private func slice(_ tensor: Tensor) -> TensorSlice {
-    precondition(shape.tensors.contains { $0.tensor == tensor }, "a model of \(shape.layers) layers has no \(tensor)")
+    precondition(
+      shape.tensors.contains { $0.tensor == tensor }, "a model of \(shape.layers) layers has no \(tensor)")
     return shape.slice(tensor)
   }
 

@@ -35,36 +35,44 @@ package final class Population {
     for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
     inHeadOrder: Bool = false, tokenSets: Int = 1
   ) -> MemoryTable {
-    let tiles = tiles(pairs)
-    var table = MemoryTable()
-    table[.activations] =
-      Buffer<Float>.byteCount(
-        for: stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state)
-      + Buffer<Double>.byteCount(for: tokenSets * tiles * Tile.columns)
-      + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
-      + Buffer<Float>.byteCount(
-        for: cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns)
-      + TileTurns.byteCount(tiles: tiles)
-    table[.perturbations] =
-      Buffer<UInt16>.byteCount(for: tokenSets * tiles * layout.c.signs)
-      + Buffer<UInt16>.byteCount(for: seenWords(layout, tiles: tiles))
-    return table
+    Rooms(
+      layout, pairs: pairs, streams: streams, threads: threads, carriesStates: carriesStates,
+      inHeadOrder: inHeadOrder, tokenSets: tokenSets
+    ).table
   }
 
-  private static func seenWords(_ layout: Layout, tiles: Int) -> Int {
-    layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize
-  }
+  private struct Rooms {
+    let states: Room<Float>
+    let losses: Room<Double>
+    let scratch: Room<Float>
+    let clean: Room<Float>
+    let signs: Room<UInt16>
+    let seen: Room<UInt16>
+    let table: MemoryTable
 
-  /// Where every pair has a stream of its own, its clean state is made in place.
-  private static func cleanStates(pairs: Int, streams: Int, _ carriesStates: Bool) -> Int {
-    carriesStates && streams < pairs ? streams : 0
+    init(
+      _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool, inHeadOrder: Bool,
+      tokenSets: Int
+    ) {
+      let (tiles, state) = (tiles(pairs), layout.c.state)
+      let stateSets = carriesStates ? tiles : inHeadOrder ? 0 : threads
+      // Where every pair has a stream of its own, its clean state is made in place.
+      let cleanStates = carriesStates && streams < pairs ? streams : 0
+      var table = MemoryTable()
+      states = table.add(stateSets * state, .activations, for: "the population's states")
+      losses = table.add(tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses")
+      scratch = table.add(threads * scratchStride(layout), .activations, for: "the threads' scratch")
+      clean = table.add(cleanStates * state / Tile.columns, .activations, for: "the streams' clean states")
+      signs = table.add(tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs")
+      seen = table.add(
+        layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize, .perturbations,
+        for: "the tokens that were read")
+      table[.activations] += TileTurns.byteCount(tiles: tiles)
+      self.table = table
+    }
   }
 
   static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
-
-  private static func stateSets(tiles: Int, threads: Int, _ carriesStates: Bool, _ inHeadOrder: Bool) -> Int {
-    carriesStates ? tiles : inHeadOrder ? 0 : threads
-  }
 
   /// - Parameters:
   ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
@@ -82,23 +90,16 @@ package final class Population {
     self.streams = streams
     self.carriesStates = carriesStates
     self.instructions = instructions
+    let rooms = Rooms(
+      layout, pairs: pairs, streams: streams, threads: threads, carriesStates: carriesStates,
+      inHeadOrder: inHeadOrder, tokenSets: tokenSets)
+    states = try rooms.states.buffer(ledger)
+    losses = try rooms.losses.buffer(ledger)
+    scratch = try rooms.scratch.buffer(ledger)
+    clean = try rooms.clean.buffer(ledger)
+    signs = try rooms.signs.buffer(ledger)
+    seen = try rooms.seen.buffer(ledger)
     let tiles = Self.tiles(pairs)
-    states = try Buffer(
-      count: Self.stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state,
-      .activations, for: "the population's states",
-      ledger: ledger)
-    losses = try Buffer(
-      count: tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
-    scratch = try Buffer(
-      count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
-    clean = try Buffer(
-      count: Self.cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns,
-      .activations, for: "the streams' clean states", ledger: ledger)
-    signs = try Buffer(
-      count: tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
-    seen = try Buffer(
-      count: Self.seenWords(layout, tiles: tiles), .perturbations, for: "the tokens that were read",
-      ledger: ledger)
     turns = try TileTurns(tiles: tiles, ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }

@@ -8,24 +8,38 @@ public final class SequenceModel {
   package let state: Buffer<Float>  // [L][h, c][units]
   private let scratch: Buffer<Float>
 
+  /// The bytes that `init` reserves, without the weights.
   public static func byteCount(for layout: Layout) -> Int {
-    Buffer<Float>.byteCount(for: stateCount(layout))
-      + Buffer<Float>.byteCount(for: withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) })
+    Rooms(layout).table.total
+  }
+
+  private struct Rooms {
+    let state: Room<Float>
+    let scratch: Room<Float>
+    let table: MemoryTable
+
+    init(_ layout: Layout) {
+      var table = MemoryTable()
+      state = table.add(stateCount(layout), .activations, for: "the evaluated state")
+      scratch = table.add(
+        withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) }, .activations,
+        for: "the evaluation's scratch")
+      self.table = table
+    }
   }
 
   package static func stateCount(_ layout: Layout) -> Int { layout.shape.layers * 2 * layout.c.units }
 
+  /// Begins with a zero state; the weights may change between two blocks.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
   public init(
     _ weights: PackedWeights, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
     self.weights = weights
     self.instructions = instructions
-    let layout = weights.layout
-    state = try Buffer(
-      count: Self.stateCount(layout), .activations, for: "the evaluated state", ledger: ledger)
-    scratch = try Buffer(
-      count: withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) }, .activations,
-      for: "the evaluation's scratch", ledger: ledger)
+    let rooms = Rooms(weights.layout)
+    state = try rooms.state.buffer(ledger)
+    scratch = try rooms.scratch.buffer(ledger)
   }
 
   /// The model's sizes.

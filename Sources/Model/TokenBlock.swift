@@ -80,7 +80,9 @@ public struct TokenBlock {
   /// - Throws: `UnknownToken`, which names the first token whose id is not below `vocabularySize`.
   public init(_ rows: [[UInt32]], vocabularySize: Int) throws(UnknownToken) {
     let length = rows.first?.count ?? 0
-    for row in rows { precondition(row.count == length, "a row of \(row.count) tokens under one of \(length)") }
+    for row in rows {
+      precondition(row.count == length, "a row of \(row.count) tokens under one of \(length)")
+    }
     let tokens = rows.flatMap { $0 }
     try self.init(tokens.span, streams: rows.count, vocabularySize: vocabularySize)
   }
@@ -98,7 +100,9 @@ public struct TokenBlock {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= block.count, "tokens \(range) of \(block.count)")
     pointer = block.pointer + range.lowerBound
-    (streams, stride, vocabularySize, owner) = (block.streams, block.stride, block.vocabularySize, block.owner)
+    (streams, stride, vocabularySize, owner) = (
+      block.streams, block.stride, block.vocabularySize, block.owner
+    )
     count = range.count
   }
 
@@ -147,5 +151,6 @@ public struct UnknownToken: Error, Equatable, Sendable, CustomStringConvertible 
     "token \(id) at position \(position) of stream \(stream) is not below \(.vocabularySize) \(vocabularySize)"
   }
 
+  /// The sentence with the setting under its property's name.
   public var description: String { wording.description }
 }

@@ -128,7 +128,8 @@ final class PopulationUnderTest {
         let tile = { (tile: Int, thread: Int, piece: Range<Int>) in
           self.population.run(
             tile: tile, thread: thread, weights: weights, epsilon: self.epsilon,
-            tokens: block[piece], readout: rows?.from(token: piece.lowerBound, of: self.population), mode: mode,
+            tokens: block[piece], readout: rows?.from(token: piece.lowerBound, of: self.population),
+            mode: mode,
             withReadout: withReadout)
         }
         if let pool {

@@ -46,7 +46,8 @@ struct ModelNodeTests {
         for piece in pieces {
           tokens.withUnsafeBufferPointer {
             let block = TokenBlock(
-              unchecked: $0.baseAddress! + first, streams: population.streams, stride: count + 1, count: piece,
+              unchecked: $0.baseAddress! + first, streams: population.streams, stride: count + 1,
+              count: piece,
               vocabularySize: layout.shape.vocabularySize)
             population.runNodes(
               tile: tile, thread: 0, weights: weights, epsilon: epsilon, tokens: block, from: first,

@@ -81,19 +81,14 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     tape = try Tape(plan, ledger: ledger)
     readout = try ReadoutSweep(plan, instructions: instructions, ledger: ledger)
     weightGradient = WeightGradient(plan, instructions: instructions)
-    let count = plan.stateCount
-    states = try Buffer(count: count, .activations, for: "the carried states", ledger: ledger)
-    adjoints = try Buffer(
-      count: plan.adjointCount, .activations, for: "the derivatives of the states", ledger: ledger)
-    checkpoints = try Buffer(
-      count: plan.slots * count, .activations, for: "\(plan.slots) saved states", ledger: ledger)
-    slotPositions = try Buffer(
-      count: plan.slots, .activations, for: "the places of saved states", ledger: ledger)
-    tokens = try Buffer(
-      count: (plan.window + 1) * plan.streams, .stream, for: "the window's tokens", ledger: ledger)
-    packed = try Buffer(
-      count: plan.packedFloats, .parameters, for: "the packed recurrent weights", ledger: ledger)
-    gradient = try Buffer(count: shape.parameterCount, .perturbations, for: "the gradient", ledger: ledger)
+    let rooms = BPTTPlan.Rooms(plan)
+    states = try rooms.states.buffer(ledger)
+    adjoints = try rooms.adjoints.buffer(ledger)
+    checkpoints = try rooms.checkpoints.buffer(ledger)
+    slotPositions = try rooms.slotPositions.buffer(ledger)
+    tokens = try rooms.tokens.buffer(ledger)
+    packed = try rooms.packed.buffer(ledger)
+    gradient = try rooms.gradient.buffer(ledger)
     sweep = LSTMSweep(
       shape, streams: plan.streams,
       layers: Self.layers(plan, tape, packed: packed.pointer, adjoints: adjoints.pointer),
@@ -159,7 +154,9 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
       return meters
     }
     public var refusal: Wording? {
-      isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller \(.learningRate) helps if this goes on)"
+      isFinite
+        ? nil
+        : "the loss or the gradient was infinite or NaN (a smaller \(.learningRate) helps if this goes on)"
     }
   }
 

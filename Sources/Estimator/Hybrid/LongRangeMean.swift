@@ -122,7 +122,8 @@ final class LongRangeMean {
 
   var carried: [CarriedState] {
     [
-      CarriedState("beyond.first", floats: first, of: self), CarriedState("beyond.second", floats: second, of: self),
+      CarriedState("beyond.first", floats: first, of: self),
+      CarriedState("beyond.second", floats: second, of: self),
       CarriedState("beyond.weight", floats: weight, of: self),
     ]
   }

@@ -290,5 +290,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   public func beginContext(ofStream stream: Int) { population.resetStates(ofStream: stream) }
 
-  public var carried: [CarriedState] { [CarriedState("population.states", floats: population.states, of: self)] }
+  public var carried: [CarriedState] {
+    [CarriedState("population.states", floats: population.states, of: self)]
+  }
 }

@@ -24,7 +24,8 @@ package final class TokenRows {
   /// The first `count` inputs of every row, and their targets.
   package func block(_ count: Int) -> TokenBlock {
     TokenBlock(
-      unchecked: values.pointer, streams: streams, stride: stride, count: count, vocabularySize: vocabularySize)
+      unchecked: values.pointer, streams: streams, stride: stride, count: count,
+      vocabularySize: vocabularySize)
   }
 
   /// Fills every row with the next tokens.

@@ -21,9 +21,11 @@ package final class SharedState: TrainingState {
     parameters = try Parameters(c.shape, ledger: ledger)
     gradients =
       switch c.estimator.family {
-      case .cdRGE, .jvp, .nres, .pes: try CDRGE(c.shape, c.cdrge, pool: pool, instructions: instructions, ledger: ledger)
+      case .cdRGE, .jvp, .nres, .pes:
+        try CDRGE(c.shape, c.cdrge, pool: pool, instructions: instructions, ledger: ledger)
       case .fdRGE: try FDRGE(c.shape, c.cdrge, pool: pool, instructions: instructions, ledger: ledger)
-      case .node: try NodePerturbation(c.shape, c.node, pool: pool, instructions: instructions, ledger: ledger)
+      case .node:
+        try NodePerturbation(c.shape, c.node, pool: pool, instructions: instructions, ledger: ledger)
       case .hybrid: try Hybrid(c.shape, c.hybrid, pool: pool, instructions: instructions, ledger: ledger)
       case .bptt, .tbptt: try BPTT(c.shape, c.bptt, pool: pool, instructions: instructions, ledger: ledger)
       }
