@@ -82,7 +82,9 @@ struct ParameterTensorTests {
     let bias = [Float](repeating: -1, count: 16)
     parameters.write(.bias(1), bias.span)
     let range = shape.slice(.bias(1)).range
-    for i in parameters.values.indices { #expect(parameters.values[i] == (range.contains(i) ? -1 : Float(i))) }
+    for i in parameters.values.indices {
+      #expect(parameters.values[i] == (range.contains(i) ? -1 : Float(i)))
+    }
   }
 
   @Test("A tensor that the model does not have, or of another size, ends the program")
