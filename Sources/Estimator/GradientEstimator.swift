@@ -1,6 +1,11 @@
 import LongzooMemory
 import LongzooModel
 
+extension Setting {
+  /// What an update's gradient is multiplied by.
+  public static let learningRate = Setting("learningRate")
+}
+
 /// What learns from windows of tokens: all that a training loop needs to know of it.
 ///
 /// A window is `beginWindow`, `consume` for each of its chunks, `finishWindow`. Recurrent states are carried from window to
@@ -11,8 +16,16 @@ public protocol WindowEstimator: AnyObject {
   /// Windows are numbered one after the other.
   func beginWindow(_ window: Int)
 
-  /// Takes the next `count` tokens of every stream; `tokens`: [streams][stride], of each row count + 1.
-  func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int)
+  /// The model's sizes: ids of tokens are below its vocabulary's.
+  var shape: ModelShape { get }
+
+  /// Parallel positions in the data, the rows of every block.
+  var streams: Int { get }
+
+  /// Takes the next tokens of every stream.
+  /// - Precondition: `tokens` has `streams` rows and ids below the vocabulary's size, and is no longer than the chunk, or the rest
+  ///   of the window, that the estimator was made for.
+  func consume(_ tokens: TokenBlock)
 
   /// Ends a window of `tokens` tokens a stream: computes its gradient.
   func finishWindow(tokens: Int) -> WindowResult
@@ -63,27 +76,6 @@ public protocol InPlaceEstimator: WindowEstimator {
   func descend(rate: Float, decay: Float)
 }
 
-/// A piece of an estimator's memory that outlives a window.
-public struct CarriedState {
-  public enum Element: Sendable { case float32, uint16 }
-
-  public let name: String
-  public let element: Element
-  public let bytes: UnsafeMutableRawBufferPointer
-
-  init(_ name: String, floats: borrowing Buffer<Float>) {
-    self.name = name
-    element = .float32
-    bytes = UnsafeMutableRawBufferPointer(floats.elements)
-  }
-
-  init(_ name: String, words: borrowing Buffer<UInt16>) {
-    self.name = name
-    element = .uint16
-    bytes = UnsafeMutableRawBufferPointer(words.elements)
-  }
-}
-
 /// What a window says.
 public protocol GradientResult: Sendable {
   /// Mean loss of a target, in nats; 0 where there was none.
@@ -91,7 +83,7 @@ public protocol GradientResult: Sendable {
   /// Tokens of all streams that were to be predicted: those without a mark.
   var targets: Int { get }
   /// Why there is no gradient to follow, as a sentence; nil if there is one.
-  var refusal: String? { get }
+  var refusal: Wording? { get }
   /// What was measured beside the gradient.
   var meters: WindowMeters { get }
 }

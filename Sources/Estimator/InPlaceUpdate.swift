@@ -5,7 +5,7 @@ import LongzooModel
 ///
 /// No gradient is ever whole: a panel of A·diag(c)·Bᵀ is a product of factors that are expanded from their bits just before,
 /// and is gone when the next one begins. The products are those of `ZerothOrderGradient`, cut narrower.
-public final class InPlaceUpdate {
+package final class InPlaceUpdate {
   private let directions: Directions
   private let instructions: Instructions
   private let jobs: [Job]
@@ -26,7 +26,7 @@ public final class InPlaceUpdate {
   /// Rows that share one expansion of the column factors.
   private static let rowsOfJob = 8 * panel
   /// Columns of a product.
-  public static let widest = 2048
+  package static let widest = 2048
   private static let tokenPanel = 48
 
   static func byteCount(for layout: Layout, pairs: Int, threads: Int) -> Int {

@@ -6,13 +6,11 @@ struct WindowTargets {
   private(set) var streams = 0
   private(set) var pairs = 0
 
-  /// Counts a chunk; `tokens`: [streams][stride], of each row count + 1. False if there is nothing to predict in it.
-  mutating func add(
-    _ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, readBy population: Population
-  ) -> Bool {
+  /// Counts a chunk. False if there is nothing to predict in it.
+  mutating func add(_ tokens: TokenBlock, readBy population: Population) -> Bool {
     var chunk = 0
     for stream in 0..<population.streams {
-      let found = TokenMark.targets(tokens + stream * stride + 1, count: count)
+      let found = tokens.targets(ofStream: stream)
       chunk += found
       pairs += found * population.pairs(ofStream: stream).count
     }

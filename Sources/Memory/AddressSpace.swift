@@ -3,11 +3,18 @@ import Glibc
 /// What the system would not give although the run asks for no more than it may: memory, a thread, a library.
 public struct SystemRefusal: Error, CustomStringConvertible, Sendable {
   /// One sentence: what was refused, and what to do.
-  public let description: String
+  public let wording: Wording
 
-  public init(_ description: String) {
-    self.description = description
+  /// - Parameter wording: one sentence.
+  public init(_ wording: Wording) {
+    self.wording = wording
   }
+
+  /// The sentence with settings under their properties' names.
+  public var description: String { wording.description }
+
+  /// The sentence, with every setting under the name that `name` has for it.
+  public func text(naming name: (Setting) -> String) -> String { wording.text(naming: name) }
 }
 
 /// Whether the system would still map memory. `ulimit -v` and strict overcommit refuse; what Swift allocates by itself cannot

@@ -8,8 +8,10 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
   public static var alignment: Int { 64 }
 
   /// The first element. It must not outlive the buffer.
-  public let pointer: UnsafeMutablePointer<Element>
+  @usableFromInline package let pointer: UnsafeMutablePointer<Element>
+  /// Elements.
   public let count: Int
+  /// What the ledger is charged for.
   public let category: MemoryCategory
   private let ledger: MemoryLedger
 
@@ -22,6 +24,10 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
   }
 
   /// Reserves, allocates and zeroes room for `count` elements.
+  /// - Parameters:
+  ///   - purpose: ends a sentence, as in "no memory for the parameters".
+  ///   - ledger: charged until the buffer ends.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
   public init(
     count: Int, _ category: MemoryCategory, for purpose: String, ledger: MemoryLedger
   ) throws(MemoryError) {
@@ -46,19 +52,38 @@ public struct Buffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     ledger.release(Self.byteCount(for: count), category)
   }
 
-  /// All elements; take `.span` or `.mutableSpan` of it where bounds are to be checked.
-  public var elements: UnsafeMutableBufferPointer<Element> {
+  /// All elements, without bounds in release builds. It must not outlive the buffer.
+  @inlinable package var elements: UnsafeMutableBufferPointer<Element> {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
-  public subscript(index: Int) -> Element {
+  /// 0 ..< count
+  public var indices: Range<Int> { 0..<count }
+
+  /// An element; the index is checked. Not for inner loops: those take a span once.
+  @inlinable public subscript(index: Int) -> Element {
     get {
-      assert(index >= 0 && index < count, "element \(index) of \(count)")
+      precondition(index >= 0 && index < count, "an index outside the buffer")
       return pointer[index]
     }
     nonmutating set {
-      assert(index >= 0 && index < count, "element \(index) of \(count)")
+      precondition(index >= 0 && index < count, "an index outside the buffer")
       pointer[index] = newValue
     }
+  }
+
+  /// Lends all elements for reading. Nobody may write to them meanwhile.
+  public func withSpan<Result, Failure: Error>(
+    _ body: (Span<Element>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(UnsafeBufferPointer(elements).span)
+  }
+
+  /// Lends all elements for writing. Nobody else may read or write them meanwhile.
+  public func withMutableSpan<Result, Failure: Error>(
+    _ body: (inout MutableSpan<Element>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    var span = elements.mutableSpan
+    return try body(&span)
   }
 }

@@ -18,6 +18,7 @@ public final class MemoryLedger: Sendable {
   public let budget: Int?
   private let account = Locked(Account())
 
+  /// - Parameter budget: in bytes; nil: no bound.
   public init(budget: Int? = nil) {
     self.budget = budget
   }
@@ -61,10 +62,12 @@ public final class MemoryLedger: Sendable {
 
 /// The state of a ledger at one moment, in bytes.
 public struct MemorySnapshot: Equatable, Sendable {
+  /// What is held.
   public var current: MemoryTable
   /// The peak of each category; categories may peak at different times.
   public var peak: MemoryTable
   /// The peak of the sum.
   public var peakTotal: Int
+  /// The most that may be held; nil: no bound.
   public var budget: Int?
 }

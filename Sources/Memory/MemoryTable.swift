@@ -2,15 +2,19 @@
 public struct MemoryTable: Equatable, Sendable {
   private var bytes: [MemoryCategory: Int] = [:]
 
+  /// No bytes at all.
   public init() {}
 
+  /// The bytes of a category.
   public subscript(category: MemoryCategory) -> Int {
     get { bytes[category, default: 0] }
     set { bytes[category] = newValue == 0 ? nil : newValue }
   }
 
+  /// The bytes of all categories.
   public var total: Int { bytes.values.reduce(0, +) }
 
+  /// The sums of both tables' categories.
   public static func + (left: MemoryTable, right: MemoryTable) -> MemoryTable {
     var sum = left
     for category in MemoryCategory.allCases { sum[category] += right[category] }

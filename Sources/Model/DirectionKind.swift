@@ -10,6 +10,7 @@ public enum DirectionKind: Hashable, Sendable {
   /// An independent standard normal entry for every parameter, drawn where it is used and never kept.
   case gaussian
 
+  /// Z = a·bᵀ
   public static let rank1 = DirectionKind.products(1)
   /// The most products of a sum.
   public static let mostProducts = Int(LZ_MAX_RANK)

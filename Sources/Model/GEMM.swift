@@ -7,7 +7,7 @@ import LongzooMemory
 /// The library is loaded with the first thread pool and not with the program, so that it starts no threads of its own: the
 /// pool's threads call it side by side, and where the system refuses what OpenBLAS's threads need, they spin for ever, even
 /// at the end of the program.
-public enum GEMM {
+package enum GEMM {
   private typealias Product =
     @convention(c) (
       CBLAS_ORDER, CBLAS_TRANSPOSE, CBLAS_TRANSPOSE, blasint, blasint, blasint, Float, UnsafePointer<Float>,
@@ -39,7 +39,7 @@ public enum GEMM {
     try buffers.withLock { (known) throws(SystemRefusal) in
       guard threads > known else { return }
       let refusal = SystemRefusal(
-        "the system refuses the address space of matrix products on \(threads) thread\(threads == 1 ? "" : "s"), \(ByteSize.formatted(bufferBytes)) each; raise its limit (ulimit -v), or take fewer --threads"
+        "the system refuses the address space of matrix products on \(threads) thread\(threads == 1 ? "" : "s"), \(ByteSize.formatted(bufferBytes)) each; raise its limit (ulimit -v), or take fewer \(.threads)"
       )
       // The buffers first, then some room for everything else.
       guard AddressSpace.isFree(bufferBytes, count: threads - known + 1) else { throw refusal }
@@ -75,7 +75,7 @@ public enum GEMM {
   }()
 
   /// C[m × n] = A[m × k] · B[n × k]ᵀ (+ C if `accumulate`), row-major, with the given row strides.
-  public static func timesTransposed(
+  package static func timesTransposed(
     m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
     into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool = false
   ) {
@@ -85,7 +85,7 @@ public enum GEMM {
   }
 
   /// C[m × n] = A[k × m]ᵀ · B[k × n] (+ C if `accumulate`), row-major, with the given row strides.
-  public static func transposedTimes(
+  package static func transposedTimes(
     m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
     into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool = false
   ) {
@@ -95,7 +95,7 @@ public enum GEMM {
   }
 
   /// C[m × n] = scale · A[m × k] · B[k × n] + keep · C, row-major, with the given row strides.
-  public static func times(
+  package static func times(
     m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
     into c: UnsafeMutablePointer<Float>, ldc: Int, scale: Float = 1, keep: Float = 0
   ) {

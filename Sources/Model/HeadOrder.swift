@@ -6,7 +6,7 @@ import LongzooMemory
 /// A head of a single layer reads no other head's state. It runs through a whole chunk, for all tiles, while its weights stay in
 /// the cache; so the weights cross from memory once a chunk, and not once a token and tile. Groups of heads are the threads'
 /// tasks; their number is fixed, and so is the order in which their parts of the logits are added up.
-public final class HeadOrder {
+package final class HeadOrder {
   private let population: Population
   private let instructions: Instructions
   private let chunk: Int
@@ -22,7 +22,7 @@ public final class HeadOrder {
 
   /// Whether a population is to be run so: where it can be, the states need not be carried, and the logits of a chunk are
   /// small beside the weights.
-  public static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
+  package static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
     let shape = layout.shape
     let weightBytes = layout.c.weights * MemoryLayout<Float>.stride
     return shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !carriesStates
@@ -39,15 +39,31 @@ public final class HeadOrder {
     Population.tiles(pairs) * 2 * layout.shape.headSize * Tile.columns
   }
 
-  public static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
-    let tiles = Population.tiles(pairs)
-    return Buffer<Float>.byteCount(for: threads * stateFloats(layout, pairs: pairs))
-      + Buffer<Float>.byteCount(for: logitFloats(layout, pairs: pairs, chunk: chunk))
-      + Buffer<lz_chunk>.byteCount(for: tiles)
-      + Buffer<UnsafePointer<UInt32>?>.byteCount(for: tiles * Tile.pairs)
+  package static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {
+    Rooms(layout, pairs: pairs, chunk: chunk, threads: threads).table.total
   }
 
-  public init(
+  private struct Rooms {
+    let states: Room<Float>
+    let logits: Room<Float>
+    let chunks: Room<lz_chunk>
+    let rows: Room<UnsafePointer<UInt32>?>
+    let table: MemoryTable
+
+    init(_ layout: Layout, pairs: Int, chunk: Int, threads: Int) {
+      let tiles = Population.tiles(pairs)
+      var table = MemoryTable()
+      states = table.add(
+        threads * stateFloats(layout, pairs: pairs), .activations, for: "the states of a head")
+      logits = table.add(
+        logitFloats(layout, pairs: pairs, chunk: chunk), .activations, for: "the heads' parts of the logits")
+      chunks = table.add(tiles, .activations, for: "the tiles' tasks")
+      rows = table.add(tiles * Tile.pairs, .activations, for: "the tiles' tokens")
+      self.table = table
+    }
+  }
+
+  package init(
     _ population: Population, chunk: Int, threads: Int, instructions: Instructions, ledger: MemoryLedger
   ) throws(MemoryError) {
     let (layout, pairs) = (population.layout, population.pairs)
@@ -57,29 +73,23 @@ public final class HeadOrder {
     self.instructions = instructions
     self.chunk = chunk
     groups = min(Self.mostGroups, layout.shape.heads)
-    states = try Buffer(
-      count: threads * Self.stateFloats(layout, pairs: pairs), .activations, for: "the states of a head",
-      ledger: ledger)
-    logits = try Buffer(
-      count: Self.logitFloats(layout, pairs: pairs, chunk: chunk), .activations,
-      for: "the heads' parts of the logits",
-      ledger: ledger)
-    chunks = try Buffer(count: population.tiles, .activations, for: "the tiles' tasks", ledger: ledger)
-    rows = try Buffer(
-      count: population.tiles * Tile.pairs, .activations, for: "the tiles' tokens", ledger: ledger)
+    let rooms = Rooms(layout, pairs: pairs, chunk: chunk, threads: threads)
+    states = try rooms.states.buffer(ledger)
+    logits = try rooms.logits.buffer(ledger)
+    chunks = try rooms.chunks.buffer(ledger)
+    rows = try rooms.rows.buffer(ledger)
   }
 
-  /// Runs all tiles over `count` tokens; adds to the population's losses. `tokens`: [S][stride] of which count + 1 are read.
-  public func run(
-    weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>, stride: Int, count: Int,
-    on pool: ThreadPool
-  ) {
+  /// Runs all tiles over a chunk; adds to the population's losses.
+  package func run(weights: PackedWeights, epsilon: Float, tokens: TokenBlock, on pool: ThreadPool) {
+    tokens.require(streams: population.streams, vocabularySize: population.layout.shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= chunk, "a chunk of \(count) tokens, at most \(chunk)")
     let (layout, tiles) = (population.layout, population.tiles)
     for tile in 0..<tiles {
       let row = rows.pointer + tile * Tile.pairs
       for lane in 0..<Tile.pairs {
-        row[lane] = tokens + population.stream(ofPair: tile * Tile.pairs + lane) * stride
+        row[lane] = tokens.row(population.stream(ofPair: tile * Tile.pairs + lane))
       }
       chunks[tile] = population.chunk(tile: tile, weights: weights, epsilon: epsilon, rows: row, count: count)
     }

@@ -8,6 +8,7 @@ public struct Initialization: Equatable, Sendable {
   /// are ln of uniform numbers in 1 ..< span, input biases their negatives. nil: forget biases are 1, input biases 0.
   public var memorySpan: Int?
 
+  /// What `Parameters.initialize` does if it is told nothing, and what is named otherwise.
   public init(tokenScale: Float? = nil, memorySpan: Int? = nil) {
     self.tokenScale = tokenScale
     self.memorySpan = memorySpan

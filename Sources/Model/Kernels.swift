@@ -1,7 +1,9 @@
 import CLongzooKernels
 import Glibc
 
-/// The instruction sets that the population kernels are written for; the only file that names the C kernels' dispatch.
+/// The instruction sets that the kernels are written for; the only file that names the C kernels' dispatch.
+///
+/// `reference` is plain C in Double, against which the others are tested: far too slow for training.
 public enum Instructions: String, CaseIterable, Sendable {
   case reference, portable, avx2, avx512
 
@@ -14,19 +16,11 @@ public enum Instructions: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whether this processor runs them; what is made with others ends the program.
   public var isSupported: Bool { lz_supported(code) != 0 }
 
-  /// The widest that this processor runs, or what was asked for.
-  public static var best: Instructions { chosen.value ?? widest }
-
-  private static let widest: Instructions = [.avx512, .avx2].first { $0.isSupported } ?? .portable
-
-  /// Takes these instead from here on; for whoever measures them, before anything else is made.
-  public static func use(_ instructions: Instructions) { chosen.value = instructions }
-
-  private static let chosen = Chosen()
-
-  private final class Chosen: @unchecked Sendable { var value: Instructions? }
+  /// The widest that this processor runs. Whoever measures or tests others hands them to what computes.
+  public static let best: Instructions = [.avx512, .avx2].first { $0.isSupported } ?? .portable
 
   /// Floating point operations done by `rounds` rounds of independent fused multiply-adds on one core.
   public func fusedMultiplyAdds(rounds: Int) -> Double {
@@ -152,8 +146,8 @@ extension Instructions {
 }
 
 /// Columns, pairs and rows of the kernels' fixed blocking.
-public enum Tile {
-  public static let pairs = Int(LZ_LANES)
-  public static let columns = Int(LZ_COLUMNS)
-  public static let blockRows = Int(LZ_BLOCK)
+package enum Tile {
+  package static let pairs = Int(LZ_LANES)
+  package static let columns = Int(LZ_COLUMNS)
+  package static let blockRows = Int(LZ_BLOCK)
 }

@@ -2,11 +2,16 @@ import CLongzooKernels
 
 /// Where the kernels find everything: the C layout, made once for a run.
 public struct Layout: Sendable {
+  /// The model's sizes.
   public let shape: ModelShape
+  /// The directions along which weights are moved.
   public let kind: DirectionKind
+  /// Whether the readout is not moved: its gradient is summed exactly.
   public let exactReadout: Bool
   package let c: lz_layout
 
+  /// The layout of a model whose weights are moved.
+  /// - Parameter exactReadout: whether those of the readout are not.
   public init(_ shape: ModelShape, kind: DirectionKind, exactReadout: Bool) {
     self.shape = shape
     self.kind = kind

@@ -6,13 +6,19 @@ import CLongzooKernels
 /// layer l > 0 are bias_l + W_l·(h_{l−1}, h_l). With heads the recurrent part of each W is block-diagonal, as in FlashRNN
 /// (arXiv 2412.07752): a unit sees the D units of its own head of h_l, but all of h_{l−1}.
 public struct ModelShape: Equatable, Codable, Sendable {
+  /// V, the ids of tokens.
   public var vocabularySize: Int
+  /// H, the units of a layer.
   public var hiddenSize: Int
+  /// L, from 1 to `maximumLayers`.
   public var layers: Int
+  /// N, a divisor of H.
   public var heads: Int
 
+  /// The most layers.
   public static let maximumLayers = Int(LZ_MAX_LAYERS)
 
+  /// - Precondition: V and H are at least 1, L is from 1 to `maximumLayers`, and N divides H.
   public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1) {
     precondition(vocabularySize >= 1 && hiddenSize >= 1, "V = \(vocabularySize), H = \(hiddenSize)")
     precondition(
@@ -62,9 +68,11 @@ public struct ModelShape: Equatable, Codable, Sendable {
     }
   }
 
+  /// Elements of all tensors together.
   public var parameterCount: Int { slice(.readoutBias).range.upperBound }
 }
 
+/// A part of the parameters; layers are numbered from 0.
 public enum Tensor: Hashable, Sendable {
   /// [V × 4H] the tokens' contribution to the first layer's gates.
   case table
@@ -77,6 +85,7 @@ public enum Tensor: Hashable, Sendable {
   /// [V]
   case readoutBias
 
+  /// Whether it belongs to the readout.
   public var isReadout: Bool { self == .readout || self == .readoutBias }
 
   /// Biases; a matrix of one row is none of them.
@@ -91,11 +100,17 @@ public enum Tensor: Hashable, Sendable {
 /// A tensor as a row-major range of the parameter vector. Gate rows are unit-major: row 4·u + g is gate g (i, f, g, o) of
 /// unit u.
 public struct TensorSlice: Equatable, Sendable {
+  /// Which one it is.
   public var tensor: Tensor
+  /// Rows; vectors have one.
   public var rows: Int
+  /// Columns, the elements of a vector.
   public var columns: Int
+  /// Parameters before its first.
   public var offset: Int
 
+  /// Its elements.
   public var count: Int { rows * columns }
+  /// Where they lie among all parameters.
   public var range: Range<Int> { offset..<offset + count }
 }

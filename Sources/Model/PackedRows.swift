@@ -1,12 +1,12 @@
 import CLongzooKernels
 
 /// A row of weights where it lies: `count` floats, `stride` apart.
-public struct WeightRow {
-  public var first: UnsafeMutablePointer<Float>
-  public var stride: Int
-  public var count: Int
+package struct WeightRow {
+  package var first: UnsafeMutablePointer<Float>
+  package var stride: Int
+  package var count: Int
 
-  public init(first: UnsafeMutablePointer<Float>, stride: Int, count: Int) {
+  package init(first: UnsafeMutablePointer<Float>, stride: Int, count: Int) {
     self.first = first
     self.stride = stride
     self.count = count
@@ -17,6 +17,7 @@ public struct WeightRow {
 ///
 /// The first layer's bias is part of the token table for good: the model is the same function, and its bias reads as 0.
 extension PackedWeights {
+  /// The model's sizes.
   public var shape: ModelShape { layout.shape }
 
   /// All of them as they lie, padding included.
@@ -36,14 +37,14 @@ extension PackedWeights {
   }
 
   /// A row of a kernel or of the readout, in the model's order.
-  public func row(_ slice: TensorSlice, _ row: Int) -> WeightRow {
+  package func row(_ slice: TensorSlice, _ row: Int) -> WeightRow {
     let packed = if case .kernel = slice.tensor { packed(gate: row) } else { row }
     let first = block(slice, packedRow: packed / Tile.blockRows * Tile.blockRows) + packed % Tile.blockRows
     return WeightRow(first: first, stride: Tile.blockRows, count: slice.columns)
   }
 
   /// What every token adds to a gate row of the first layer, its bias included.
-  public func tokens(ofGate row: Int) -> WeightRow {
+  package func tokens(ofGate row: Int) -> WeightRow {
     WeightRow(
       first: values.pointer + layout.c.w_table + packed(gate: row), stride: layout.gateStride,
       count: shape.vocabularySize)
@@ -61,7 +62,7 @@ extension PackedWeights {
   }
 
   /// One element of a bias, in the model's order; nil for the first layer's, which is in the table.
-  public func bias(_ tensor: Tensor, _ index: Int) -> UnsafeMutablePointer<Float>? {
+  package func bias(_ tensor: Tensor, _ index: Int) -> UnsafeMutablePointer<Float>? {
     switch tensor {
     case .bias(0): nil
     case .bias: bias(tensor) + packed(gate: index)

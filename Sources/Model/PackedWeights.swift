@@ -4,6 +4,7 @@ import LongzooMemory
 /// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
 public final class PackedWeights {
   package let layout: Layout
+  private let instructions: Instructions
   package let values: Buffer<Float>
   private let jobs: [Job]
 
@@ -15,12 +16,18 @@ public final class PackedWeights {
     var blocks: Range<Int>  // of 12 of these rows; for the table, rows
   }
 
+  /// The bytes that `init` reserves.
   public static func byteCount(for layout: Layout) -> Int {
     Buffer<Float>.byteCount(for: layout.c.weights)
   }
 
-  public init(_ layout: Layout, ledger: MemoryLedger) throws(MemoryError) {
+  /// All zero, until `pack` or `initialize`.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
+  public init(
+    _ layout: Layout, instructions: Instructions = .best, ledger: MemoryLedger
+  ) throws(MemoryError) {
     self.layout = layout
+    self.instructions = instructions
     values = try Buffer(count: layout.c.weights, .parameters, for: "the packed weights", ledger: ledger)
     jobs = layout.shape.tensors.flatMap { slice in
       Self.runs(slice, layout).flatMap { rows, packed in
@@ -42,7 +49,9 @@ public final class PackedWeights {
   }
 
   /// Takes over the parameters; done once an update.
+  /// - Precondition: they are of the same shape.
   public func pack(_ parameters: Parameters, on pool: ThreadPool) {
+    precondition(parameters.shape == layout.shape, "the parameters of another model")
     pool.run(jobs.count) { task, _ in
       let job = jobs[task]
       switch job.slice.tensor {
@@ -79,7 +88,7 @@ public final class PackedWeights {
       let to = target + block * columns * Tile.blockRows
       if (block + 1) * Tile.blockRows <= rows {
         let from = source + block * Tile.blockRows * columns
-        Instructions.best.packRows(from, columns: columns, into: to)
+        instructions.packRows(from, columns: columns, into: to)
         continue
       }
       for j in 0..<rows - block * Tile.blockRows {

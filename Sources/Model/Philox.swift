@@ -4,9 +4,9 @@ import CLongzooKernels
 ///
 /// Every output is a pure function of (seed, domain, tensor, tile, lifetime, index), so that any thread, and any run that
 /// is resumed, makes the same bits.
-public struct Philox: Sendable {
+package struct Philox: Sendable {
   /// What the bits are for; different domains never share a counter.
-  public enum Domain: UInt32, Sendable {
+  package enum Domain: UInt32, Sendable {
     case initialization = 1
     case directions = 2
     case tasks = 3
@@ -23,7 +23,7 @@ public struct Philox: Sendable {
   ///   - tile: less than 2³², and less than 2¹⁷ where there are epochs.
   ///   - epoch: the upper half of a number whose lower half is the `high` of a block, less than 2²⁸. It goes to bits of the counter
   ///     that are 0 otherwise: those above the tile, and then those above the domain.
-  public init(seed: UInt64, domain: Domain, tensor: Int, tile: Int = 0, epoch: Int = 0) {
+  package init(seed: UInt64, domain: Domain, tensor: Int, tile: Int = 0, epoch: Int = 0) {
     key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
     let upper = UInt32(truncatingIfNeeded: epoch)
     stream = domain.rawValue << 16 | UInt32(tensor) | (upper >> 15) << 19
@@ -32,7 +32,7 @@ public struct Philox: Sendable {
 
   /// Four random words for a counter.
   @inline(__always)
-  public func block(_ index: UInt32, _ high: UInt32) -> SIMD4<UInt32> {
+  package func block(_ index: UInt32, _ high: UInt32) -> SIMD4<UInt32> {
     Self.rounds(counter: SIMD4(index, high, tile, stream), key: key)
   }
 

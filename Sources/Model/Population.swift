@@ -4,22 +4,22 @@ import LongzooMemory
 /// The perturbed copies of the model: `pairs` pairs of columns, in tiles of 16, each carrying only its recurrent state.
 ///
 /// Shape letters: P pairs, C = 2P columns, T tiles = ⌈P/16⌉, S streams. Pair p reads stream ⌊p·S/P⌋.
-public final class Population {
-  public let layout: Layout
-  public let pairs: Int
-  public let streams: Int
-  public var tiles: Int { Self.tiles(pairs) }
+package final class Population {
+  package let layout: Layout
+  package let pairs: Int
+  package let streams: Int
+  package var tiles: Int { Self.tiles(pairs) }
 
   /// Whether the columns' states go on from chunk to chunk.
-  public let carriesStates: Bool
+  package let carriesStates: Bool
   /// [T][layout.state] h and c of every column; where no state is carried, [threads][layout.state] of the tiles at work.
-  public let states: Buffer<Float>
+  package let states: Buffer<Float>
   /// Tokens of a window that have signs and losses of their own: all where the gates are moved, otherwise one for all.
   package let tokenSets: Int
   /// [tokenSets][T][layout.signs] the directions.
   package let signs: Buffer<UInt16>
   /// [T][V] bit p: pair p has read the token since its direction began; empty where no weight is moved.
-  public let seen: Buffer<UInt16>
+  package let seen: Buffer<UInt16>
   /// [tokenSets][T][32] losses of the current window in nats, summed in the order of the tokens.
   package let losses: Buffer<Double>
   /// [S][rows] clean states, valid while a restart lasts.
@@ -29,48 +29,56 @@ public final class Population {
   let streamOfPair: [Int]
   let turns: TileTurns
 
-  public static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
+  package static func tiles(_ pairs: Int) -> Int { (pairs + Tile.pairs - 1) / Tile.pairs }
 
-  public static func byteCount(
+  package static func byteCount(
     for layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
     inHeadOrder: Bool = false, tokenSets: Int = 1
   ) -> MemoryTable {
-    let tiles = tiles(pairs)
-    var table = MemoryTable()
-    table[.activations] =
-      Buffer<Float>.byteCount(
-        for: stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state)
-      + Buffer<Double>.byteCount(for: tokenSets * tiles * Tile.columns)
-      + Buffer<Float>.byteCount(for: threads * scratchStride(layout))
-      + Buffer<Float>.byteCount(
-        for: cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns)
-      + TileTurns.byteCount(tiles: tiles)
-    table[.perturbations] =
-      Buffer<UInt16>.byteCount(for: tokenSets * tiles * layout.c.signs)
-      + Buffer<UInt16>.byteCount(for: seenWords(layout, tiles: tiles))
-    return table
+    Rooms(
+      layout, pairs: pairs, streams: streams, threads: threads, carriesStates: carriesStates,
+      inHeadOrder: inHeadOrder, tokenSets: tokenSets
+    ).table
   }
 
-  private static func seenWords(_ layout: Layout, tiles: Int) -> Int {
-    layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize
-  }
+  private struct Rooms {
+    let states: Room<Float>
+    let losses: Room<Double>
+    let scratch: Room<Float>
+    let clean: Room<Float>
+    let signs: Room<UInt16>
+    let seen: Room<UInt16>
+    let table: MemoryTable
 
-  /// Where every pair has a stream of its own, its clean state is made in place.
-  private static func cleanStates(pairs: Int, streams: Int, _ carriesStates: Bool) -> Int {
-    carriesStates && streams < pairs ? streams : 0
+    init(
+      _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool, inHeadOrder: Bool,
+      tokenSets: Int
+    ) {
+      let (tiles, state) = (tiles(pairs), layout.c.state)
+      let stateSets = carriesStates ? tiles : inHeadOrder ? 0 : threads
+      // Where every pair has a stream of its own, its clean state is made in place.
+      let cleanStates = carriesStates && streams < pairs ? streams : 0
+      var table = MemoryTable()
+      states = table.add(stateSets * state, .activations, for: "the population's states")
+      losses = table.add(tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses")
+      scratch = table.add(threads * scratchStride(layout), .activations, for: "the threads' scratch")
+      clean = table.add(cleanStates * state / Tile.columns, .activations, for: "the streams' clean states")
+      signs = table.add(tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs")
+      seen = table.add(
+        layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize, .perturbations,
+        for: "the tokens that were read")
+      table[.activations] += TileTurns.byteCount(tiles: tiles)
+      self.table = table
+    }
   }
 
   static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
-
-  private static func stateSets(tiles: Int, threads: Int, _ carriesStates: Bool, _ inHeadOrder: Bool) -> Int {
-    carriesStates ? tiles : inHeadOrder ? 0 : threads
-  }
 
   /// - Parameters:
   ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
   ///   - inHeadOrder: whether a `HeadOrder` runs it, which has states of its own.
   ///   - tokenSets: the longest window, where the layout moves gates.
-  public init(
+  package init(
     _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool = true,
     inHeadOrder: Bool = false, tokenSets: Int = 1, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) {
@@ -82,59 +90,52 @@ public final class Population {
     self.streams = streams
     self.carriesStates = carriesStates
     self.instructions = instructions
+    let rooms = Rooms(
+      layout, pairs: pairs, streams: streams, threads: threads, carriesStates: carriesStates,
+      inHeadOrder: inHeadOrder, tokenSets: tokenSets)
+    states = try rooms.states.buffer(ledger)
+    losses = try rooms.losses.buffer(ledger)
+    scratch = try rooms.scratch.buffer(ledger)
+    clean = try rooms.clean.buffer(ledger)
+    signs = try rooms.signs.buffer(ledger)
+    seen = try rooms.seen.buffer(ledger)
     let tiles = Self.tiles(pairs)
-    states = try Buffer(
-      count: Self.stateSets(tiles: tiles, threads: threads, carriesStates, inHeadOrder) * layout.c.state,
-      .activations, for: "the population's states",
-      ledger: ledger)
-    losses = try Buffer(
-      count: tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses", ledger: ledger)
-    scratch = try Buffer(
-      count: threads * Self.scratchStride(layout), .activations, for: "the threads' scratch", ledger: ledger)
-    clean = try Buffer(
-      count: Self.cleanStates(pairs: pairs, streams: streams, carriesStates) * layout.c.state / Tile.columns,
-      .activations, for: "the streams' clean states", ledger: ledger)
-    signs = try Buffer(
-      count: tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs", ledger: ledger)
-    seen = try Buffer(
-      count: Self.seenWords(layout, tiles: tiles), .perturbations, for: "the tokens that were read",
-      ledger: ledger)
     turns = try TileTurns(tiles: tiles, ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
   }
 
-  public func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
+  package func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
 
   /// The pairs that read a stream.
-  public func pairs(ofStream stream: Int) -> Range<Int> {
+  package func pairs(ofStream stream: Int) -> Range<Int> {
     let first = (stream * pairs + streams - 1) / streams
     return first..<((stream + 1) * pairs + streams - 1) / streams
   }
 
   /// Notes that the pairs of a stream have read a token, as `run` does.
-  public func markRead(_ token: Int, byStream stream: Int) {
+  package func markRead(_ token: Int, byStream stream: Int) {
+    precondition(token < layout.shape.vocabularySize, "token \(token) of \(layout.shape.vocabularySize)")
     for pair in pairs(ofStream: stream) {
       seen[pair / Tile.pairs * layout.shape.vocabularySize + token] |= 1 << UInt16(pair % Tile.pairs)
     }
   }
 
-  /// Runs one tile over `count` tokens; adds to `losses`.
+  /// Runs one tile over all tokens of a block; adds to `losses`.
   /// - Parameters:
-  ///   - tokens: [S][stride] of which count + 1 are read.
   ///   - readout: where (p − y) and h of every pair and token go, for the exact readout.
   ///   - mode: what the two columns of a pair are.
   ///   - withReadout: false if states alone are to advance, for a part of the cost.
-  public func run(
-    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
-    stride: Int,
-    count: Int, readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
+  package func run(
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: TokenBlock,
+    readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
     let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
     if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
-      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
-      var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
+      for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
+      var chunk = chunk(
+        tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: tokens.count)
       chunk.state = state
       if !withReadout { chunk.loss = nil }
       chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }
@@ -171,24 +172,24 @@ public final class Population {
   }
 
   /// The losses of a pair over the window so far, in nats: under +ε and under −ε.
-  public func loss(ofPair pair: Int) -> (plus: Double, minus: Double) {
+  package func loss(ofPair pair: Int) -> (plus: Double, minus: Double) {
     let base = pair / Tile.pairs * Tile.columns + pair % Tile.pairs
     return (losses[base], losses[base + Tile.pairs])
   }
 
   /// Whether both losses of every pair are finite.
-  public var lossesAreFinite: Bool {
+  package var lossesAreFinite: Bool {
     (0..<pairs).allSatisfy { loss(ofPair: $0).plus.isFinite && loss(ofPair: $0).minus.isFinite }
   }
 
-  public func clearLosses() { losses.elements.update(repeating: 0) }
+  package func clearLosses() { losses.elements.update(repeating: 0) }
 
   /// A context begins: every state is zero.
-  public func resetStates() { states.elements.update(repeating: 0) }
+  package func resetStates() { states.elements.update(repeating: 0) }
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²).
-  public func restart(_ chosen: Tiles, on pool: ThreadPool) {
+  package func restart(_ chosen: Tiles, on pool: ThreadPool) {
     guard carriesStates else { return }
     if streams == pairs {
       pool.run(chosen.count) { index, _ in restartFromOwnMeans(tile: chosen[index]) }
@@ -251,12 +252,12 @@ public final class Population {
   }
 
   /// The same for the pairs of one stream.
-  public func resetStates(ofStream stream: Int) {
+  package func resetStates(ofStream stream: Int) {
     for pair in pairs(ofStream: stream) { resetState(ofPair: pair) }
   }
 
   /// Zeroes the states of a pair.
-  public func resetState(ofPair pair: Int) {
+  package func resetState(ofPair pair: Int) {
     guard carriesStates else { return }
     let rows = layout.c.state / Tile.columns
     let at = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
@@ -268,9 +269,9 @@ public final class Population {
 }
 
 /// Room for what the exact readout's gradient is made of: p − y as [K][T][V padded][16 pairs] and h as [K][T][panels][16 pairs][32 units].
-public struct ReadoutRows {
-  public var delta: UnsafeMutablePointer<Float>
-  public var input: UnsafeMutablePointer<Float>
+package struct ReadoutRows {
+  package var delta: UnsafeMutablePointer<Float>
+  package var input: UnsafeMutablePointer<Float>
 
   /// Those from a later token of the chunk on.
   package func from(token: Int, of population: Population) -> ReadoutRows {
@@ -278,7 +279,7 @@ public struct ReadoutRows {
     return ReadoutRows(delta: delta + before * layout.delta_tile, input: input + before * layout.input_tile)
   }
 
-  public init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
+  package init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {
     self.delta = delta
     self.input = input
   }

@@ -29,21 +29,20 @@ extension Population {
   /// As `run`, on a state that the caller keeps: [layout.c.state] of this tile. Losses go to the tile's 32 of `losses`.
   package func runForward(
     tile: Int, beside: Beside, state: UnsafeMutablePointer<Float>, thread: Int, weights: PackedWeights,
-    epsilon: Float,
-    tokens: UnsafePointer<UInt32>, stride: Int, count: Int, readout: ReadoutRows?
+    epsilon: Float, tokens: TokenBlock, readout: ReadoutRows?
   ) {
     let first = beside == .nextTile ? 2 * tile : tile
     let other = beside == .nextTile && first + 1 < tiles ? first + 1 : first
     let vocabulary = layout.shape.vocabularySize
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
-      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[first * Tile.pairs + lane] * stride }
+      for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[first * Tile.pairs + lane]) }
       var chunk = lz_chunk()
       chunk.weights = UnsafePointer(weights.values.pointer)
       chunk.signs = UnsafePointer(signs.pointer + first * layout.c.signs)
       chunk.epsilon = epsilon
       chunk.state = state
       chunk.tokens = UnsafePointer(rows.baseAddress)
-      chunk.count = Int64(count)
+      chunk.count = Int64(tokens.count)
       chunk.loss = losses.pointer + tile * Tile.columns
       chunk.seen = seen.pointer + first * vocabulary
       chunk.valid = Int32(Self.forwardRows(tile: tile, pairs: pairs, beside))

@@ -18,19 +18,19 @@ package struct NodeMeans {
 }
 
 extension Population {
-  /// Runs one tile over `count` tokens of a window, from its token `first` on, with the gates moved: every token has signs and
+  /// Runs one tile over a block of a window's tokens, from its token `first` on, with the gates moved: every token has signs and
   /// losses of its own, and the mean states of the pairs are handed out.
   /// - Parameters:
-  ///   - tokens: [S][stride], beginning with token `first` of each stream, of which count + 1 are read.
+  ///   - tokens: beginning with token `first` of each stream.
   ///   - readout: where (p − y) and h of every pair and token go.
   package func runNodes(
-    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: UnsafePointer<UInt32>,
-    stride: Int,
-    from first: Int, count: Int, readout: ReadoutRows, means: NodeMeans
+    tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: TokenBlock,
+    from first: Int, readout: ReadoutRows, means: NodeMeans
   ) {
+    let count = tokens.count
     precondition(layout.movesNodes && first + count <= tokenSets)
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
-      for lane in 0..<Tile.pairs { rows[lane] = tokens + streamOfPair[tile * Tile.pairs + lane] * stride }
+      for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
       var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
       chunk.state = states.pointer + tile * layout.c.state
       chunk.signs += first * tiles * layout.c.signs

@@ -2,7 +2,7 @@ import CLongzooKernels
 import LongzooMemory
 
 /// What the two columns of every pair are.
-public enum PopulationMode: Sendable {
+package enum PopulationMode: Sendable {
   /// The models θ + εz and θ − εz.
   case central
   /// The model θ, and the derivative of its state and loss along z: forward mode. `loss(ofPair:)` is then (L, dL/dz).

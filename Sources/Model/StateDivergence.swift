@@ -5,16 +5,16 @@ import LongzooMemory
 ///
 /// A pair whose states have nothing to do with each other any more measures noise: its difference of losses has no slope in
 /// it, and neither column is near the state of the model that is trained.
-public final class StateDivergence {
+package final class StateDivergence {
   private let population: Population
   /// [T][Σ (h₊ − h₋)², Σ (h₊² + h₋²)/2][16]
   private let sums: Buffer<Float>
 
-  public static func byteCount(forPairs pairs: Int) -> Int {
+  package static func byteCount(forPairs pairs: Int) -> Int {
     Buffer<Float>.byteCount(for: Population.tiles(pairs) * Tile.columns)
   }
 
-  public init(_ population: Population, ledger: MemoryLedger) throws(MemoryError) {
+  package init(_ population: Population, ledger: MemoryLedger) throws(MemoryError) {
     precondition(population.carriesStates, "no states are there to be compared")
     self.population = population
     sums = try Buffer(
@@ -22,7 +22,7 @@ public final class StateDivergence {
   }
 
   /// Takes the sums of a tile.
-  public func measure(tile: Int) {
+  package func measure(tile: Int) {
     let layout = population.layout
     let half = layout.c.state / (2 * layout.shape.layers)
     var (differences, squares) = (SIMD16<Float>.zero, SIMD16<Float>.zero)
@@ -54,7 +54,7 @@ public final class StateDivergence {
   }
 
   /// Of all pairs together.
-  public var ratio: Double {
+  package var ratio: Double {
     var (apart, square) = (0.0, 0.0)
     for pair in 0..<population.pairs {
       let sums = sums(ofPair: pair)
@@ -67,7 +67,7 @@ public final class StateDivergence {
   /// Sends the pairs whose ratio is above `bound` back to the clean state of their stream: the mean over its other pairs,
   /// or where there is none within the bound over the pair's own two columns. They keep their directions.
   /// - Returns: how many they were.
-  public func returnPairs(beyond bound: Float) -> Int {
+  package func returnPairs(beyond bound: Float) -> Int {
     var returned = 0
     for pair in 0..<population.pairs where isApart(pair, bound) {
       returned += 1

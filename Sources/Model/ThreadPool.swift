@@ -8,10 +8,11 @@ import Synchronization
 /// The caller is thread 0. Tasks are handed out as threads become free; what a task computes must not depend on which
 /// thread runs it. Waiting threads spin for some microseconds, then sleep.
 public final class ThreadPool: Sendable {
+  /// The caller's included.
   public let threads: Int
   private let crew: Crew
 
-  /// Starts the threads, and sets the matrix products up for as many.
+  /// Starts `threads` − 1 threads, and sets the matrix products up for as many.
   /// - Throws: one sentence, where the system refuses a thread or what the products need.
   public init(threads: Int) throws(SystemRefusal) {
     precondition(threads >= 1, "\(threads) threads")
@@ -63,7 +64,7 @@ private final class Crew: @unchecked Sendable {
         start.release()
         dismiss()
         throw SystemRefusal(
-          "the system refuses thread \(index + 2) of \(count + 1) (\(String(cString: strerror(status)))); take fewer --threads, or raise the limits of processes and of address space (ulimit -u, ulimit -v)"
+          "the system refuses thread \(index + 2) of \(count + 1) (\(String(cString: strerror(status)))); take fewer \(.threads), or raise the limits of processes and of address space (ulimit -u, ulimit -v)"
         )
       }
       workers.append(thread)

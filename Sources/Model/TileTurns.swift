@@ -55,7 +55,7 @@ final class TileTurns: Sendable {
 extension Population {
   /// Runs all tiles through `count` tokens: `body(tile, thread, tokens)`, with the tokens of a tile in their order and, where
   /// threads have more than one tile each, in pieces.
-  public func runTiles(
+  package func runTiles(
     _ count: Int, on pool: ThreadPool, _ body: (_ tile: Int, _ thread: Int, _ tokens: Range<Int>) -> Void
   ) {
     // States that are not carried begin and end with a chunk; normal entries are drawn at its start, once a call.

@@ -39,7 +39,7 @@ struct LongzooCommand: ParsableCommand {
     } catch let error as MemoryError {
       endWithTable(error.commandText, code: error.isOfTheSystem ? ExitStatus.inputOutput : ExitStatus.usage)
     } catch let refusal as SystemRefusal {
-      end(refusal.description, code: ExitStatus.inputOutput)
+      end(refusal.text(naming: OptionName.of), code: ExitStatus.inputOutput)
     } catch {
       end(error)
     }

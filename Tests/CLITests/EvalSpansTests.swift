@@ -34,7 +34,10 @@ import Testing
         losses.withUnsafeMutableBufferPointer { losses in
           hits.withUnsafeMutableBufferPointer { hits in
             sequence.run(
-              UnsafeBufferPointer(rebasing: part[...]), losses: losses.baseAddress! + first,
+              TokenBlock(
+                unchecked: part.baseAddress!, streams: 1, stride: part.count, count: part.count - 1,
+                vocabularySize: Self.shape.vocabularySize),
+              losses: losses.baseAddress! + first,
               hits: hits.baseAddress! + first, on: pool, stop: { false })
           }
         }
@@ -73,9 +76,8 @@ import Testing
     let tokens = [UInt32](repeating: 1, count: EvaluationReader.block + 1)
     var losses = [Float](repeating: -1, count: EvaluationReader.block)
     var hits = [UInt8](repeating: 9, count: EvaluationReader.block)
-    tokens.withUnsafeBufferPointer {
-      sequence.run($0, losses: &losses, hits: &hits, on: nil, stop: { true })
-    }
+    let block = try TokenBlock([tokens], vocabularySize: Self.shape.vocabularySize)
+    sequence.run(block, losses: &losses, hits: &hits, on: nil, stop: { true })
     #expect(losses.allSatisfy { $0 == -1 })
   }
 }

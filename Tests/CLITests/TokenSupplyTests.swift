@@ -13,7 +13,8 @@ import Testing
     let configuration = StreamConfiguration(paths: [data], vocabularySize: 64, chunkTokens: 10)
     let ledger = MemoryLedger()
     return try TokenSupply(
-      TokenFeed(configuration, ledger: ledger), streams: 1, chunk: 10, keptChunks: 0, ledger: ledger)
+      TokenFeed(configuration, ledger: ledger), streams: 1, chunk: 10, vocabularySize: 64, keptChunks: 0,
+      ledger: ledger)
   }
 
   /// Tokens that a resume passes over may be many: whoever asks for the end is heard at every chunk.

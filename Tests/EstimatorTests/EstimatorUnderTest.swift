@@ -40,7 +40,7 @@ final class UnderTest<Estimator: GradientEstimator> {
 
   /// One whole window from token `start` of every stream, in chunks.
   @discardableResult
-  func window(_ number: Int, from start: Int = 0, chunks: [Int]) -> WindowResult {
+  func window(_ number: Int, from start: Int = 0, chunks: [Int]) -> Estimator.WindowResult {
     estimator.beginWindow(number)
     consume(from: start, chunks: chunks)
     return estimator.finishWindow(tokens: chunks.reduce(0, +))

@@ -42,13 +42,14 @@ struct HeadOrderTests {
     #expect(
       ledger.snapshot().current.total - before
         == HeadOrder.byteCount(for: layout, pairs: pairs, chunk: chunk, threads: threads))
+    let whole = try TokenBlock(tokens.span, streams: streams, vocabularySize: shape.vocabularySize)
     for count in [chunk, 4] {
+      let block = whole[0..<count]
       pool.run(plain.tiles) { tile, thread in
         plain.run(
-          tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens, stride: chunk + 1,
-          count: count, readout: nil)
+          tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: block, readout: nil)
       }
-      order.run(weights: weights, epsilon: epsilon, tokens: tokens, stride: chunk + 1, count: count, on: pool)
+      order.run(weights: weights, epsilon: epsilon, tokens: block, on: pool)
     }
     // A rounding for each sum on the longest way to a loss, of values about 1, for each of 13 tokens.
     let sums = 2 * chunk * (shape.headSize + 4) + 2 * shape.hiddenSize + shape.vocabularySize + 8

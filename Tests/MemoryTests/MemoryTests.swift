@@ -71,3 +71,35 @@ struct MemoryLedgerTests {
     #expect(growth > 48 << 20)
   }
 }
+
+@Suite("Buffers and rooms")
+struct BufferTests {
+  @Test("Spans are the buffer's own elements, and an index outside ends the program")
+  func spans() async throws {
+    let buffer = try Buffer<Int32>(count: 5, .stream, for: "a test", ledger: MemoryLedger())
+    buffer.withMutableSpan { for i in 0..<$0.count { $0[i] = Int32(i) - 2 } }
+    for i in buffer.indices { #expect(buffer[i] == Int32(i) - 2) }
+    let last = buffer.withSpan { $0[4] }
+    #expect(last == 2)
+    await #expect(processExitsWith: .failure) {
+      try Buffer<Int32>(count: 5, .stream, for: "a test", ledger: MemoryLedger())[5] = 1
+    }
+    await #expect(processExitsWith: .failure) {
+      try Buffer<Int32>(count: 5, .stream, for: "a test", ledger: MemoryLedger())[-1] = 1
+    }
+  }
+
+  @Test("A list of rooms says the bytes that its buffers reserve")
+  func rooms() throws {
+    var table = MemoryTable()
+    let words: Room<UInt16> = table.add(33, .stream, for: "words")
+    let floats: Room<Float> = table.add(100, .optimizer, for: "floats")
+    let none: Room<Double> = table.add(0, .optimizer, for: "nothing")
+    let ledger = MemoryLedger()
+    let a = try words.buffer(ledger)
+    let b = try floats.buffer(ledger)
+    let c = try none.buffer(ledger)
+    #expect(ledger.snapshot().current == table && table.total == 128 + 448)
+    #expect(a.count == 33 && b.count == 100 && c.count == 0 && a.category == .stream)
+  }
+}

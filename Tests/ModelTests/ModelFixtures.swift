@@ -122,12 +122,14 @@ final class PopulationUnderTest {
             delta: deltaRows.pointer + before * layout.deltaTile,
             input: inputRows.pointer + before * layout.inputTile)
           : nil
-        let from = tokens.baseAddress! + first
+        let block = TokenBlock(
+          unchecked: tokens.baseAddress! + first, streams: population.streams, stride: Self.tokenStride,
+          count: count, vocabularySize: layout.shape.vocabularySize)
         let tile = { (tile: Int, thread: Int, piece: Range<Int>) in
           self.population.run(
             tile: tile, thread: thread, weights: weights, epsilon: self.epsilon,
-            tokens: from + piece.lowerBound, stride: Self.tokenStride, count: piece.count,
-            readout: rows?.from(token: piece.lowerBound, of: self.population), mode: mode,
+            tokens: block[piece], readout: rows?.from(token: piece.lowerBound, of: self.population),
+            mode: mode,
             withReadout: withReadout)
         }
         if let pool {
@@ -191,5 +193,19 @@ final class PopulationUnderTest {
     for t in 0..<Self.tokenStride {
       tokens[pair * Self.tokenStride + t] = other.tokens[source * Self.tokenStride + t]
     }
+  }
+}
+
+extension SequenceModel {
+  /// Reads tokens[0..<n−1] and predicts tokens[1..<n], whose ids the test knows to be good.
+  func run(
+    _ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>? = nil,
+    hits: UnsafeMutablePointer<UInt8>? = nil
+  ) -> Double {
+    run(
+      TokenBlock(
+        unchecked: tokens.baseAddress!, streams: 1, stride: tokens.count, count: tokens.count - 1,
+        vocabularySize: shape.vocabularySize),
+      losses: losses, hits: hits)
   }
 }

@@ -70,3 +70,33 @@ struct ModelMemoryTests {
     #expect(throws: Never.self) { try Population(layout, pairs: 16, streams: 1, threads: 1, ledger: enough) }
   }
 }
+
+@Suite("Parameters by tensor")
+struct ParameterTensorTests {
+  @Test("A tensor is read and written by itself, row by row")
+  func tensors() throws {
+    let shape = ModelShape(vocabularySize: 3, hiddenSize: 4, layers: 2, heads: 2)
+    let parameters = try Parameters(shape, ledger: MemoryLedger())
+    for i in parameters.values.indices { parameters.values[i] = Float(i) }
+    for slice in shape.tensors { #expect(parameters.read(slice.tensor) == slice.range.map { Float($0) }) }
+    let bias = [Float](repeating: -1, count: 16)
+    parameters.write(.bias(1), bias.span)
+    let range = shape.slice(.bias(1)).range
+    for i in parameters.values.indices {
+      #expect(parameters.values[i] == (range.contains(i) ? -1 : Float(i)))
+    }
+  }
+
+  @Test("A tensor that the model does not have, or of another size, ends the program")
+  func refusals() async {
+    await #expect(processExitsWith: .failure) {
+      let shape = ModelShape(vocabularySize: 3, hiddenSize: 4)
+      _ = try Parameters(shape, ledger: MemoryLedger()).read(.kernel(1))
+    }
+    await #expect(processExitsWith: .failure) {
+      let shape = ModelShape(vocabularySize: 3, hiddenSize: 4)
+      let values: [Float] = [1, 2]
+      try Parameters(shape, ledger: MemoryLedger()).write(.readoutBias, values.span)
+    }
+  }
+}

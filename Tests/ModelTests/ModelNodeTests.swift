@@ -45,10 +45,13 @@ struct ModelNodeTests {
         var first = 0
         for piece in pieces {
           tokens.withUnsafeBufferPointer {
+            let block = TokenBlock(
+              unchecked: $0.baseAddress! + first, streams: population.streams, stride: count + 1,
+              count: piece,
+              vocabularySize: layout.shape.vocabularySize)
             population.runNodes(
-              tile: tile, thread: 0, weights: weights, epsilon: epsilon, tokens: $0.baseAddress! + first,
-              stride: count + 1, from: first, count: piece, readout: rows.from(token: first, of: population),
-              means: to)
+              tile: tile, thread: 0, weights: weights, epsilon: epsilon, tokens: block, from: first,
+              readout: rows.from(token: first, of: population), means: to)
           }
           first += piece
         }

@@ -81,19 +81,14 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     tape = try Tape(plan, ledger: ledger)
     readout = try ReadoutSweep(plan, instructions: instructions, ledger: ledger)
     weightGradient = WeightGradient(plan, instructions: instructions)
-    let count = plan.stateCount
-    states = try Buffer(count: count, .activations, for: "the carried states", ledger: ledger)
-    adjoints = try Buffer(
-      count: plan.adjointCount, .activations, for: "the derivatives of the states", ledger: ledger)
-    checkpoints = try Buffer(
-      count: plan.slots * count, .activations, for: "\(plan.slots) saved states", ledger: ledger)
-    slotPositions = try Buffer(
-      count: plan.slots, .activations, for: "the places of saved states", ledger: ledger)
-    tokens = try Buffer(
-      count: (plan.window + 1) * plan.streams, .stream, for: "the window's tokens", ledger: ledger)
-    packed = try Buffer(
-      count: plan.packedFloats, .parameters, for: "the packed recurrent weights", ledger: ledger)
-    gradient = try Buffer(count: shape.parameterCount, .perturbations, for: "the gradient", ledger: ledger)
+    let rooms = BPTTPlan.Rooms(plan)
+    states = try rooms.states.buffer(ledger)
+    adjoints = try rooms.adjoints.buffer(ledger)
+    checkpoints = try rooms.checkpoints.buffer(ledger)
+    slotPositions = try rooms.slotPositions.buffer(ledger)
+    tokens = try rooms.tokens.buffer(ledger)
+    packed = try rooms.packed.buffer(ledger)
+    gradient = try rooms.gradient.buffer(ledger)
     sweep = LSTMSweep(
       shape, streams: plan.streams,
       layers: Self.layers(plan, tape, packed: packed.pointer, adjoints: adjoints.pointer),
@@ -126,19 +121,20 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     consumed = 0
   }
 
-  /// Takes the next `count` tokens of every stream; the work is done when the window ends.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  public var shape: ModelShape { plan.shape }
+  public var streams: Int { plan.streams }
+
+  /// Takes the next tokens of every stream; the work is done when the window ends.
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(
       consumed + count <= plan.window, "\(consumed + count) tokens for a window of \(plan.window)")
-    let streams = plan.streams
+    let streams = streams
     for stream in 0..<streams {
-      let from = tokens + stream * stride
+      let from = tokens.row(stream)
       let to = self.tokens.pointer + consumed * streams + stream
-      for i in 0...count {
-        let id = from[i] & TokenMark.id
-        precondition(id < plan.shape.vocabularySize, "token \(id) of \(plan.shape.vocabularySize)")
-        to[i * streams] = from[i]
-      }
+      for i in 0...count { to[i * streams] = from[i] }
     }
     consumed += count
   }
@@ -157,8 +153,10 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
       if isFinite { meters.estimateSquare = gradientNorm * gradientNorm }
       return meters
     }
-    public var refusal: String? {
-      isFinite ? nil : "the loss or the gradient was infinite or NaN (a smaller --lr helps if this goes on)"
+    public var refusal: Wording? {
+      isFinite
+        ? nil
+        : "the loss or the gradient was infinite or NaN (a smaller \(.learningRate) helps if this goes on)"
     }
   }
 
@@ -210,7 +208,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     }
   }
 
-  public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states)] }
+  public var carried: [CarriedState] { [CarriedState("bptt.states", floats: states, of: self)] }
 
   /// Nothing but the states outlives a window.
   public func restore(afterWindow window: Int) {}

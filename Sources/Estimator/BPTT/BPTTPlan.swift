@@ -83,15 +83,33 @@ struct BPTTPlan {
   }
 
   var byteCount: MemoryTable {
-    var table = MemoryTable()
-    table[.parameters] = Buffer<Float>.byteCount(for: packedFloats)
-    table[.activations] =
-      Tape.byteCount(for: self)
-      + Buffer<Float>.byteCount(for: slots * stateCount) + Buffer<Int>.byteCount(for: slots)
-      + Buffer<Float>.byteCount(for: stateCount) + Buffer<Float>.byteCount(for: adjointCount)
-      + ReadoutSweep.byteCount(for: self)
-    table[.stream] = Buffer<UInt32>.byteCount(for: (window + 1) * streams)
-    table[.perturbations] = Buffer<Float>.byteCount(for: shape.parameterCount)
+    var table = Rooms(self).table
+    table[.activations] += Tape.byteCount(for: self) + ReadoutSweep.byteCount(for: self)
     return table
+  }
+
+  /// The estimator's own buffers, beside those of the tape and the readout.
+  struct Rooms {
+    let states: Room<Float>
+    let adjoints: Room<Float>
+    let checkpoints: Room<Float>
+    let slotPositions: Room<Int>
+    let tokens: Room<UInt32>
+    let packed: Room<Float>
+    let gradient: Room<Float>
+    let table: MemoryTable
+
+    init(_ plan: BPTTPlan) {
+      var table = MemoryTable()
+      states = table.add(plan.stateCount, .activations, for: "the carried states")
+      adjoints = table.add(plan.adjointCount, .activations, for: "the derivatives of the states")
+      checkpoints = table.add(
+        plan.slots * plan.stateCount, .activations, for: "\(plan.slots) saved states")
+      slotPositions = table.add(plan.slots, .activations, for: "the places of saved states")
+      tokens = table.add((plan.window + 1) * plan.streams, .stream, for: "the window's tokens")
+      packed = table.add(plan.packedFloats, .parameters, for: "the packed recurrent weights")
+      gradient = table.add(plan.shape.parameterCount, .perturbations, for: "the gradient")
+      self.table = table
+    }
   }
 }

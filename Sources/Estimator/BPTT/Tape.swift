@@ -14,20 +14,32 @@ final class Tape {
   private var slot: Int { plan.streams * plan.units }
 
   static func byteCount(for plan: BPTTPlan, keepsCells: Bool = true) -> Int {
-    let slot = plan.shape.layers * plan.streams * plan.units
-    return Buffer<Float>.byteCount(for: (plan.step + 1) * slot)
-      + Buffer<Float>.byteCount(for: keepsCells ? (plan.step + 1) * slot : 0)
-      + Buffer<Float>.byteCount(for: plan.step * 4 * slot)
+    Rooms(plan, keepsCells: keepsCells).table.total
+  }
+
+  private struct Rooms {
+    let hidden: Room<Float>
+    let cells: Room<Float>
+    let gateValues: Room<Float>
+    let table: MemoryTable
+
+    init(_ plan: BPTTPlan, keepsCells: Bool) {
+      let slot = plan.shape.layers * plan.streams * plan.units
+      let purpose = "the activations of \(plan.step) tokens"
+      var table = MemoryTable()
+      hidden = table.add((plan.step + 1) * slot, .activations, for: purpose)
+      cells = table.add(keepsCells ? (plan.step + 1) * slot : 0, .activations, for: purpose)
+      gateValues = table.add(plan.step * 4 * slot, .activations, for: purpose)
+      self.table = table
+    }
   }
 
   init(_ plan: BPTTPlan, keepsCells: Bool = true, ledger: MemoryLedger) throws(MemoryError) {
     self.plan = plan
-    let slot = plan.shape.layers * plan.streams * plan.units
-    let purpose = "the activations of \(plan.step) tokens"
-    hidden = try Buffer(count: (plan.step + 1) * slot, .activations, for: purpose, ledger: ledger)
-    cells = try Buffer(
-      count: keepsCells ? (plan.step + 1) * slot : 0, .activations, for: purpose, ledger: ledger)
-    gateValues = try Buffer(count: plan.step * 4 * slot, .activations, for: purpose, ledger: ledger)
+    let rooms = Rooms(plan, keepsCells: keepsCells)
+    hidden = try rooms.hidden.buffer(ledger)
+    cells = try rooms.cells.buffer(ledger)
+    gateValues = try rooms.gateValues.buffer(ledger)
   }
 
   func h(_ layer: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {

@@ -12,7 +12,7 @@ import LongzooModel
 public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimator {
   public let configuration: Configuration
   public var epsilon: Float
-  public let population: Population
+  package let population: Population
   /// The estimate of the last window, in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
@@ -54,7 +54,7 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
         population, chunk: configuration.chunk, threads: pool.threads, instructions: instructions,
         ledger: ledger)
       : nil
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     directions = try Directions(
       population, seed: configuration.seed, keepsFactors: !configuration.inPlace, instructions: instructions,
       ledger: ledger)
@@ -88,6 +88,8 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   }
 
   public var layout: Layout { population.layout }
+  public var shape: ModelShape { layout.shape }
+  public var streams: Int { configuration.streams }
 
   // MARK: One window
 
@@ -143,29 +145,26 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     }
   }
 
-  /// Runs the population over the next `count` tokens of every stream.
-  /// - Parameters:
-  ///   - tokens: [streams][stride], of each row count + 1.
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  /// Runs the population over the next tokens of every stream.
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     if let headOrder {
-      headOrder.run(
-        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
-        on: pool)
+      headOrder.run(weights: weights, epsilon: epsilon, tokens: tokens, on: pool)
     } else {
-      runTiles(tokens, stride: stride, count: count)
+      runTiles(tokens)
     }
-    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+    if targets.add(tokens, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
   }
 
-  private func runTiles(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  private func runTiles(_ tokens: TokenBlock) {
     let rows = readout?.rows
-    population.runTiles(count, on: pool) { tile, thread, piece in
+    population.runTiles(tokens.count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
-        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens[piece],
         readout: rows?.from(token: piece.lowerBound, of: population), mode: configuration.method.mode)
     }
   }
@@ -178,11 +177,11 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
     public var brokenPairs: Int
     public var meters = WindowMeters()
-    public var refusal: String? {
+    public var refusal: Wording? {
       brokenPairs == 0
         ? nil
         : "\(brokenPairs) pairs had an infinite or NaN loss; their states start again from zero "
-          + "(a smaller --lr helps if this goes on)"
+          + "(a smaller \(.learningRate) helps if this goes on)"
     }
   }
 
@@ -247,8 +246,11 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
       - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
   }
 
-  /// The coefficients c_p of the last estimate Σ c_p·z_p, [pairs].
-  public var lastCoefficients: UnsafePointer<Float> { UnsafePointer(coefficients.pointer) }
+  /// The coefficients of the last estimate where they lie, [pairs]; for what must not allocate.
+  package var coefficientValues: UnsafePointer<Float> { UnsafePointer(coefficients.pointer) }
+
+  /// A copy of the coefficients c_p of the last estimate Σ c_p·z_p, [pairs].
+  public var lastCoefficients: [Float] { (0..<configuration.pairs).map { coefficients[$0] } }
 
   /// Makes an estimate again out of its coefficients, in a window that has begun and whose tokens are marked as read.
   public func recompute(_ given: [Float]) {
@@ -277,11 +279,11 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   }
 
   public var carried: [CarriedState] {
-    var carried = [CarriedState("population.seen", words: population.seen)]
+    var carried = [CarriedState("population.seen", words: population.seen, of: self)]
     if population.carriesStates {
-      carried.insert(CarriedState("population.states", floats: population.states), at: 0)
+      carried.insert(CarriedState("population.states", floats: population.states, of: self), at: 0)
     }
-    if let unroll { carried.append(CarriedState("unroll.start", words: unroll.words)) }
+    if let unroll { carried.append(CarriedState("unroll.start", words: unroll.words, of: self)) }
     return carried
   }
 }

@@ -13,7 +13,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   public let configuration: Configuration
   public var epsilon: Float
-  public let population: Population
+  package let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
   private let states: ForwardStates
@@ -76,7 +76,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, carriesStates: false,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     states = try ForwardStates(
       weights, layout: layout, pairs: c.pairs, streams: c.streams, instructions: instructions, ledger: ledger)
     directions = try Directions(population, seed: c.seed, instructions: instructions, ledger: ledger)
@@ -116,23 +116,27 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
   }
 
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  public var shape: ModelShape { population.layout.shape }
+  public var streams: Int { configuration.streams }
+
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= configuration.chunk, "a chunk of \(count) tokens, at most \(configuration.chunk)")
     let rows = readout?.rows
     // The single column comes first: it takes longest.
     let single = states.base == nil ? 0 : 1
     pool.run(states.tiles + single) { task, thread in
       guard task >= single else {
-        baseLoss += states.base!.run(UnsafeBufferPointer(start: tokens, count: count + 1))
+        baseLoss += states.base!.run(tokens)
         return
       }
       population.runForward(
         tile: task - single, beside: states.beside, state: states.state(ofTile: task - single),
         thread: thread,
-        weights: weights, epsilon: epsilon, tokens: tokens, stride: stride, count: count,
-        readout: rows)
+        weights: weights, epsilon: epsilon, tokens: tokens, readout: rows)
     }
-    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+    if targets.add(tokens, readBy: population) {
       readout?.accumulate(tokens: count, on: pool)
     }
   }
@@ -193,10 +197,10 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   public var carried: [CarriedState] {
     var carried = [
-      CarriedState("forward.states", floats: states.states),
-      CarriedState("population.seen", words: population.seen),
+      CarriedState("forward.states", floats: states.states, of: self),
+      CarriedState("population.seen", words: population.seen, of: self),
     ]
-    if let base = states.base { carried.append(CarriedState("forward.base", floats: base.state)) }
+    if let base = states.base { carried.append(CarriedState("forward.base", floats: base.state, of: self)) }
     return carried
   }
 }

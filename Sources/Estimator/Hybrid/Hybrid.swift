@@ -46,7 +46,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
   public let configuration: Configuration
   public var epsilon: Float
   public let exact: BPTT
-  public let population: Population
+  package let population: Population
   private let weights: PackedWeights
   private let directions: Directions
   private let longRange: ZerothOrderGradient
@@ -96,7 +96,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     population = try Population(
       layout, pairs: configuration.pairs, streams: configuration.exact.streams, threads: pool.threads,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     directions = try Directions(
       population, seed: configuration.seed, instructions: instructions, ledger: ledger)
     longRange = try ZerothOrderGradient(
@@ -147,12 +147,14 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     window == 0 || (window + tile) % configuration.lifetime == 0
   }
 
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
-    exact.consume(tokens, stride: stride, count: count)
-    population.runTiles(count, on: pool) { tile, thread, piece in
+  public var shape: ModelShape { exact.shape }
+  public var streams: Int { exact.streams }
+
+  public func consume(_ tokens: TokenBlock) {
+    exact.consume(tokens)
+    population.runTiles(tokens.count, on: pool) { tile, thread, piece in
       population.run(
-        tile: tile, thread: thread, weights: weights, epsilon: epsilon,
-        tokens: tokens + piece.lowerBound, stride: stride, count: piece.count, readout: nil,
+        tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens[piece], readout: nil,
         withReadout: false)
     }
   }
@@ -228,8 +230,8 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
 
   public var carried: [CarriedState] {
     exact.carried + [
-      CarriedState("population.states", floats: population.states),
-      CarriedState("population.seen", words: population.seen),
+      CarriedState("population.states", floats: population.states, of: self),
+      CarriedState("population.seen", words: population.seen, of: self),
     ] + (mean?.carried ?? [])
   }
 

@@ -122,8 +122,9 @@ final class LongRangeMean {
 
   var carried: [CarriedState] {
     [
-      CarriedState("beyond.first", floats: first), CarriedState("beyond.second", floats: second),
-      CarriedState("beyond.weight", floats: weight),
+      CarriedState("beyond.first", floats: first, of: self),
+      CarriedState("beyond.second", floats: second, of: self),
+      CarriedState("beyond.weight", floats: weight, of: self),
     ]
   }
 }

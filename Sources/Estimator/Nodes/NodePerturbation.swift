@@ -60,7 +60,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   public let configuration: Configuration
   public var epsilon: Float
-  public let population: Population
+  package let population: Population
   public let gradient: Buffer<Float>
   public let weights: PackedWeights
   private let layout: Layout
@@ -122,7 +122,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, tokenSets: c.window,
       instructions: instructions, ledger: ledger)
-    weights = try PackedWeights(layout, ledger: ledger)
+    weights = try PackedWeights(layout, instructions: instructions, ledger: ledger)
     readout = try ReadoutGradient(
       layout, pairs: c.pairs, chunk: c.chunk, instructions: instructions, ledger: ledger)
     let plan = Self.plan(shape, c)
@@ -160,21 +160,26 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     consumed = 0
   }
 
-  public func consume(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  public var shape: ModelShape { layout.shape }
+  public var streams: Int { configuration.streams }
+
+  public func consume(_ tokens: TokenBlock) {
+    tokens.require(streams: streams, vocabularySize: shape.vocabularySize)
+    let count = tokens.count
     precondition(count <= configuration.chunk && consumed + count <= configuration.window)
     let (first, means, rows) = (consumed, means, readout.rows)
     pool.run(population.tiles) { tile, _ in
       for token in first..<first + count { draw(tile: tile, token: token) }
-      note(tokens, stride: stride, count: count, tile: tile)
+      note(tokens, tile: tile)
     }
     population.runTiles(count, on: pool) { tile, thread, piece in
       population.runNodes(
         tile: tile, thread: thread, weights: weights, epsilon: epsilon,
-        tokens: tokens + piece.lowerBound, stride: stride, from: first + piece.lowerBound, count: piece.count,
+        tokens: tokens[piece], from: first + piece.lowerBound,
         readout: rows.from(token: piece.lowerBound, of: population), means: means)
     }
     consumed += count
-    if targets.add(tokens, stride: stride, count: count, readBy: population) {
+    if targets.add(tokens, readBy: population) {
       readout.accumulate(tokens: count, on: pool)
     }
   }
@@ -188,10 +193,10 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   }
 
   /// Keeps what a tile's pairs read, whose rows of the table their credit goes to.
-  private func note(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int, tile: Int) {
+  private func note(_ tokens: TokenBlock, tile: Int) {
     for pair in tile * Tile.pairs..<(tile + 1) * Tile.pairs {
-      let from = tokens + population.stream(ofPair: pair) * stride
-      for token in 0..<count { inputs[(consumed + token) * lanes + pair] = from[token] & TokenMark.id }
+      let from = tokens.row(population.stream(ofPair: pair))
+      for token in 0..<tokens.count { inputs[(consumed + token) * lanes + pair] = from[token] & TokenMark.id }
     }
   }
 
@@ -285,5 +290,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   public func beginContext(ofStream stream: Int) { population.resetStates(ofStream: stream) }
 
-  public var carried: [CarriedState] { [CarriedState("population.states", floats: population.states)] }
+  public var carried: [CarriedState] {
+    [CarriedState("population.states", floats: population.states, of: self)]
+  }
 }

@@ -51,24 +51,32 @@ final class Orthogonalizer {
   /// [count][D × D] a + bG + cG²
   private let polynomial: Buffer<Float>
 
-  private static func room(_ layers: [GateMatrices]) -> (parameters: Int, gram: Int) {
-    (layers.map(\.parameters).max() ?? 0, layers.map { $0.count * $0.rows * $0.rows }.max() ?? 0)
+  private struct Rooms {
+    let other: Room<Float>
+    let gram: Room<Float>
+    let polynomial: Room<Float>
+    let table: MemoryTable
+
+    init(_ layers: [GateMatrices]) {
+      let parameters = layers.map(\.parameters).max() ?? 0
+      let squares = layers.map { $0.count * $0.rows * $0.rows }.max() ?? 0
+      var table = MemoryTable()
+      other = table.add(parameters, .optimizer, for: "the matrices of muon's rounds")
+      gram = table.add(squares, .optimizer, for: "the Gram matrices of muon's rounds")
+      polynomial = table.add(squares, .optimizer, for: "the polynomials of muon's rounds")
+      self.table = table
+    }
   }
 
-  static func byteCount(for layers: [GateMatrices]) -> Int {
-    let room = room(layers)
-    return Buffer<Float>.byteCount(for: room.parameters) + 2 * Buffer<Float>.byteCount(for: room.gram)
-  }
+  static func byteCount(for layers: [GateMatrices]) -> Int { Rooms(layers).table.total }
 
   init(_ layers: [GateMatrices], instructions: Instructions, ledger: MemoryLedger) throws(MemoryError) {
     self.layers = layers
     self.instructions = instructions
-    let room = Self.room(layers)
-    other = try Buffer(
-      count: room.parameters, .optimizer, for: "the matrices of muon's rounds", ledger: ledger)
-    gram = try Buffer(count: room.gram, .optimizer, for: "the Gram matrices of muon's rounds", ledger: ledger)
-    polynomial = try Buffer(
-      count: room.gram, .optimizer, for: "the polynomials of muon's rounds", ledger: ledger)
+    let rooms = Rooms(layers)
+    other = try rooms.other.buffer(ledger)
+    gram = try rooms.gram.buffer(ledger)
+    polynomial = try rooms.polynomial.buffer(ledger)
   }
 
   /// Replaces all matrices of a parameter vector by their orthogonal parts; 0 stays 0.

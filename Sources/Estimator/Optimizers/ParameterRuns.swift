@@ -2,21 +2,13 @@ import LongzooModel
 
 /// The parameter vector as runs of neighbours that are updated alike, and those in pieces for the threads.
 struct ParameterRuns {
-  enum Rule: Equatable {
-    /// sgd's.
-    case momentum
-    /// adam's.
-    case byRootOfSquares
-    /// muon's.
-    case alongOrthogonalPart
-  }
-
   struct Piece {
     var start: Int
     var count: Int
     /// The learning rate in parts of the common one.
     var rateFactor: Float
-    var rule: Rule
+    /// Whether the rule steps it apart from the others.
+    var isApart: Bool
   }
 
   /// Parameters that one task updates.
@@ -30,12 +22,13 @@ struct ParameterRuns {
   init(_ shape: ModelShape, _ c: Optimizer.Configuration) {
     var runs: [Piece] = []
     for slice in shape.tensors {
-      let rule = Self.rule(slice.tensor, c.kind)
+      let isApart = c.kind.rule.isApart(slice.tensor)
       let factor = slice.tensor == .table ? c.tableRate : 1
-      if let last = runs.last, last.rule == rule, last.rateFactor == factor {
+      if let last = runs.last, last.isApart == isApart, last.rateFactor == factor {
         runs[runs.count - 1].count += slice.count
       } else {
-        runs.append(Piece(start: slice.offset, count: slice.count, rateFactor: factor, rule: rule))
+        runs.append(
+          Piece(start: slice.offset, count: slice.count, rateFactor: factor, isApart: isApart))
       }
     }
     var (before, pieces): ([Int], Int) = ([], 0)
@@ -44,14 +37,6 @@ struct ParameterRuns {
       pieces += (run.count + Self.most - 1) / Self.most
     }
     (self.runs, self.before, self.pieces) = (runs, before, pieces)
-  }
-
-  private static func rule(_ tensor: Tensor, _ kind: OptimizerKind) -> Rule {
-    switch (kind, tensor) {
-    case (.sgd, _): .momentum
-    case (.muon, .kernel): .alongOrthogonalPart
-    case (.adam, _), (.muon, _): .byRootOfSquares
-    }
   }
 
   func piece(_ number: Int) -> Piece {

@@ -3,10 +3,9 @@ import Glibc
 /// How the learning rate runs over a run.
 public enum ScheduleKind: String, CaseIterable, Codable, Sendable {
   case constant, linear, cosine
-
-  public static let help = "constant; linear or cosine: down to 0 at the end that --max-… sets."
 }
 
+/// The learning rate over a run.
 public enum Schedule {
   /// The learning rate of an update.
   /// - Parameters:

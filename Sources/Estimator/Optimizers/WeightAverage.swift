@@ -7,6 +7,7 @@ import LongzooModel
 /// It takes the noise of a constant learning rate out of the model without knowing when the run will end, which no decay
 /// of the learning rate can do for a stream.
 public final class WeightAverage {
+  /// θ̄; zeros before the first update.
   public let mean: Parameters
   /// γ: the mean reaches back over about t/(γ + 1) updates.
   private static let degree = 9.0
@@ -15,8 +16,9 @@ public final class WeightAverage {
   static let everyUpdateUntil = 80
   static let stride = 8
 
+  /// The bytes that `init` reserves.
   public static func byteCount(for shape: ModelShape) -> Int {
-    Buffer<Float>.byteCount(for: shape.parameterCount)
+    Parameters.byteCount(for: shape)
   }
 
   /// The number of the sample (1 …) that an update gives; nil if it gives none.
@@ -26,6 +28,7 @@ public final class WeightAverage {
     return later % stride == 0 ? everyUpdateUntil / stride + later / stride : nil
   }
 
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
   public init(_ shape: ModelShape, ledger: MemoryLedger) throws(MemoryError) {
     mean = try Parameters(shape, category: .optimizer, for: "the averaged weights", ledger: ledger)
   }

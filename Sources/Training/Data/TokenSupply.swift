@@ -33,11 +33,12 @@ package final class TokenSupply {
   }
 
   package init(
-    _ feed: TokenFeed, streams: Int, chunk: Int, keptChunks: Int, ledger: MemoryLedger
+    _ feed: TokenFeed, streams: Int, chunk: Int, vocabularySize: Int, keptChunks: Int, ledger: MemoryLedger
   ) throws(MemoryError) {
     self.feed = feed
     self.streams = streams
-    rows = try TokenRows(streams: streams, chunk: chunk, ledger: ledger)
+    rows = try TokenRows(
+      streams: streams, chunk: chunk, vocabularySize: vocabularySize, ledger: ledger)
     block = try Buffer(
       count: keptChunks * streams * (chunk + 1), .stream, for: "tokens to try learning rates on",
       ledger: ledger)

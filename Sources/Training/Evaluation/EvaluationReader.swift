@@ -10,6 +10,7 @@ package final class EvaluationReader {
   package static let lanes = 64
 
   private let model: SpannedSequence
+  private let vocabularySize: Int
   private let tokens: Buffer<UInt32>
   private let losses: Buffer<Float>
   private let hits: Buffer<UInt8>
@@ -24,6 +25,7 @@ package final class EvaluationReader {
 
   /// - Parameter threads: that share one sequence.
   package init(_ weights: PackedWeights, threads: Int = 1, ledger: MemoryLedger) throws(MemoryError) {
+    vocabularySize = weights.shape.vocabularySize
     model = try SpannedSequence(weights, threads: threads, ledger: ledger)
     let block = model.block
     tokens = try Buffer(count: block + 1, .activations, for: "the evaluated tokens", ledger: ledger)
@@ -93,7 +95,10 @@ package final class EvaluationReader {
     _ block: UnsafeBufferPointer<UInt32>, from position: Int, into sums: inout EvaluationSums,
     on pool: ThreadPool?, stop: () -> Bool
   ) {
-    model.run(block, losses: losses.pointer, hits: hits.pointer, on: pool, stop: stop)
+    let rows = TokenBlock(
+      unchecked: block.baseAddress!, streams: 1, stride: block.count, count: block.count - 1,
+      vocabularySize: vocabularySize)
+    model.run(rows, losses: losses.pointer, hits: hits.pointer, on: pool, stop: stop)
     for index in 0..<block.count - 1 {
       let isMarked = block[index + 1] & TokenMark.mark != 0
       sums.add(

@@ -56,17 +56,17 @@ package final class SpannedSequence {
 
   package func reset() { models[0].reset() }
 
-  /// Reads tokens[0..<n−1] and predicts tokens[1..<n]; the state goes on from where it was.
+  /// Reads a block's inputs and predicts its targets; the state goes on from where it was.
   /// - Parameters:
-  ///   - losses: room for n − 1 losses in nats.
+  ///   - losses: room for the losses of all targets in nats.
   ///   - hits: likewise for whether the target was the most probable id.
   ///   - pool: of at least as many threads as this was made for; nil: all on the caller's.
   ///   - stop: asked by every thread; once it is true, what was computed is void.
   package func run(
-    _ tokens: UnsafeBufferPointer<UInt32>, losses: UnsafeMutablePointer<Float>,
+    _ tokens: TokenBlock, losses: UnsafeMutablePointer<Float>,
     hits: UnsafeMutablePointer<UInt8>, on pool: ThreadPool?, stop: () -> Bool
   ) {
-    let count = tokens.count - 1
+    let count = tokens.count
     let spans = (count + Self.span - 1) / Self.span
     guard let pool, models.count > 1, spans > 1, pause == 0 else {
       pause = max(0, pause - 1)
@@ -88,26 +88,28 @@ package final class SpannedSequence {
 
   /// Predicts the tokens after those of `range`.
   private func predict(
-    _ model: SequenceModel, _ tokens: UnsafeBufferPointer<UInt32>, _ range: Range<Int>,
+    _ model: SequenceModel, _ tokens: TokenBlock, _ range: Range<Int>,
     losses: UnsafeMutablePointer<Float>?, hits: UnsafeMutablePointer<UInt8>?, stop: () -> Bool
   ) {
     for first in stride(from: range.lowerBound, to: range.upperBound, by: piece) where !stop() {
       let last = min(range.upperBound, first + piece)
       _ = model.run(
-        UnsafeBufferPointer(rebasing: tokens[first...last]), losses: losses.map { $0 + first },
-        hits: hits.map { $0 + first })
+        tokens[first..<last], losses: losses.map { $0 + first }, hits: hits.map { $0 + first })
     }
   }
 
   /// Guesses the state of a span from the tokens before it.
-  private func warmUp(_ span: Int, _ tokens: UnsafeBufferPointer<UInt32>, stop: () -> Bool) {
+  private func warmUp(_ span: Int, _ tokens: TokenBlock, stop: () -> Bool) {
     let marked = before.pointer + span * (Self.warmUp + 1)
     let first = span * Self.span - Self.warmUp
-    for i in 0...Self.warmUp { marked[i] = tokens[first + i] | TokenMark.mark }
+    for i in 0...Self.warmUp { marked[i] = tokens.row(0)[first + i] | TokenMark.mark }
     models[span].reset()
     predict(
-      models[span], UnsafeBufferPointer(start: marked, count: Self.warmUp + 1), 0..<Self.warmUp, losses: nil,
-      hits: nil, stop: stop)
+      models[span],
+      TokenBlock(
+        unchecked: marked, streams: 1, stride: Self.warmUp + 1, count: Self.warmUp,
+        vocabularySize: tokens.vocabularySize),
+      0..<Self.warmUp, losses: nil, hits: nil, stop: stop)
     (starts.pointer + span * stateCount).update(from: models[span].state.pointer, count: stateCount)
   }
 

@@ -1,3 +1,5 @@
+import LongzooMemory
+
 /// What a run tells its host; the trainer that comes with it has the state.
 public enum RunEvent {
   /// All is open and reserved; the first update follows.
@@ -11,7 +13,7 @@ public enum RunEvent {
   /// Within an update: the part of its work that is done, the tokens of each stream that it reads, and its seconds so far.
   case isWithinUpdate(part: Double, tokens: Int, seconds: Double)
   /// An update was not made.
-  case refused(update: Int, reason: String)
+  case refused(update: Int, reason: Wording)
   case beginsEvaluation
   /// So many held-out tokens were read; nil: nobody knows of how many.
   case evaluates(tokens: Int, of: Int?)

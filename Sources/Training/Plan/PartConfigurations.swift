@@ -19,9 +19,10 @@ extension RunPlan {
   }
 
   package func makeEstimator(
-    pool: ThreadPool, ledger: MemoryLedger
+    pool: ThreadPool, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) -> any GradientEstimator {
-    try estimator.family.make(estimator.configuration, workload, pool: pool, ledger: ledger)
+    try estimator.family.make(
+      estimator.configuration, workload, pool: pool, instructions: instructions, ledger: ledger)
   }
 
   /// The bytes of it.

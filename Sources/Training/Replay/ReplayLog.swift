@@ -100,8 +100,8 @@ package final class ReplayLog {
   package func beginWindow() { (chunkBytes, isTooLong) = (0, false) }
 
   /// The inputs of a chunk.
-  /// - Parameter tokens: [streams][stride]
-  package func add(_ tokens: UnsafePointer<UInt32>, stride: Int, count: Int) {
+  package func add(_ tokens: TokenBlock) {
+    let count = tokens.count
     let bytes = 4 + streams * count * idWidth
     guard !isTooLong, chunkBytes + bytes <= chunks.count else {
       isTooLong = true
@@ -111,7 +111,7 @@ package final class ReplayLog {
     to.storeBytes(of: UInt32(count).littleEndian, as: UInt32.self)
     to += 4
     for stream in 0..<streams {
-      let row = tokens + stream * stride
+      let row = tokens.row(stream)
       for i in 0..<count {
         let id = row[i] & TokenMark.id
         switch idWidth {
@@ -144,7 +144,7 @@ package final class ReplayLog {
     start.storeBytes(of: (rate ?? 0).bitPattern.littleEndian, toByteOffset: 9, as: UInt32.self)
     var to = start + ReplayFormat.headOfPayload
     if rate != nil {
-      to.copyMemory(from: descent.lastCoefficients, byteCount: 4 * pairs)
+      to.copyMemory(from: descent.coefficientValues, byteCount: 4 * pairs)
       to += 4 * pairs
     }
     if isTooLong {

@@ -13,12 +13,14 @@ package final class SharedState: TrainingState {
   /// A packed copy of the weights that a run hands out.
   private var evaluated: PackedWeights?
 
-  package init(_ c: RunPlan, pool: ThreadPool, ledger: MemoryLedger) throws(MemoryError) {
+  package init(
+    _ c: RunPlan, pool: ThreadPool, instructions: Instructions = .best, ledger: MemoryLedger
+  ) throws(MemoryError) {
     self.pool = pool
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
-    gradients = try c.makeEstimator(pool: pool, ledger: ledger)
-    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, ledger: ledger)
+    gradients = try c.makeEstimator(pool: pool, instructions: instructions, ledger: ledger)
+    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, instructions: instructions, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
 

@@ -79,7 +79,8 @@ public final class Trainer {
     feed = try TokenFeed(
       c.trainingData.read(for: host), resume: isNewData ? nil : resume?.state.position, ledger: ledger)
     supply = try TokenSupply(
-      feed, streams: c.streaming.streams, chunk: c.chunk, keptChunks: c.keptChunks, ledger: ledger)
+      feed, streams: c.streaming.streams, chunk: c.chunk, vocabularySize: c.data.vocabularySize,
+      keptChunks: c.keptChunks, ledger: ledger)
     feed.onWaiting { [stop = host.stop] _ in stop() != nil }
     try Self.passOver(isNewData ? 0 : resume?.state.tokensBehindPosition ?? 0, supply, host)
     evaluator = try HeldOutEvaluator(

@@ -23,9 +23,10 @@ extension Trainer {
         model.estimator.beginWindow(progress.step)
         replayLog?.beginWindow()
       }
-      replayLog?.add(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
+      let tokens = supply.rows.block(got)
+      replayLog?.add(tokens)
       let start = host.clock.now
-      model.estimator.consume(supply.rows.values.pointer, stride: supply.rows.stride, count: got)
+      model.estimator.consume(tokens)
       stepSeconds += host.clock.now - start
       read += got
       if got < count { break }
@@ -72,7 +73,7 @@ extension Trainer {
     lastLoss = result.refusal == nil ? result.loss : nil
     if let refusal = result.refusal {
       progress.refusedUpdates += 1
-      if trialValues == nil { tell(.refused(update: progress.step + 1, reason: "\(refusal)")) }
+      if trialValues == nil { tell(.refused(update: progress.step + 1, reason: refusal)) }
     } else if result.targets > 0 {
       progress.smoothedLoss =
         progress.smoothedLoss.map { $0 + plan.lossSmoothing * (result.loss - $0) } ?? result.loss

@@ -7,13 +7,13 @@ import LongzooTraining
 /// The multiply-add peak of all threads together.
 enum PeakMeter {
   /// GFLOP/s over about 40 ms.
-  static func gflops(on pool: ThreadPool) -> Double {
+  static func gflops(_ instructions: Instructions, on pool: ThreadPool) -> Double {
     let rounds = 4_000_000
     var operations = [Double](repeating: 0, count: pool.threads)
     let start = MonotonicClock().now
     operations.withUnsafeMutableBufferPointer { all in
       let slots = all
-      pool.run(pool.threads) { task, _ in slots[task] = Instructions.best.fusedMultiplyAdds(rounds: rounds) }
+      pool.run(pool.threads) { task, _ in slots[task] = instructions.fusedMultiplyAdds(rounds: rounds) }
     }
     return operations.reduce(0, +) / (MonotonicClock().now - start) / 1e9
   }
@@ -32,15 +32,16 @@ final class BenchCase {
   /// Random tokens have nothing to teach; what an update costs does not depend on its length.
   private static let rate: Float = 1e-4
 
-  init(_ c: RunPlan, pool: ThreadPool) throws {
+  init(_ c: RunPlan, _ instructions: Instructions, pool: ThreadPool) throws {
     plan = c
     step = BenchFigure(c)
     update = BenchFigure(c)
     let ledger = MemoryLedger()
-    state = try SharedState(c, pool: pool, ledger: ledger)
+    state = try SharedState(c, pool: pool, instructions: instructions, ledger: ledger)
     try state.begin(c, from: nil, through: TransferBuffer(ledger: ledger))
     state.start()
-    rows = try TokenRows(streams: c.streaming.streams, chunk: c.chunk, ledger: ledger)
+    rows = try TokenRows(
+      streams: c.streaming.streams, chunk: c.chunk, vocabularySize: c.data.vocabularySize, ledger: ledger)
     let random = Philox(seed: c.run.seed, domain: .initialization, tensor: 0)
     for i in 0..<rows.values.count {
       rows.values[i] = random.block(UInt32(i), 1)[0] % UInt32(c.data.vocabularySize)
@@ -51,7 +52,7 @@ final class BenchCase {
   /// One chunk of tokens for every pair. A signal is heard here, however long the windows are.
   private func advance(_ tokens: Int) {
     Signals.endIfAsked()
-    state.estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
+    state.estimator.consume(rows.block(tokens))
   }
 
   /// A window, its estimate, and its update.

@@ -47,16 +47,16 @@ struct BenchCommand: ParsableCommand {
     guard (1...1000).contains(rounds) else {
       throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000")
     }
-    if let instructions { try use(instructions) }
+    let instructions = try chosenInstructions()
     let pool = try ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
-      try kinds(size).map { kind in try BenchCase(plan(size, kind, threads), pool: pool) }
+      try kinds(size).map { kind in try BenchCase(plan(size, kind, threads), instructions, pool: pool) }
     }
     var peaks: [Double] = []
     for round in 0..<rounds {
       for (index, one) in cases.enumerated() {
         for measure in [one.measureStep, one.measureUpdates] {
-          let peak = PeakMeter.gflops(on: pool)
+          let peak = PeakMeter.gflops(instructions, on: pool)
           peaks.append(peak)
           measure(peak)
         }
@@ -70,11 +70,12 @@ struct BenchCommand: ParsableCommand {
     try StandardStreams.printResult(json ? jsonText(cases, peak, threads) : text(cases, peak, threads))
   }
 
-  private func use(_ instructions: Instructions) throws {
+  private func chosenInstructions() throws -> Instructions {
+    let instructions = instructions ?? .best
     guard instructions.isSupported, instructions != .reference else {
       throw RunFailure.usage("--instructions \(instructions.rawValue): this processor has no such kernels")
     }
-    Instructions.use(instructions)
+    return instructions
   }
 
   private func hiddenSizes() throws -> [Int] {
@@ -119,14 +120,14 @@ struct BenchCommand: ParsableCommand {
       """
     }
     return """
-      {"command":"bench","instructions":"\(Instructions.best.rawValue)","peak_gflops":\(JSONText.number(peak)),\
+      {"command":"bench","instructions":"\((instructions ?? .best).rawValue)","peak_gflops":\(JSONText.number(peak)),\
       "threads":\(threads),"rounds":\(rounds),"results":[\(results.joined(separator: ","))]}
       """
   }
 
   private func text(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     var lines = [
-      "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\(Instructions.best.rawValue))",
+      "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\((instructions ?? .best).rawValue))",
       "V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
       "updates: windows of \(window) tokens, with estimate, Adam, averaging and packing", "",
       "| directions | H | step, GFLOP/s | of peak | token-columns/s | updates, of peak | token-columns/s |",

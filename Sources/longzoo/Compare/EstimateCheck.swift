@@ -59,7 +59,8 @@ struct EstimateCheck {
     let ledger = MemoryLedger()
     weights = try Parameters(c.shape, ledger: ledger)
     weights.initialize(seed: c.run.seed)
-    rows = try TokenRows(streams: 1, chunk: Self.tokens, ledger: ledger)
+    rows = try TokenRows(
+      streams: 1, chunk: Self.tokens, vocabularySize: c.data.vocabularySize, ledger: ledger)
     var data = c.trainingData
     data.chunkTokens = Self.tokens
     let feed = try TokenFeed(data, resume: nil, ledger: ledger)
@@ -109,7 +110,7 @@ struct EstimateCheck {
     estimator.take(weights)
     estimator.beginContext()
     estimator.beginWindow(window)
-    estimator.consume(rows.values.pointer, stride: rows.stride, count: tokens)
+    estimator.consume(rows.block(tokens))
     _ = estimator.finishWindow(tokens: tokens)
     return Array(estimator.gradient.elements)
   }

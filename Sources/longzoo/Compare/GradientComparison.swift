@@ -147,7 +147,8 @@ final class WindowReader {
   init(_ c: RunPlan, ledger: MemoryLedger) throws {
     plan = c
     feed = try TokenFeed(c.trainingData, resume: nil, ledger: ledger)
-    rows = try TokenRows(streams: c.streaming.streams, chunk: c.chunk, ledger: ledger)
+    rows = try TokenRows(
+      streams: c.streaming.streams, chunk: c.chunk, vocabularySize: c.data.vocabularySize, ledger: ledger)
   }
 
   /// - Parameter number: of the window: it decides its directions.
@@ -161,7 +162,7 @@ final class WindowReader {
     while read < wanted {
       let count = try rows.fill(min(plan.chunk, wanted - read), from: feed)
       if count == 0 { throw RunFailure.badData("the data ended before its first window did") }
-      estimator.consume(rows.values.pointer, stride: rows.stride, count: count)
+      estimator.consume(rows.block(count))
       read += count
     }
     return (read, estimator.finishWindow(tokens: read))

@@ -69,3 +69,7 @@ enum SearchedNumber: Equatable {
     return .value(value)
   }
 }
+
+extension ScheduleKind {
+  static let help = "constant; linear or cosine: down to 0 at the end that --max-… sets."
+}

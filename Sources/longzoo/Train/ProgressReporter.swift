@@ -26,7 +26,8 @@ final class ProgressReporter {
     case .updated: update(run)
     case .isWithinUpdate(let part, let tokens, let seconds):
       within(run, part: part, tokens: tokens * run.plan.streaming.streams, seconds: seconds)
-    case .refused(let update, let reason): line.message("update \(update) refused: \(reason)")
+    case .refused(let update, let reason):
+      line.message("update \(update) refused: \(reason.commandText)")
     case .beginsEvaluation: Signals.enter(.evaluating)
     case .evaluates(let tokens, let total): evaluating(tokens, of: total)
     case .endsEvaluation: Signals.enter(.training)
