@@ -62,6 +62,10 @@ let package = Package(
       ],
       exclude: ["allocations.json"]),
     .testTarget(
-      name: "CLITests", dependencies: ["longzoo", "LongzooMemory", "LongzooTraining", "LongzooTestSupport"]),
+      name: "CLITests",
+      dependencies: [
+        "longzoo", "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining",
+        "LongzooTestSupport",
+      ]),
   ]
 )

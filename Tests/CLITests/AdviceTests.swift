@@ -10,7 +10,7 @@ import Testing
   ) throws -> String? {
     let command = try #require(try LongzooCommand.parseAsRoot(["train", "data"] + options) as? TrainCommand)
     return Advice(
-      configuration: try command.configuration(over: nil), updates: updates, activations: 3 << 20,
+      plan: try command.plan(over: nil), updates: updates, activations: 3 << 20,
       heldOutBits: bits, rightAnswers: rightAnswers
     ).sentence
   }
@@ -30,7 +30,7 @@ import Testing
     func reach(_ options: String...) throws -> Int {
       let command = try #require(
         try LongzooCommand.parseAsRoot(["train", "data"] + options) as? TrainCommand)
-      return try command.configuration(over: nil).creditReach
+      return try command.plan(over: nil).creditReach
     }
     #expect(try reach() == 8)
     #expect(try reach("--window", "16", "--lifetime", "5") == 80)

@@ -38,8 +38,8 @@ import Testing
       do {
         let state = try Checkpoint.state(of: SafetensorsReader(path: path))
         // None of this may trap.
-        let c = state.configuration
-        let tokens = state.progress.tokensPerStream * c.streams
+        let c = state.plan
+        let tokens = state.progress.tokensPerStream * c.streaming.streams
         let limits = RunLimits(c, trainingTokens: 4000)
         _ = (
           limits.left(state.progress, tokens: tokens), limits.totalTokens, limits.totalUpdates, c.keptChunks

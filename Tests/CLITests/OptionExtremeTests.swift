@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LongzooEstimator
 import Testing
 
 @testable import LongzooTraining
@@ -8,7 +9,7 @@ import Testing
 /// Numbers as large, as small and as odd as a person can type them: a sentence with exit code 64, or a run.
 @Suite struct OptionExtremeTests {
   private static let most = "\(Int.max)"
-  private static let estimators = EstimatorKind.allCases
+  private static let estimators = EstimatorFamily.all
 
   private let folder = TestFolder()
   private let data: String
@@ -16,10 +17,10 @@ import Testing
   init() { data = folder.put("data", Sample.tokens(2000)) }
 
   /// What an estimator's options are where nobody says.
-  private func configuration(_ estimator: EstimatorKind) throws -> RunPlan {
-    let arguments = ["train", "--quiet", "--threads", "1", "--estimator", estimator.rawValue, data]
+  private func configuration(_ estimator: EstimatorFamily) throws -> RunPlan {
+    let arguments = ["train", "--quiet", "--threads", "1", "--estimator", estimator.name, data]
     let command = try #require(try LongzooCommand.parseAsRoot(arguments) as? TrainCommand)
-    return try command.configuration(over: nil)
+    return try command.plan(over: nil)
   }
 
   /// Whether a run can be planned; otherwise it is refused in words.
@@ -46,23 +47,23 @@ import Testing
     }
   }
 
-  @Test(arguments: estimators) func everyNumberAlone(estimator: EstimatorKind) throws {
+  @Test(arguments: estimators) func everyNumberAlone(estimator: EstimatorFamily) throws {
     var base = try configuration(estimator)
-    base.expectTokens = 2000
-    base.maxSteps = 3
-    base.maxTokens = 300
-    base.lossWindows = 5
-    base.logInterval = 1
-    base.memorySpan = 10
-    base.memoryBudget = 1 << 30
-    base.checkpointingBudget = 1 << 20
-    base.saveInterval = .updates(5)
-    base.checkpointing = .every(4)
-    base.tableRate = 1
-    base.tokenScale = 1
-    base.creditDecay = 0.5
-    base.maxSeconds = 5
-    base.rank = 2
+    base.data.expectTokens = 2000
+    base.limits.maxSteps = 3
+    base.limits.maxTokens = 300
+    base.run.lossWindows = 5
+    base.run.logInterval = 1
+    base.model.memorySpan = 10
+    base.run.memoryBudget = 1 << 30
+    base.estimator.checkpointingBudget = 1 << 20
+    base.run.saveInterval = .updates(5)
+    base.estimator.checkpointing = .every(4)
+    base.optimizer.tableRate = 1
+    base.model.tokenScale = 1
+    base.estimator.creditDecay = 0.5
+    base.limits.maxSeconds = 5
+    base.estimator.rank = 2
     let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(base)) as? [String: Any] ?? [:]
     var planned = 0
     for (field, value, changed) in Extreme.changes(of: object) {
@@ -73,9 +74,9 @@ import Testing
     #expect(planned > 100, "\(planned)")
     for real in [Double.nan, .infinity, -.infinity, 1e-320, 1e300] {
       for path in [
-        \RunPlan.valFraction, \.epsilon, \.clipNorm, \.maxDivergence, \.beyondMomentum,
-        \.learningRate,
-        \.momentum, \.beta2, \.weightDecay,
+        \RunPlan.data.holdoutFraction, \.estimator.epsilon, \.estimator.clipNorm,
+        \.estimator.maxDivergence, \.estimator.beyondMomentum, \.optimizer.learningRate,
+        \.optimizer.momentum, \.optimizer.beta2, \.optimizer.weightDecay,
       ] {
         var c = base
         c[keyPath: path] = real
@@ -86,27 +87,45 @@ import Testing
   }
 
   /// Sizes whose product is too large although each of them is not.
-  @Test(arguments: estimators) func sizesTogether(estimator: EstimatorKind) throws {
+  @Test(arguments: estimators) func sizesTogether(estimator: EstimatorFamily) throws {
     var base = try configuration(estimator)
-    base.reset = .together
+    base.streaming.reset = .together
     let changes: [(String, (inout RunPlan) -> Void)] = [
-      ("H 2^24", { ($0.hiddenSize, $0.heads) = (1 << 24, 1 << 8) }),
-      ("H 2^20", { ($0.hiddenSize, $0.heads) = (1 << 20, 1 << 20) }),
-      ("V 2^24", { ($0.vocabularySize, $0.dtype) = (1 << 24, .u32) }),
-      ("V 2^16", { ($0.vocabularySize, $0.dtype) = (1 << 16, .u16) }),
-      ("L 16", { $0.layers = 16 }), ("P 2^20", { $0.pairs = 1 << 20 }),
-      ("S 2^20", { ($0.pairs, $0.streams) = (1 << 20, 1 << 20) }), ("threads", { $0.threads = 1024 }),
-      ("rank", { $0.rank = 64 }), ("signs", { $0.perturbation = .rademacher }),
-      ("normal", { $0.perturbation = .gaussian }),
-      ("K 2^62", { $0.window = .tokens(1 << 62) }), ("K most", { $0.window = .tokens(.max) }),
-      ("K 10^12", { $0.window = .tokens(1_000_000_000_000) }), ("K 65535", { $0.window = .tokens(65535) }),
-      ("K = T", { $0.window = .context }), ("T most", { $0.context = .max }),
-      ("T 2^62", { $0.context = 1 << 62 }),
-      ("sqrt", { $0.checkpointing = .sqrt }), ("segments", { $0.checkpointing = .every(.max) }),
-      ("binomial", { ($0.checkpointing, $0.memoryBudget, $0.checkpointingBudget) = (.binomial, .max, .max) }),
-      ("nothing", { ($0.checkpointing, $0.memoryBudget, $0.checkpointingBudget) = (.binomial, 0, 0) }),
-      ("rate", { $0.searchesRate = true }), ("eps", { $0.searchesEpsilon = true }),
-      ("log", { ($0.replayLog, $0.readout) = (true, .zo) }),
+      ("H 2^24", { ($0.model.hiddenSize, $0.model.heads) = (1 << 24, 1 << 8) }),
+      ("H 2^20", { ($0.model.hiddenSize, $0.model.heads) = (1 << 20, 1 << 20) }),
+      ("V 2^24", { ($0.data.vocabularySize, $0.data.tokenType) = (1 << 24, .u32) }),
+      ("V 2^16", { ($0.data.vocabularySize, $0.data.tokenType) = (1 << 16, .u16) }),
+      ("L 16", { $0.model.layers = 16 }), ("P 2^20", { $0.estimator.pairs = 1 << 20 }),
+      ("S 2^20", { ($0.estimator.pairs, $0.streaming.streams) = (1 << 20, 1 << 20) }),
+      ("threads", { $0.run.threads = 1024 }),
+      ("rank", { $0.estimator.rank = 64 }), ("signs", { $0.estimator.perturbation = .rademacher }),
+      ("normal", { $0.estimator.perturbation = .gaussian }),
+      ("K 2^62", { $0.streaming.window = .tokens(1 << 62) }),
+      ("K most", { $0.streaming.window = .tokens(.max) }),
+      ("K 10^12", { $0.streaming.window = .tokens(1_000_000_000_000) }),
+      ("K 65535", { $0.streaming.window = .tokens(65535) }),
+      ("K = T", { $0.streaming.window = .context }), ("T most", { $0.streaming.context = .max }),
+      ("T 2^62", { $0.streaming.context = 1 << 62 }),
+      ("sqrt", { $0.estimator.checkpointing = .sqrt }),
+      ("segments", { $0.estimator.checkpointing = .every(.max) }),
+      (
+        "binomial",
+        {
+          ($0.estimator.checkpointing, $0.run.memoryBudget, $0.estimator.checkpointingBudget) = (
+            .binomial, .max, .max
+          )
+        }
+      ),
+      (
+        "nothing",
+        {
+          ($0.estimator.checkpointing, $0.run.memoryBudget, $0.estimator.checkpointingBudget) = (
+            .binomial, 0, 0
+          )
+        }
+      ),
+      ("rate", { $0.optimizer.searchesRate = true }), ("eps", { $0.estimator.searchesEpsilon = true }),
+      ("log", { ($0.run.replayLog, $0.estimator.readout) = (true, .zo) }),
     ]
     for (index, first) in changes.enumerated() {
       for (other, second) in changes.enumerated().dropFirst(index + 1) {

@@ -7,26 +7,30 @@ import Testing
 @Suite struct RecipeTests {
   private func configuration(_ options: [String]) throws -> RunPlan {
     let command = try #require(try LongzooCommand.parseAsRoot(["train"] + options) as? TrainCommand)
-    return try command.configuration(over: nil)
+    return try command.plan(over: nil)
   }
 
   @Test(arguments: ["tbptt", "hybrid", "bptt"])
   func exactGradientsLearnByMuonAtARateThatFalls(estimator: String) throws {
     let c = try configuration(["data", "--estimator", estimator])
-    #expect(c.optimizer == .muon && c.momentum == 0.95 && c.weightDecay == 0.05)
-    #expect(c.schedule == .cosine)
-    #expect(c.learningRate == 0.08 && c.tableRate == 3)
+    #expect(c.optimizer.kind == .muon && c.optimizer.momentum == 0.95 && c.optimizer.weightDecay == 0.05)
+    #expect(c.optimizer.schedule == .cosine)
+    #expect(c.optimizer.learningRate == 0.08 && c.optimizer.tableRate == 3)
     #expect(
-      try configuration(["data", "--estimator", estimator, "--lr-schedule", "constant"]).learningRate == 0.04)
-    #expect(c.context == (estimator == "bptt" ? 1_000_000 : 10_000))
+      try configuration(["data", "--estimator", estimator, "--lr-schedule", "constant"]).optimizer
+        .learningRate == 0.04)
+    #expect(c.streaming.context == (estimator == "bptt" ? 1_000_000 : 10_000))
   }
 
   @Test func pairsLearnByAdam() throws {
     for estimator in ["fd-rge", "jvp", "nres", "pes", "node"] {
       let c = try configuration(["data", "--estimator", estimator])
-      #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0, "\(estimator)")
       #expect(
-        c.schedule == .constant && c.learningRate == (estimator == "node" ? 0.004 : 0.01), "\(estimator)")
+        c.optimizer.kind == .adam && c.optimizer.momentum == 0.9 && c.optimizer.weightDecay == 0,
+        "\(estimator)")
+      #expect(
+        c.optimizer.schedule == .constant && c.optimizer.learningRate == (estimator == "node" ? 0.004 : 0.01),
+        "\(estimator)")
     }
   }
 
@@ -36,8 +40,12 @@ import Testing
       ["data", "--pairs", "64", "--max-seconds", "5"],
     ] {
       let c = try configuration(options)
-      #expect(c.optimizer == .muon && c.momentum == 0.95 && c.weightDecay == 0.01 && c.tableRate == nil)
-      #expect(c.schedule != .constant && c.learningRate == (c.pairs == 64 ? 0.02 : 0.04))
+      #expect(
+        c.optimizer.kind == .muon && c.optimizer.momentum == 0.95 && c.optimizer.weightDecay == 0.01
+          && c.optimizer.tableRate == 1)
+      #expect(
+        c.optimizer.schedule != .constant
+          && c.optimizer.learningRate == (c.estimator.pairs == 64 ? 0.02 : 0.04))
     }
   }
 
@@ -53,36 +61,44 @@ import Testing
   ])
   func elsewhereTheyKeepAdam(options: [String]) throws {
     let c = try configuration(options)
-    #expect(c.optimizer == .adam && c.momentum == 0.9 && c.weightDecay == 0 && c.schedule == .constant)
-    #expect(c.learningRate == 0.01 * (Double(c.pairs) / 256).squareRoot())
+    #expect(
+      c.optimizer.kind == .adam && c.optimizer.momentum == 0.9 && c.optimizer.weightDecay == 0
+        && c.optimizer.schedule == .constant)
+    #expect(c.optimizer.learningRate == 0.01 * (Double(c.estimator.pairs) / 256).squareRoot())
   }
 
   @Test func weightsInPlaceKeepTheirPlainSteps() throws {
     let command = try #require(
       try LongzooCommand.parseAsRoot(["train", "data", "--regime", "inplace"]) as? TrainCommand)
-    var c = try command.configuration(over: nil)
-    try command.chooseRegime(&c, isNew: true)
-    #expect(c.optimizer == .sgd && c.momentum == 0 && c.weightDecay == 0 && c.schedule == .constant)
-    #expect(c.learningRate == 0.1)
+    var c = try command.plan(over: nil)
+    _ = try c.chooseRegime()
+    #expect(
+      c.optimizer.kind == .sgd && c.optimizer.momentum == 0 && c.optimizer.weightDecay == 0
+        && c.optimizer.schedule == .constant)
+    #expect(c.optimizer.learningRate == 0.1)
   }
 
   @Test func aRateFallsOnlyToAnEndThatIsKnown() throws {
     for estimator in ["tbptt", "hybrid"] {
       let endless = ["-", "--estimator", estimator]
       let constant = try configuration(endless)
-      #expect(constant.schedule == .constant, "\(estimator)")
+      #expect(constant.optimizer.schedule == .constant, "\(estimator)")
       for limit in ["--max-steps", "--max-tokens", "--max-seconds"] {
         let c = try configuration(endless + [limit, "100"])
-        #expect(c.schedule == .cosine && c.learningRate > constant.learningRate, "\(estimator) \(limit)")
+        #expect(
+          c.optimizer.schedule == .cosine && c.optimizer.learningRate > constant.optimizer.learningRate,
+          "\(estimator) \(limit)")
       }
-      #expect(try configuration(["data", "--estimator", estimator]).schedule == .cosine)
-      #expect(try configuration(["data", "--estimator", estimator, "--lr", "auto"]).schedule == .constant)
+      #expect(try configuration(["data", "--estimator", estimator]).optimizer.schedule == .cosine)
+      #expect(
+        try configuration(["data", "--estimator", estimator, "--lr", "auto"]).optimizer.schedule == .constant)
     }
   }
 
   @Test func theRateIsThatOfThePairs() throws {
-    #expect(try configuration(["-", "--pairs", "64"]).learningRate == 0.005)
-    #expect(try configuration(["data", "--estimator", "node", "--pairs", "1024"]).learningRate == 0.008)
+    #expect(try configuration(["-", "--pairs", "64"]).optimizer.learningRate == 0.005)
+    #expect(
+      try configuration(["data", "--estimator", "node", "--pairs", "1024"]).optimizer.learningRate == 0.008)
   }
 
   @Test func whatIsGivenWins() throws {
@@ -91,23 +107,32 @@ import Testing
       "--weight-decay", "0",
       "--table-rate", "1", "--momentum", "0.8", "--context", "5k",
     ])
-    #expect(c.optimizer == .adam && c.learningRate == 0.004 && c.schedule == .linear && c.weightDecay == 0)
-    #expect(c.tableRate == 1 && c.momentum == 0.8 && c.context == 5000)
+    #expect(
+      c.optimizer.kind == .adam && c.optimizer.learningRate == 0.004 && c.optimizer.schedule == .linear
+        && c.optimizer.weightDecay == 0)
+    #expect(c.optimizer.tableRate == 1 && c.optimizer.momentum == 0.8 && c.streaming.context == 5000)
   }
 
   @Test func whatDependsFollowsTheOptimizerThatIsGiven() throws {
     let adam = try configuration(["data", "--estimator", "tbptt", "--optimizer", "adam"])
     #expect(
-      adam.momentum == 0.9 && adam.learningRate == 0.02 && adam.weightDecay == 0.1 && adam.tableRate == 3)
+      adam.optimizer.momentum == 0.9 && adam.optimizer.learningRate == 0.02
+        && adam.optimizer.weightDecay == 0.1 && adam.optimizer.tableRate == 3)
     let whole = try configuration(["data", "--estimator", "bptt", "--optimizer", "adam"])
-    #expect(whole.learningRate == 0.005 && whole.schedule == .constant && whole.weightDecay == 0)
-    #expect(whole.tableRate == nil)
+    #expect(
+      whole.optimizer.learningRate == 0.005 && whole.optimizer.schedule == .constant
+        && whole.optimizer.weightDecay == 0)
+    #expect(whole.optimizer.tableRate == 1)
     for estimator in ["cd-rge", "tbptt"] {
       let sgd = try configuration(["data", "--estimator", estimator, "--optimizer", "sgd"])
-      #expect(sgd.momentum == 0.9 && sgd.learningRate == 0.1 && sgd.weightDecay == 0 && sgd.tableRate == nil)
-      #expect(sgd.schedule == .constant, "\(estimator)")
+      #expect(
+        sgd.optimizer.momentum == 0.9 && sgd.optimizer.learningRate == 0.1 && sgd.optimizer.weightDecay == 0
+          && sgd.optimizer.tableRate == 1)
+      #expect(sgd.optimizer.schedule == .constant, "\(estimator)")
     }
     let muon = try configuration(["data", "--estimator", "node", "--optimizer", "muon"])
-    #expect(muon.momentum == 0.95 && muon.weightDecay == 0 && muon.schedule == .constant)
+    #expect(
+      muon.optimizer.momentum == 0.95 && muon.optimizer.weightDecay == 0
+        && muon.optimizer.schedule == .constant)
   }
 }

@@ -1,3 +1,4 @@
+import LongzooEstimator
 import LongzooMemory
 import Testing
 
@@ -8,9 +9,9 @@ import Testing
 @Suite struct TrainLengthTests {
   private func configuration(_ change: (inout RunPlan) -> Void = { _ in }) -> RunPlan {
     var c = RunPlan()
-    c.paths = ["data"]
-    c.streams = 4
-    c.pairs = 4
+    c.data.paths = ["data"]
+    c.streaming.streams = 4
+    c.estimator.pairs = 4
     change(&c)
     return c
   }
@@ -32,30 +33,31 @@ import Testing
   }
 
   @Test func longDataIsReadForOneContextAStream() {
-    let c = configuration { $0.context = 1000 }
+    let c = configuration { $0.streaming.context = 1000 }
     let limits = RunLimits(c, trainingTokens: 1 << 40)
     #expect(limits.totalTokens == 4000)
     #expect(limits.reached(progress(steps: 125), tokens: 4000) == .endOfData)
     // A few short contexts of these are no training.
-    for estimator in [EstimatorKind.tbptt, .hybrid] {
+    for estimator in [EstimatorFamily.tbptt, .hybrid] {
       let limits = RunLimits(
-        configuration { ($0.context, $0.estimator) = (1000, estimator) }, trainingTokens: 1 << 40)
+        configuration { ($0.streaming.context, $0.estimator.family) = (1000, estimator) },
+        trainingTokens: 1 << 40)
       #expect(limits.totalTokens == 4_000_000)
     }
   }
 
   @Test func epochsArePasses() {
-    let limits = RunLimits(configuration { $0.epochs = 2.5 }, trainingTokens: 1000)
+    let limits = RunLimits(configuration { $0.limits.epochs = 2.5 }, trainingTokens: 1000)
     #expect(limits.totalTokens == 2500)
     #expect(limits.reached(progress(steps: 79), tokens: 2528) == .endOfData)
     #expect(limits.left(progress(steps: 10), tokens: 320).windows == 68)
     // What is said to be endless is no trap.
-    #expect(RunLimits(configuration { $0.epochs = 1e300 }, trainingTokens: 1000).totalTokens == .max)
-    #expect(RunLimits(configuration { $0.epochs = 1e-9 }, trainingTokens: 1000).totalTokens == 1)
+    #expect(RunLimits(configuration { $0.limits.epochs = 1e300 }, trainingTokens: 1000).totalTokens == .max)
+    #expect(RunLimits(configuration { $0.limits.epochs = 1e-9 }, trainingTokens: 1000).totalTokens == 1)
   }
 
   @Test func limitsReplaceTheDefaultLength() {
-    let c = configuration { $0.maxSeconds = 10 }
+    let c = configuration { $0.limits.maxSeconds = 10 }
     let limits = RunLimits(c, trainingTokens: 10)
     #expect(limits.totalTokens == nil && limits.totalUpdates == nil && limits.hasEnd)
     var p = progress(steps: 1_000_000)
@@ -65,21 +67,23 @@ import Testing
   }
 
   @Test func aPipeEndsWhereItIsSaidToEnd() {
-    let pipe = configuration { ($0.paths, $0.streams) = (["-"], 1) }
+    let pipe = configuration { ($0.data.paths, $0.streaming.streams) = (["-"], 1) }
     #expect(!RunLimits(pipe, trainingTokens: nil).hasEnd)
     var expected = pipe
-    expected.expectTokens = 801
+    expected.data.expectTokens = 801
     let limits = RunLimits(expected, trainingTokens: nil)
     #expect(limits.part(progress(steps: 25), tokens: 200) == 0.25)
-    expected.schedule = .cosine
+    expected.optimizer.schedule = .cosine
     #expect(failure { try expected.validate() } == nil)
-    expected.expectTokens = nil
+    expected.data.expectTokens = nil
     let error = failure { try expected.validate() }
     #expect(error?.exitCode == 64 && error?.message.contains("--lr-schedule cosine") == true)
   }
 
   @Test func patienceEndsARun() {
-    var c = configuration { ($0.patience, $0.maxSteps, $0.valFraction) = (2, 100, 0.1) }
+    var c = configuration {
+      ($0.limits.patience, $0.limits.maxSteps, $0.data.holdoutFraction) = (2, 100, 0.1)
+    }
     let limits = RunLimits(c, trainingTokens: 1000)
     var p = progress(steps: 10)
     p.heldOut = HeldOutRecord(.init(step: 1, lossNats: 2, targets: 9))
@@ -95,9 +99,9 @@ import Testing
     #expect(isWorse)
     #expect(limits.reached(p, tokens: 320) == .patience)
     #expect(p.heldOut!.best.step == 2 && p.heldOut!.last.step == 4 && p.heldOut!.count == 4)
-    c.evalInterval = 0
+    c.run.evalInterval = 0
     #expect(failure { try c.validate() }?.message.contains("--eval-interval 0") == true)
-    (c.evalInterval, c.valFraction) = (nil, 0)
+    (c.run.evalInterval, c.data.holdoutFraction) = (nil, 0)
     #expect(failure { try c.validate() }?.message.contains("--val") == true)
   }
 
@@ -110,19 +114,23 @@ import Testing
   }
 
   @Test func aRunIsMeasuredTwentyTimes() {
-    let c = configuration { ($0.maxSteps, $0.valFraction) = (400, 0.1) }
+    let c = configuration { ($0.limits.maxSteps, $0.data.holdoutFraction) = (400, 0.1) }
     #expect(dueSteps(c, trainingTokens: 1000, heldOut: 2, steps: 400) == (1...20).map { 20 * $0 })
     // Never for more than a tenth of the time: 64 token-columns an update.
     #expect(dueSteps(c, trainingTokens: 1000, heldOut: 160, steps: 400) == [200, 400])
-    let last = configuration { ($0.maxSteps, $0.valFraction, $0.evalInterval) = (400, 0.1, 0) }
+    let last = configuration {
+      ($0.limits.maxSteps, $0.data.holdoutFraction, $0.run.evalInterval) = (400, 0.1, 0)
+    }
     #expect(dueSteps(last, trainingTokens: 1000, heldOut: 2, steps: 400) == [])
-    let given = configuration { ($0.maxSteps, $0.valFraction, $0.evalInterval) = (400, 0.1, 150) }
+    let given = configuration {
+      ($0.limits.maxSteps, $0.data.holdoutFraction, $0.run.evalInterval) = (400, 0.1, 150)
+    }
     #expect(dueSteps(given, trainingTokens: 1000, heldOut: 1_000_000, steps: 400) == [150, 300])
     #expect(dueSteps(configuration(), trainingTokens: 1000, heldOut: 0, steps: 400) == [])
   }
 
   @Test func aClockMeasuresByTheClock() {
-    let c = configuration { ($0.maxSeconds, $0.valFraction) = (200, 0.1) }
+    let c = configuration { ($0.limits.maxSeconds, $0.data.holdoutFraction) = (200, 0.1) }
     var rhythm = EvaluationRhythm(c, RunLimits(c, trainingTokens: 1000), heldOutTokens: 1000, seconds: 0)
     #expect(!rhythm.isDue(step: 1, seconds: 9, columnsPerSecond: 1e6))
     #expect(rhythm.isDue(step: 1, seconds: 10, columnsPerSecond: 1e6))
@@ -142,7 +150,7 @@ import Testing
   }
 
   @Test func announcements() {
-    let c = configuration { ($0.hiddenSize, $0.heads, $0.lifetime) = (8, 2, 3) }
+    let c = configuration { ($0.model.hiddenSize, $0.model.heads, $0.estimator.lifetime) = (8, 2, 3) }
     #expect(
       Announcement.model(c)
         == "model      lstm of 8 units, 2 heads, vocabulary of 256, \(ByteSize.grouped(c.shape.parameterCount)) parameters"
@@ -155,7 +163,9 @@ import Testing
       Announcement.plan(c, RunLimits(c, trainingTokens: 1000), training: 1000, from: RunProgress())
         == "run        32 tokens an update, 1,562 updates (50.0k tokens, 50 passes over the data)")
     let exact = configuration {
-      ($0.estimator, $0.window, $0.maxSeconds, $0.context) = (.tbptt, .tokens(64), 90, 0)
+      ($0.estimator.family, $0.streaming.window, $0.limits.maxSeconds, $0.streaming.context) = (
+        .tbptt, .tokens(64), 90, 0
+      )
     }
     #expect(
       Announcement.estimator(exact)
