@@ -15,7 +15,8 @@ let package = Package(
       ]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
     .systemLibrary(name: "CLongzooZstd", path: "Sources/CZstd", providers: [.apt(["libzstd-dev"])]),
@@ -42,6 +43,7 @@ let package = Package(
       dependencies: [
         "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
       ]),
 
     .target(name: "LongzooTestSupport", path: "Tests/TestSupport"),

@@ -10,7 +10,8 @@ extension RunFolder {
   package func removeEarlierRun() throws(RunFailure) {
     // The checkpoint goes last: as long as it is there, the earlier run can be resumed.
     for path in [
-      summaryPath, replayPath, metricsPath, configPath, previousModelPath, modelPath, previousCheckpointPath,
+      summaryPath, replayPath, metricsPath, configPath, optionsPath, previousModelPath, modelPath,
+      previousCheckpointPath,
       checkpointPath,
     ] {
       guard unlink(path) != 0, errno != ENOENT else { continue }

@@ -14,6 +14,8 @@ package final class RunFolder {
   package var hasCheckpoint: Bool { access(checkpointPath, F_OK) == 0 }
   package var metricsPath: String { Self.file(Self.metricsName, in: path) }
   package var replayPath: String { Self.file(ReplayFormat.fileName, in: path) }
+  /// For a program that writes the run's settings under names of its own.
+  package var optionsPath: String { Self.file(Self.optionsName, in: path) }
   package var configPath: String { Self.file(Self.configName, in: path) }
 
   /// The JSON object of the run's end: what a report has of a run besides its curve.
@@ -26,10 +28,12 @@ package final class RunFolder {
   private static let previousModelName = "model.previous.safetensors"
   private static let metricsName = "metrics.jsonl"
   private static let configName = "config.json"
+  private static let optionsName = "config.yaml"
   private static let lockName = ".lock"
   /// All that a run writes.
   private static let names = [
     lockName, checkpointName, modelName, previousCheckpointName, previousModelName, metricsName, configName,
+    optionsName,
     summaryName,
     ReplayFormat.fileName,
   ]

@@ -36,72 +36,25 @@ struct EvalCommand: ParsableCommand {
   }
 
   func run() throws {
-    let file = try SafetensorsReader(path: RunFolder.weights(checkpoint))
-    let shape = try WeightsFile.shape(of: file)
-    if let vocabulary = data.vocabSize, vocabulary != shape.vocabularySize {
-      throw RunFailure.usage(
-        "--vocab-size \(vocabulary): the model in \(file.path) has \(shape.vocabularySize)")
-    }
-    let stored = WeightsFile.data(of: file)
-    let targets = data.targets ?? stored.targets ?? .all
-    guard let dtype = data.dtype ?? stored.dtype ?? (shape.vocabularySize <= 256 ? .u8 : nil) else {
-      throw RunFailure.usage(
-        "\(file.path) does not say how its data is stored, and \(shape.vocabularySize) ids are too many for bytes; give --dtype u16 or u32"
-      )
-    }
-    if targets == .marked, shape.vocabularySize > dtype.range(.marked) {
-      throw RunFailure.usage(
-        "--targets marked: a \(dtype.rawValue) token has only \(dtype.range(.marked)) ids, and the model in \(file.path) has \(shape.vocabularySize)"
-      )
-    }
-    let ledger = MemoryLedger()
-    let weights = try PackedWeights(Layout(shape, kind: .rank1, exactReadout: true), ledger: ledger)
-    let pool = try ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    try PackedWeightsFile.read(file, into: weights, through: TransferBuffer(ledger: ledger), on: pool)
-    let isPipe = paths.contains(where: DataPath.isPipe)
-    var stream = StreamConfiguration(
-      paths: paths.map(DataPath.normalized), tokenType: dtype, compression: data.compression ?? .auto,
-      vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1,
-      skipTokens: data.skipTokens?.value ?? 0,
-      expectTokens: data.expectTokens?.value, zstdWindowLog: data.zstdWindowLog ?? 27)
-    stream.targets = targets
-    stream.isInterrupted = { Signals.received != nil }
-    stream.isVocabularyFixed = true
-    stream.format = data.format ?? .auto
-    let reset = resetEvery?.value ?? 0
-    // A pipe is read once, by one reader.
-    let readers = reset > 0 && !isPipe ? min(pool.threads, EvaluationReader.lanes) : 1
-    let evaluator = try Evaluator(
-      weights, isMarked: targets == .marked, readers: readers, threads: readers > 1 ? 1 : pool.threads,
-      ledger: ledger)
+    let model = try TrainedModel(at: checkpoint, threads: threads)
+    var plan = DataPlan()
+    plan.paths = paths
+    data.apply(to: &plan)
     // What takes less than a second has nothing to tell on the way.
     let (line, start) = (ProgressLine(total: maxTokens?.value, quiet: json), MonotonicClock().now)
     defer { line.clear() }
-    let evaluation = try givingUp {
-      try evaluator.evaluate(
-        (0..<readers).map { reader in
-          try HeldOutReader(reader == 0 ? stream.warning() : stream, isReadOnce: true, ledger: ledger)
-        }, limit: maxTokens?.value ?? 0, resetEvery: reset, on: pool,
-        observe: { if MonotonicClock().now - start > 1 { line.update($0) } },
-        stop: { Signals.received != nil })
-    }
+    let evaluation = try model.evaluate(
+      plan, resetEvery: resetEvery?.value ?? 0, limit: maxTokens?.value ?? 0,
+      host: .commandLine(quiet: json), observe: { if MonotonicClock().now - start > 1 { line.update($0) } })
     if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
     guard let evaluation else {
+      let isMarked = (data.targets ?? model.targets) == .marked
       throw RunFailure.badData(
-        "\(paths[0]): fewer than two tokens, \(targets == .marked ? "or none without a mark, " : "")and nothing to predict"
+        "\(paths[0]): fewer than two tokens, \(isMarked ? "or none without a mark, " : "")and nothing to predict"
       )
     }
     line.clear()
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
-  }
-
-  /// nil too where a signal ended the wait for a quiet pipe.
-  private func givingUp(_ body: () throws -> Evaluation?) throws -> Evaluation? {
-    do {
-      return try body()
-    } catch let error as StreamError where error.kind == .interrupted {
-      return nil
-    }
   }
 
   private func jsonText(_ e: Evaluation) -> String {

@@ -13,6 +13,8 @@ struct ArgumentLayers {
   /// All arguments, those that win last.
   let arguments: [String]
   let layered: [Layered]
+  /// What a file of options says of the data, which is no option.
+  let data: [String]
 
   static let none = ArgumentLayers()
 
@@ -30,18 +32,19 @@ struct ArgumentLayers {
   init(_ given: [String], environment: [String: String]) throws {
     let typed = TypedArguments.normalized(given)
     guard typed.first == "train" else {
-      (arguments, layered) = (typed, [])
+      (arguments, layered, data) = (typed, [], [])
       return
     }
     let variables = try Self.variables(environment)
     let known = variables.map(\.argument) + typed
-    let file = try TypedArguments.value(of: "--config", in: known).map(Self.file) ?? []
-    layered = file + variables
+    let file = try TypedArguments.value(of: "--config", in: known).map(Self.file) ?? (options: [], data: [])
+    layered = file.options + variables
+    data = file.data
     let below = layered.map(\.argument)
     arguments = ["train"] + below + (try Self.withResumePath(Array(typed.dropFirst()), below: below))
   }
 
-  private init() { (arguments, layered) = ([], []) }
+  private init() { (arguments, layered, data) = ([], [], []) }
 
   /// Where the options come from that a sentence names and nobody typed: `--pairs is that of LONGZOO_PAIRS`.
   func sources(of sentence: String) -> [String] {
@@ -91,30 +94,12 @@ struct ArgumentLayers {
     }
   }
 
-  /// A JSON object of option names and values: `{"hidden-size": 64, "pairs": 512}`. true is a flag that is set.
-  private static func file(_ path: String) throws -> [Layered] {
-    // Not FileManager's contents: they cannot come from a pipe, as that of <(…).
-    guard let file = FileHandle(forReadingAtPath: path), let data = try? file.readToEnd() ?? Data() else {
-      throw RunFailure.missingInput("cannot open \(path): no configuration can be read there")
+  private static func file(_ path: String) throws -> (options: [Layered], data: [String]) {
+    let file = try ConfigFile(path: path)
+    let options = try file.options.compactMap { key, value in
+      try option(key.replacingOccurrences(of: "_", with: "-"), value, from: "\"\(key)\" in \(path)")
     }
-    guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-      throw RunFailure.badData(
-        "\(path) is not a JSON object of option names and values, such as {\"pairs\": 512}")
-    }
-    return try object.sorted { $0.key < $1.key }.compactMap { key, value in
-      let name = key.replacingOccurrences(of: "_", with: "-")
-      let source = "\"\(key)\" in \(path)"
-      switch value {
-      case let text as String: return try option(name, text, from: source)
-      case let number as NSNumber:
-        // JSONSerialization hands out booleans as numbers of C type char.
-        let isBoolean = number.objCType.pointee == CChar(UInt8(ascii: "c"))
-        return try option(name, isBoolean ? "\(number.boolValue)" : number.stringValue, from: source)
-      default:
-        throw RunFailure.badData(
-          "\(path): the value of \"\(key)\" is neither a string, a number nor true or false")
-      }
-    }
+    return (options, file.data)
   }
 }
 

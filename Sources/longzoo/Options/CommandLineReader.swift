@@ -14,11 +14,21 @@ enum CommandLineReader {
       Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
     try refuseUnknownCommand(layers.arguments)
     do {
-      return try LongzooCommand.parseAsRoot(layers.arguments)
+      let command = try LongzooCommand.parseAsRoot(layers.arguments)
+      return withData(command)
     } catch {
       guard LongzooCommand.exitCode(for: error).rawValue == ExitStatus.usage else { throw error }
       throw sentence(error, layers)
     }
+  }
+
+  /// The data of --config, where none is typed and none is known.
+  private static func withData(_ command: any ParsableCommand) -> any ParsableCommand {
+    guard var train = command as? TrainCommand, train.paths.isEmpty, train.resume == nil else {
+      return command
+    }
+    train.paths = layers.data
+    return train
   }
 
   /// A sentence about options, with the variables and files that they come from.

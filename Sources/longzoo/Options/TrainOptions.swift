@@ -335,7 +335,8 @@ struct RunOptions: ParsableArguments {
   var replayLog = false
   @Option(
     help: ArgumentHelp(
-      "Options from a JSON file; the command line and LONGZOO_… variables win over it.", valueName: "file"))
+      "Options from a YAML or JSON file, such as the config.yaml of a run; the command line and LONGZOO_… variables win over it.",
+      valueName: "file"))
   var config: String?
 
   func apply(to plan: inout LimitPlan, _ run: inout ExecutionPlan) {

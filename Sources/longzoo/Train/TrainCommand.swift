@@ -61,6 +61,8 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(
       plan, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
       host: .commandLine(quiet: quiet), ledger: MemoryLedger(budget: plan.run.memoryBudget))
+    let config = ConfigFile.text(plan)
+    try AtomicFile.write(to: folder.optionsPath, isOfRun: true) { try $0.write(config) }
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
     let summary = try trainer.run()
