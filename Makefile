@@ -5,12 +5,12 @@
 RELEASE := .build/release/longzoo
 TESTING := .build-testing
 TEST_FLAGS := -c release --scratch-path $(TESTING) -Xswiftc -enable-testing --disable-xctest
-SWIFT_FILES := Package.swift Sources Tests Benchmarks corpora
+SWIFT_FILES := Package.swift Sources Examples Tests Benchmarks corpora
 TEST_ARGUMENTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-long sanitize bench format lint deps clean
+.PHONY: help demo build examples test test-long sanitize bench format lint deps clean
 
 help:
 	@echo "make demo       install what is missing, build, train on the bundled corpus for two minutes"
@@ -18,6 +18,7 @@ help:
 	@echo "make test       run all tests that are quick; TEST_ARGUMENTS='--filter Name' for some of them"
 	@echo "make test-long  run the slow ones as well"
 	@echo "make sanitize   run the C kernels under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
+	@echo "make examples   build and run the programs in Examples, which use longzoo as a library"
 	@echo "make bench      measure this machine, the kernels on it, and PyTorch beside them, into Benchmarks/results.md;"
 	@echo "                BENCH='peers paper' for some sections, BENCH=--quick, BENCH=--check, BENCH=--help"
 	@echo "make format     bring the sources into the house style; make lint only checks it"
@@ -39,6 +40,13 @@ test: build
 test-long: export LONGZOO_LONG_TESTS := 1
 test-long: test
 
+# A package that depends on this one, as any other would.
+EXAMPLES := swift run --package-path Examples --scratch-path .build-examples -Xcc -O2
+examples: deps
+	rm -rf .build-examples/runs
+	$(EXAMPLES) FromArray .build-examples/runs/array
+	$(EXAMPLES) FromFile corpora/zoo.zst .build-examples/runs/file
+
 sanitize:
 	Tests/KernelSanitizer/run.sh
 
@@ -52,7 +60,7 @@ lint:
 	swift format lint --strict --recursive --parallel $(SWIFT_FILES)
 
 clean:
-	rm -rf .build $(TESTING)
+	rm -rf .build .build-examples $(TESTING)
 
 # Compiling a line finds headers wherever the system keeps them; apt is asked only if one is missing.
 deps:

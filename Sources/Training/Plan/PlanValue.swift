@@ -3,8 +3,8 @@ import LongzooModel
 import LongzooStream
 
 /// What a plan's property may be: a value that files hold, and that people can read and type.
-protocol PlanValue {
-  associatedtype Present: Codable
+protocol PlanValue: SendableMetatype {
+  associatedtype Present: Codable & SendableMetatype
   /// nil: there is none.
   var presentValue: Present? { get }
   init(present: Present)

@@ -5,7 +5,8 @@ import LongzooMemory
 public struct RunSummary {
   package let plan: RunPlan
   package let progress: RunProgress
-  package let tokens: Int
+  /// Tokens of all streams.
+  public let tokens: Int
   package let stoppedBy: StopReason
   /// How a run went wrong that did; the figures are then those of the weights that it was taken back to.
   package let divergence: Divergence?
@@ -67,4 +68,18 @@ public struct RunSummary {
     guard let e = evaluation else { return kept ?? progress.heldOut?.last }
     return HeldOutRecord.Point(step: kept?.step ?? progress.step, lossNats: e.lossNats, targets: e.targets)
   }
+
+  // MARK: For programs
+
+  public var reason: StopReason { stoppedBy }
+  /// Updates in all, those before a resume included.
+  public var steps: Int { progress.step }
+  /// Bits a token over about the last windows; nil before the first.
+  public var trainingBits: Double? { progress.smoothedLoss.map { $0 / log(2) } }
+  /// Bits a token of the weights that the run hands out; nil where nothing was held out, or it was not measured.
+  public var heldOutBits: Double? { heldOut.map { $0.lossNats / log(2) } }
+  /// Equal exactly when the weights are, bit for bit; nil where none are saved.
+  public var weightsDigest: String? { digest }
+  /// The most bytes that the run has held, by category.
+  public var peakMemory: MemoryTable { memory.peak }
 }

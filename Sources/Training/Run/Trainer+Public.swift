@@ -1,3 +1,4 @@
+import Foundation
 import LongzooMemory
 
 /// How a program begins a run, and goes on with one.
@@ -61,6 +62,16 @@ extension Trainer {
       plan, resume: (stored, file), folder: RunFolder(path: folder ?? RunFolder.parent(of: file.path)),
       host: host, ledger: MemoryLedger(budget: plan.run.memoryBudget))
   }
+}
+
+/// What an observer may want to know of a run.
+extension Trainer {
+  /// Updates in all, those before a resume included.
+  public var steps: Int { progress.step }
+  /// Bits a token over about the last windows; nil before the first.
+  public var trainingBits: Double? { progress.smoothedLoss.map { $0 / log(2) } }
+  /// Seconds of training in all.
+  public var seconds: Double { progress.trainSeconds }
 }
 
 extension RunPlan {

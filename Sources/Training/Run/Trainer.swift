@@ -136,7 +136,7 @@ public final class Trainer {
   ///
   /// Damaged data ends the run with an error and without a save: what was read of a frame before its checksum failed is in
   /// the weights, and the last window may have been cut short. The last checkpoint has neither.
-  package func run() throws -> RunSummary {
+  public func run() throws -> RunSummary {
     // That of an earlier end is wrong from the next update on.
     unlink(folder.summaryPath)
     tell(.begins)
@@ -221,7 +221,8 @@ public final class Trainer {
   /// The part of the run that is done, 0 … 1, by its nearest limit; nil where there is none.
   public var part: Double? { limits.part(progress, tokens: tokens) }
 
-  package var tokens: Int { progress.tokensPerStream * plan.streaming.streams }
+  /// Tokens that all streams have given.
+  public var tokens: Int { progress.tokensPerStream * plan.streaming.streams }
 
   /// The learning rate before its schedule.
   package var baseRate: Double {
