@@ -50,20 +50,6 @@ struct BPTTScheduleTests {
     #expect(full.stateBits == bptt.stateBits)
   }
 
-  @Test("threads do not change a bit", arguments: [(1, 1), (2, 7), (1, 64), (2, 65)])
-  func threads(layers: Int, streams: Int) throws {
-    let model = try BPTTCase(
-      vocabulary: 150, hidden: 33, layers: layers, streams: streams, tokens: 40, seed: 3)
-    let one = try model.estimator(.every(16), threads: 1)
-    let expected = model.window(one)
-    for threads in 2...3 {
-      let other = try model.estimator(.every(16), threads: threads)
-      let result = model.window(other)
-      #expect(result.loss == expected.loss && result.gradientNorm == expected.gradientNorm)
-      #expect(other.bits == one.bits && other.stateBits == one.stateBits)
-    }
-  }
-
   @Test("a stream's states do not depend on its neighbours")
   func neighbours() throws {
     let model = try BPTTCase(vocabulary: 10, hidden: 20, streams: 13, tokens: 20)
@@ -83,14 +69,6 @@ struct BPTTScheduleTests {
         }
       }
     }
-  }
-
-  @Test("chunks do not change a bit", arguments: [1, 5, 16, 32])
-  func chunks(chunk: Int) throws {
-    let model = try BPTTCase(vocabulary: 10, hidden: 20, streams: 2, tokens: 45)
-    let (whole, pieces) = (try model.estimator(.sqrt), try model.estimator(.sqrt))
-    #expect(model.window(whole).loss == model.window(pieces, chunk: chunk).loss)
-    #expect(whole.bits == pieces.bits)
   }
 
   @Test("a vocabulary whose logits come in several stretches gives the same gradient")

@@ -40,34 +40,6 @@ struct EstimatorExpectationTests {
     #expect(meanSquare > 0.5 && meanSquare < 1.6, "\(comment): mean squared score \(meanSquare)")
   }
 
-  @Test(
-    "From a zero state the mean is the exact gradient, and the cosine that of theory",
-    arguments: EstimatorMode.all)
-  func exactGradient(_ mode: EstimatorMode) throws {
-    let under = try estimator(mode)
-    let count = 8
-    under.streams[0] = [0, 1, 2, 3, 4, 2, 0, 3, 1, 1]
-    let model = Self.shape.reference
-    let exact = model.gradient(under.theta, under.tokens(0, count), from: model.zeroState)
-    let expected = perturbed(exact.map { $0 / Double(count) }, mode)
-    var average = EstimatorAverage()
-    var cosines = EstimatorAverage()
-    for number in 0..<Self.windows {
-      under.estimator.beginContext()
-      under.window(number, chunks: [count])
-      let estimate = perturbed(under.gradient, mode)
-      average.add(estimate)
-      cosines.add([cosine(estimate, expected)])
-    }
-    expect(average, toBe: expected, "\(mode)")
-    // All tokens are read, so that all directions act: d is the number of perturbed parameters. The mean of a ratio
-    // differs from the ratio of means by terms of 1/n.
-    let (n, d) = (Double(Self.pairs), Double(expected.count))
-    let theory = mode.kind.predictedCosine(pairs: n, parameters: d)
-    let tolerance = 5 * cosines.standardErrors[0] + 1 / n
-    #expect(abs(cosines.mean[0] - theory) < tolerance, "\(mode): cosine \(cosines.mean[0]), theory \(theory)")
-  }
-
   @Test("Rows left out by some pairs do not change the mean", arguments: EstimatorMode.all)
   func rowMask(_ mode: EstimatorMode) throws {
     let under = try estimator(mode, streams: 2)

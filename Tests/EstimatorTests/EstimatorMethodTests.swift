@@ -191,29 +191,4 @@ struct EstimatorMethodTests {
     let new = try drawn(.persistent)
     #expect((Set(new).count == 4) as Bool)
   }
-
-  @Test(
-    "A restored estimator goes on with the same bits, in the middle of an unroll and at its end",
-    arguments: [PopulationMethod.tangent, .unroll, .persistent], EstimatorMode.all)
-  func restored(_ method: PopulationMethod, _ mode: EstimatorMode) throws {
-    for stop in 0..<4 {
-      let original = try estimator(mode, method, pairs: 40, lifetime: 2)
-      func run(_ under: EstimatorUnderTest, _ window: Int) {
-        under.window(window, from: 2 * (window % 3), chunks: [2])
-        if window == 1 { under.estimator.beginContext() }
-      }
-      for window in 0...stop { run(original, window) }
-      let copy = try estimator(mode, method, pairs: 40, lifetime: 2)
-      copy.estimator.restore(afterWindow: stop)
-      for (to, from) in zip(copy.estimator.carried, original.estimator.carried) {
-        #expect(to.name == from.name)
-        to.bytes.copyMemory(from: UnsafeRawBufferPointer(from.bytes))
-      }
-      for window in stop + 1..<stop + 4 {
-        run(original, window)
-        run(copy, window)
-        expectSame(copy.gradientBits, original.gradientBits, "window \(window), stopped after \(stop)")
-      }
-    }
-  }
 }

@@ -14,15 +14,21 @@ final class UnderTest<Estimator: GradientEstimator> {
   var streams: [[UInt32]]
 
   /// - Parameter ledger: that of the estimator; the parameters have one of their own.
-  init(
+  convenience init(
     _ shape: ModelShape, streams: Int, threads: Int = 1, seed: UInt64 = 21,
     ledger: MemoryLedger = MemoryLedger(),
     make: (ThreadPool, MemoryLedger) throws -> Estimator
   ) throws {
+    let pool = try ThreadPool(threads: threads)
+    try self.init(shape, try make(pool, ledger), streams: streams, pool: pool, seed: seed)
+  }
+
+  init(_ shape: ModelShape, _ estimator: Estimator, streams: Int, pool: ThreadPool, seed: UInt64 = 21) throws
+  {
     self.shape = shape
-    pool = try ThreadPool(threads: threads)
+    self.pool = pool
+    self.estimator = estimator
     parameters = try Parameters(shape, ledger: MemoryLedger())
-    estimator = try make(pool, ledger)
     var random = ModelRandom(seed)
     for i in 0..<parameters.values.count { parameters.values[i] = Float(random.unit()) }
     self.streams = (0..<streams).map { _ in random.tokens(64, vocabulary: shape.vocabularySize) }
@@ -47,14 +53,21 @@ final class UnderTest<Estimator: GradientEstimator> {
   }
 
   func consume(from start: Int, chunks: [Int]) {
-    let flat = streams.flatMap { $0 }
-    let stride = streams[0].count
+    let flat = flatTokens
     var first = start
     for count in chunks {
-      flat.withUnsafeBufferPointer {
-        estimator.consume($0.baseAddress! + first, stride: stride, count: count)
-      }
+      consume(flat, from: first, count: count)
       first += count
+    }
+  }
+
+  /// [stream][token]
+  var flatTokens: [UInt32] { streams.flatMap { $0 } }
+
+  /// Hands over a chunk of `flatTokens`, and allocates nothing.
+  func consume(_ flat: [UInt32], from first: Int, count: Int) {
+    flat.withUnsafeBufferPointer {
+      estimator.consume($0.baseAddress! + first, stride: flat.count / streams.count, count: count)
     }
   }
 

@@ -10,16 +10,12 @@ private typealias ForwardUnderTest = UnderTest<FDRGE>
 extension UnderTest where Estimator == FDRGE {
   fileprivate convenience init(
     _ shape: ModelShape, _ mode: EstimatorMode, pairs: Int, streams: Int, lifetime: Int = 1,
-    epsilon: Float = 0x1p-7, threads: Int = 1, ledger: MemoryLedger = MemoryLedger()
+    epsilon: Float = 0x1p-7
   ) throws {
     let c = CDRGE.Configuration(
       pairs: pairs, epsilon: epsilon, kind: mode.kind, exactReadout: mode.exact, lifetime: lifetime,
       streams: streams, chunk: 8, seed: 99)
-    try self.init(shape, streams: streams, threads: threads, ledger: ledger) {
-      try FDRGE(shape, c, pool: $0, ledger: $1)
-    }
-    #expect(
-      ledger.snapshot().current == FDRGE.byteCount(for: shape, c, threads: threads), "\(mode) \(pairs)")
+    try self.init(shape, streams: streams) { try FDRGE(shape, c, pool: $0, ledger: $1) }
   }
 
   fileprivate func tokens(_ range: Range<Int>, pair: Int) -> [Int] {
@@ -84,42 +80,6 @@ struct ForwardDifferenceTests {
     }
   }
 
-  /// 400 estimates of 256 directions: a third moment of z is zero, so that what is left of the bias is of order ε².
-  @Test(
-    "The mean is the exact gradient, with an exact readout too", arguments: EstimatorMode.sideBySide,
-    [1, 256])
-  func expectation(_ mode: EstimatorMode, _ streams: Int) throws {
-    let under = try ForwardUnderTest(Self.shape, mode, pairs: 256, streams: streams)
-    let text: [UInt32] = [0, 1, 2, 3, 4, 2, 0, 3, 1, 1]
-    under.streams = Array(repeating: text, count: streams)
-    let model = Self.shape.reference
-    let exact = model.gradient(under.theta, text[0...8].map(Int.init), from: model.zeroState).map { $0 / 8 }
-    let expected = perturbed(exact, Self.shape, mode)
-    var average = EstimatorAverage()
-    for number in 0..<400 {
-      under.estimator.beginContext()
-      under.window(number, from: 0, chunks: [8])
-      average.add(under.gradient)
-    }
-    let mean = average.mean
-    let scores = EstimatorScores(
-      Array(average.scores(against: exact)[..<expected.count]))
-    #expect(scores.largest < 5 && scores.meanSquare > 0.5 && scores.meanSquare < 1.6, "\(mode): \(scores)")
-    // The exact readout's gradient is that of the moved models: within O(ε²), here 10⁻⁴ of a gradient.
-    let norm = dot(exact, exact).squareRoot()
-    for i in expected.count..<exact.count { #expect(abs(mean[i] - exact[i]) < 1e-3 * norm) }
-  }
-
-  private struct EstimatorScores {
-    var largest = 0.0
-    var meanSquare = 0.0
-    init(_ scores: [Double]) {
-      let varying = scores.filter { $0 != 0 }
-      largest = varying.map { abs($0) }.max() ?? 0
-      meanSquare = dot(varying, varying) / Double(varying.count)
-    }
-  }
-
   @Test("As ε goes to zero it becomes jvp, in proportion to ε", arguments: EstimatorMode.sideBySide)
   func smallSteps(_ mode: EstimatorMode) throws {
     var configuration = CDRGE.Configuration(
@@ -144,43 +104,6 @@ struct ForwardDifferenceTests {
       let ratio = errors[step] / errors[step + 1]
       #expect(ratio > 2.5 && ratio < 6, "\(errors)")
     }
-  }
-
-  @Test(
-    "Threads do not change a bit, and a restored estimator goes on", arguments: EstimatorMode.sideBySide,
-    crowds)
-  func sameBits(_ mode: EstimatorMode, _ crowd: (pairs: Int, streams: Int)) throws {
-    func make(threads: Int) throws -> ForwardUnderTest {
-      try ForwardUnderTest(
-        Self.deep, mode, pairs: crowd.pairs, streams: crowd.streams, lifetime: 2, threads: threads)
-    }
-    let original = try make(threads: 1)
-    let several = try make(threads: 3)
-    for window in 0..<3 {
-      for under in [original, several] { under.window(window, from: 4 * window, chunks: [3, 1]) }
-      expectSame(several.gradientBits, original.gradientBits, "window \(window)")
-    }
-    let copy = try make(threads: 2)
-    copy.restore(from: original, afterWindow: 2)
-    for window in 3..<6 {
-      for under in [original, copy] { under.window(window, from: 4 * window, chunks: [4]) }
-      expectSame(copy.gradientBits, original.gradientBits, "window \(window)")
-    }
-  }
-
-  @Test("All that is reserved is given back, and windows reserve nothing", arguments: crowds)
-  func memory(_ crowd: (pairs: Int, streams: Int)) throws {
-    let ledger = MemoryLedger()
-    do {
-      let under = try ForwardUnderTest(
-        Self.deep, EstimatorMode(kind: .rank1, exact: true), pairs: crowd.pairs, streams: crowd.streams,
-        threads: 2,
-        ledger: ledger)
-      let before = ledger.snapshot()
-      for window in 0..<4 { under.window(window, from: 4 * window, chunks: [4]) }
-      #expect(ledger.snapshot() == before)
-    }
-    #expect(ledger.snapshot().current.total == 0)
   }
 
   @Test("A loss that is no number is refused, and the states are good again behind it", arguments: [1, 20])

@@ -11,10 +11,10 @@ extension UnderTest where Estimator == Hybrid {
   /// On two streams.
   fileprivate convenience init(
     _ shape: ModelShape, pairs: Int = 256, kind: DirectionKind = .rank1, lifetime: Int, momentum: Float = 0,
-    threads: Int = 1, ledger: MemoryLedger = MemoryLedger()
+    threads: Int = 1
   ) throws {
     let c = Self.configuration(pairs: pairs, kind: kind, lifetime: lifetime, momentum: momentum)
-    try self.init(shape, streams: 2, threads: threads, ledger: ledger) {
+    try self.init(shape, streams: 2, threads: threads) {
       try Hybrid(shape, c, pool: $0, ledger: $1)
     }
   }
@@ -125,41 +125,6 @@ struct HybridTests {
         #expect(mean.agreement.allSatisfy { $0 < 0.2 }, "\(mean.agreement)")
       }
     }
-  }
-
-  @Test("Neither threads nor chunks change a bit")
-  func determinism() throws {
-    let one = try HybridUnderTest(Self.shape, pairs: 40, lifetime: 3, momentum: 0.9)
-    let two = try HybridUnderTest(Self.shape, pairs: 40, lifetime: 3, momentum: 0.9, threads: 2)
-    for number in 0..<7 {
-      one.window(number, from: 5 * number, chunks: [5])
-      two.window(number, from: 5 * number, chunks: [1, 3, 1])
-      expectSame(one.gradientBits, two.gradientBits, "window \(number)")
-    }
-  }
-
-  @Test("A restored estimator goes on with the same bits")
-  func restore() throws {
-    let first = try HybridUnderTest(Self.shape, pairs: 40, lifetime: 3, momentum: 0.9)
-    for number in 0..<4 { first.window(number, from: 5 * number, chunks: [5]) }
-    let second = try HybridUnderTest(Self.shape, pairs: 40, lifetime: 3, momentum: 0.9)
-    second.restore(from: first, afterWindow: 3)
-    for number in 4..<8 {
-      first.window(number, from: 5 * number, chunks: [5])
-      second.window(number, from: 5 * number, chunks: [5])
-      expectSame(first.gradientBits, second.gradientBits, "window \(number)")
-    }
-  }
-
-  @Test("What is reserved is what was announced", arguments: [0, 0.9] as [Float])
-  func bytes(momentum: Float) throws {
-    let ledger = MemoryLedger()
-    let shape = ModelShape(vocabularySize: 9, hiddenSize: 7, layers: 2)
-    let under = try HybridUnderTest(
-      shape, pairs: 20, lifetime: 2, momentum: momentum, threads: 2, ledger: ledger)
-    let c = HybridUnderTest.configuration(pairs: 20, kind: .rank1, lifetime: 2, momentum: momentum)
-    #expect(ledger.snapshot().current == Hybrid.byteCount(for: shape, c, threads: 2))
-    withExtendedLifetime(under) {}
   }
 
   @Test("Marked targets: a window without any leaves no gradient and carries the states")
