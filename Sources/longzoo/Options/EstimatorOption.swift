@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import LongzooEstimator
 import LongzooMemory
 
@@ -23,7 +24,8 @@ extension EstimatorFamily: ExpressibleByArgument {
     let texts = Dictionary(grouping: others) { $0.defaults[keyPath: value] }.map { value, families in
       "\(value) for \(families.map(\.name).joined(separator: " and "))"
     }
-    return (["\(usual)"] + texts.sorted()).joined(separator: "; ")
+    return (["\(usual)"] + texts.sorted()).joined(separator: "; ").replacingOccurrences(
+      of: "0.0 ", with: "0 ")
   }
 
   static var epsilonDefaults: String {
