@@ -87,7 +87,7 @@ import Testing
     for (options, mentions) in [
       (["--estimator", "nres", "--context", "64"], ["--eps auto", "nres"]),
       (["--estimator", "pes", "--context", "64"], ["--eps auto", "pes"]),
-      (["--lifetime", "33"], ["--eps auto", "--lifetime 33"]), (["--estimator", "fd-rge"], ["--eps auto"]),
+      (["--lifetime", "33"], ["--eps auto", "--lifetime 33"]),
       (["--regime", "inplace"], ["--eps auto"]),
       (["--lr", "auto", "--regime", "inplace"], ["--lr auto and --eps auto"]),
       (["--estimator", "jvp"], ["--eps"]),
