@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Compares the weights that two longzoo programs train: Benchmarks/digests.sh OLD NEW [PATTERN]
 #
+# NEW also goes on from the checkpoint that OLD has left, and must come to where OLD does.
+#
 # Every run spells out all options that the weights depend on, so that a digest that differs is a change in what is
 # computed, and not in a default. PATTERN, a grep expression, chooses among the cases. Takes about a minute.
 # Exit code 1 if a digest differs or a run fails.
 set -uo pipefail
 
-[ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 old=$(realpath "$1") new=$(realpath "$2") pattern=${3:-.}
 for program in "$old" "$new"; do [ -x "$program" ] || { echo "$program: no program" >&2; exit 66; }; done
 corpora=$(cd "$(dirname "$0")/../corpora" && pwd)
@@ -78,22 +80,37 @@ digest() {
     sed -n 's/.*"parameters_digest":"\([0-9a-f]*\)".*/\1/p'
 }
 
+# resumed PROGRAM: goes on from a copy of the run in $folder/kept
+resumed() {
+  rm -rf "$folder/run"
+  cp -r "$folder/kept" "$folder/run"
+  "$1" train --json --quiet --resume "$folder/run" --max-steps 60 2> "$folder/errors" |
+    sed -n 's/.*"parameters_digest":"\([0-9a-f]*\)".*/\1/p'
+}
+
+# report NAME BEFORE AFTER
+report() {
+  if [ -z "$2" ] || [ -z "$3" ]; then
+    echo "FAILED  $1: $(head -1 "$folder/errors")"
+    failures=$((failures + 1))
+  elif [ "$2" = "$3" ]; then
+    echo "same    $1  ${3:0:16}"
+  else
+    echo "DIFFERS $1  ${2:0:16} ${3:0:16}"
+    failures=$((failures + 1))
+  fi
+}
+
 failures=0 compared=0
 while IFS='|' read -r name options; do
   [ -n "$name" ] && grep -q -- "$pattern" <<< "$name" || continue
   compared=$((compared + 1))
   before=$(digest "$old" "$options")
-  [ -n "$before" ] || { echo "FAILED  $name: $old: $(head -1 "$folder/errors")"; failures=$((failures + 1)); continue; }
-  after=$(digest "$new" "$options")
-  if [ -z "$after" ]; then
-    echo "FAILED  $name: $new: $(head -1 "$folder/errors")"
-    failures=$((failures + 1))
-  elif [ "$before" = "$after" ]; then
-    echo "same    $name  ${after:0:16}"
-  else
-    echo "DIFFERS $name  ${before:0:16} ${after:0:16}"
-    failures=$((failures + 1))
-  fi
+  rm -rf "$folder/kept"
+  [ -d "$folder/run" ] && mv "$folder/run" "$folder/kept"
+  report "$name" "$before" "$(digest "$new" "$options")"
+  before=$(resumed "$old")
+  report "$name, resumed" "$before" "$(resumed "$new")"
 done <<< "$cases"
-echo "$compared cases, $failures of them not the same"
+echo "$compared cases, each also resumed: $failures not the same"
 [ "$compared" -gt 0 ] && [ "$failures" -eq 0 ]
