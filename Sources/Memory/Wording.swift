@@ -35,13 +35,13 @@ public struct Wording: Hashable, Sendable, ExpressibleByStringInterpolation, Cus
       pieces.reserveCapacity(2 * interpolationCount + 1)
     }
 
-    public mutating func appendLiteral(_ text: String) { if !text.isEmpty { pieces.append(.text(text)) } }
+    public mutating func appendLiteral(_ text: String) { pieces.append(text: text) }
     public mutating func appendInterpolation(_ setting: Setting) { pieces.append(.setting(setting)) }
-    public mutating func appendInterpolation(_ wording: Wording) { pieces += wording.pieces }
+    public mutating func appendInterpolation(_ wording: Wording) { pieces.append(all: wording.pieces) }
 
     @_disfavoredOverload
     public mutating func appendInterpolation(_ value: some CustomStringConvertible) {
-      pieces.append(.text(value.description))
+      pieces.append(text: value.description)
     }
   }
 
@@ -64,9 +64,24 @@ public struct Wording: Hashable, Sendable, ExpressibleByStringInterpolation, Cus
 
   public static func + (first: Wording, second: Wording) -> Wording {
     var sum = first
-    sum.pieces += second.pieces
+    sum.pieces.append(all: second.pieces)
     return sum
   }
 
   public static func += (first: inout Wording, second: Wording) { first = first + second }
+}
+
+/// Sentences are the same if they read the same, however they were put together: no two texts follow each other.
+extension [Wording.Piece] {
+  fileprivate mutating func append(text: String) {
+    if text.isEmpty { return }
+    guard case .text(let before) = last else { return append(.text(text)) }
+    self[count - 1] = .text(before + text)
+  }
+
+  fileprivate mutating func append(all other: [Wording.Piece]) {
+    for piece in other {
+      if case .text(let text) = piece { append(text: text) } else { append(piece) }
+    }
+  }
 }

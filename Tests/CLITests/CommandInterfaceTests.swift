@@ -6,7 +6,7 @@ import Testing
   private static let tokens = Sample.tokens(3000)
 
   private func runs(_ more: String...) -> Runs {
-    var runs = Runs()
+    var runs = Runs(isProcess: true)
     runs.common += more
     runs.folder.put("data", Self.tokens)
     return runs

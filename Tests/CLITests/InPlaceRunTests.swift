@@ -15,7 +15,7 @@ import Testing
     ["--weight-decay", "0.01", "--context", "40"],
   ])
   func aRunInPiecesIsTheRunAtOnce(more: [String]) throws {
-    let runs = Runs()
+    let runs = Runs(isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     func begin(_ steps: Int, _ out: String) throws -> RunResult {
       let arguments = runs.arguments(options() + more + ["--max-steps", "\(steps)", data], out: out)
@@ -30,7 +30,8 @@ import Testing
   }
 
   @Test func filesGoFromOneRegimeToTheOther() throws {
-    let runs = Runs("--max-steps", "30", "--hidden-size", "18", "--heads", "3", "--layers", "2")
+    let runs = Runs(
+      "--max-steps", "30", "--hidden-size", "18", "--heads", "3", "--layers", "2", isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     let held = ["--val", data, data]
     func train(_ more: String..., out: String) throws -> RunResult {
@@ -62,7 +63,7 @@ import Testing
     let runs = Runs(
       "--hidden-size", "240", "--heads", "12", "--pairs", "96", "--regime", "inplace", "--token-scale", "1.7",
       "--step", "polyak", "--eps", "0.01", "--window", "context", "--context", "10", "--max-steps", "12",
-      "--save-interval", "never")
+      "--save-interval", "never", isProcess: true)
     let word: [UInt8] = [3, 1, 4, 1, 5, 9, 2, 6, 0, 7]
     let data = runs.folder.put("data", word + word + word)
     let held = runs.folder.put("held", word + word[..<1])
@@ -74,7 +75,7 @@ import Testing
   }
 
   @Test func whatDoesNotFitIsRefusedWithTheReason() throws {
-    let runs = Runs()
+    let runs = Runs(isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     for (more, mention) in [
       (["--optimizer", "adam"], "adam's moments"), (["--optimizer", "muon"], "muon's moments"),
@@ -98,7 +99,7 @@ import Testing
   }
 
   @Test func autoIsInPlaceWhereSharedDoesNotFit() throws {
-    let runs = Runs("--hidden-size", "512", "--max-steps", "1", "--save-interval", "never")
+    let runs = Runs("--hidden-size", "512", "--max-steps", "1", "--save-interval", "never", isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     let shared = try runs.train(data)
     #expect(shared["regime"] == "shared")
@@ -113,7 +114,7 @@ import Testing
   @Test func weightsExistOnce() throws {
     let runs = Runs(
       "--regime", "inplace", "--window", "context", "--context", "10", "--max-steps", "2", "--save-interval",
-      "never", "--threads", "2")
+      "never", "--threads", "2", isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     let base = try runs.train("--hidden-size", "3", data).peakResident
     let run = try runs.train("--hidden-size", "12096", "--heads", "48", "--pairs", "32", data)

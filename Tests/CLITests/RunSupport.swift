@@ -3,6 +3,9 @@ import CLongzooZstd
 import Foundation
 import Testing
 
+@testable import LongzooTraining
+@testable import longzoo
+
 /// Training runs of a model so small that a few hundred updates take no time.
 struct Runs {
   let folder = TestFolder()
@@ -13,7 +16,27 @@ struct Runs {
     "--threads", "1", "--lr-schedule", "constant",
   ]
 
-  init(_ more: String...) { common += more }
+  /// Whether the runs must be processes of their own, as where their memory is measured.
+  private let isProcess: Bool
+
+  init(_ more: String..., isProcess: Bool = false) {
+    common += more
+    self.isProcess = isProcess
+  }
+
+  /// The JSON object of a run in this process: what the command does, with its paths in the test's folder.
+  private func trained(_ arguments: [String]) throws -> String {
+    let typed = try ArgumentLayers(arguments, environment: [:]).arguments
+    var command = try #require(try LongzooCommand.parseAsRoot(typed) as? TrainCommand)
+    command.paths = command.paths.map { $0 == "-" ? $0 : inFolder($0) }
+    command.limits.outDir = command.limits.outDir.map(inFolder)
+    command.resume = command.resume.map(inFolder)
+    command.heldOut.val = command.heldOut.val.map(inFolder)
+    command.model.initialWeights = command.model.initialWeights.map(inFolder)
+    return try #require(try command.train(host: RunHost())).json
+  }
+
+  private func inFolder(_ path: String) -> String { path.hasPrefix("/") ? path : folder(path) }
 
   /// Options, and data last. What an earlier run of the test has left in the folder goes.
   func arguments(_ more: [String], out: String) -> [String] {
@@ -48,6 +71,9 @@ struct Runs {
   private func succeed(
     _ arguments: [String], input: LongzooProcess.Input, _ sourceLocation: SourceLocation
   ) throws -> RunResult {
+    if case .nothing = input, !isProcess {
+      return try RunResult(try trained(arguments), sourceLocation: sourceLocation)
+    }
     let outcome = try LongzooProcess.run(arguments, in: folder, input: input, sourceLocation: sourceLocation)
     try #require(
       outcome.exitCode == 0, "\(arguments): exit \(outcome.exitCode), \(outcome.errors)",

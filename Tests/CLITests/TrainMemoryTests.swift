@@ -35,7 +35,7 @@ import Testing
     ["--regime", "inplace", "--window", "context", "--context", "40", "--threads", "2", "--pairs", "70"],
   ])
   func thePlanIsTheRun(options: [String]) throws {
-    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1")
+    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", isProcess: true)
     let folder = runs.folder
     let keys = [
       "parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "peak_total",
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func aPipeDiffersInItsStreamOnly() throws {
-    let runs = Runs("--max-steps", "3")
+    let runs = Runs("--max-steps", "3", isProcess: true)
     for bytes in [Self.tokens, Sample.zstd(Self.tokens), Sample.lz4(Self.tokens)] {
       var planned = try plan(runs, ["-"], input: .bytes(bytes))
       var held = try runs.train("-", input: .bytes(bytes)).memory
@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test func resumedRunsHoldTheSame() throws {
-    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4")
+    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4", isProcess: true)
     let data = runs.folder.put("data", Self.tokens)
     let first = try runs.train(data, out: "run")
     #expect(try runs.resume("run", "--max-steps", "6").memory == first.memory)
@@ -80,7 +80,7 @@ import Testing
 
   @Test(arguments: [["--streams", "1"], ["--streams", "16"]])
   func theLedgerKnowsNoLength(options: [String]) throws {
-    let runs = Runs("--max-steps", "3")
+    let runs = Runs("--max-steps", "3", isProcess: true)
     var tables: [[String: Int]] = []
     for (name, count) in [("few", 2000), ("many", 300_000)] {
       let data = runs.folder.put(name, Sample.tokens(count))
@@ -129,7 +129,8 @@ import Testing
 
   @Test func residentMemoryIsFlat() throws {
     let runs = Runs(
-      "--hidden-size", "4", "--pairs", "16", "--vocab-size", "64", "--window", "100", "--log-interval", "100")
+      "--hidden-size", "4", "--pairs", "16", "--vocab-size", "64", "--window", "100", "--log-interval", "100",
+      isProcess: true)
     let bytes = Sample.tokens(1_200_000)
     try expectFlat(runs, [runs.folder.put("data", bytes)])
     try expectFlat(runs, ["--streams", "16", runs.folder.put("data.zst", Sample.zstd(bytes))])
@@ -138,7 +139,7 @@ import Testing
   @Test func aMiddlingModelIsSmall() throws {
     let runs = Runs(
       "--hidden-size", "128", "--pairs", "64", "--vocab-size", "256", "--max-steps", "10", "--val-fraction",
-      "0.1")
+      "0.1", isProcess: true)
     let data = runs.folder.put("data.zst", Sample.zstd(Sample.tokens(100_000)))
     for options in [["--streams", "1"], ["--streams", "64", "--threads", "2"]] {
       let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "run"), in: runs.folder)
@@ -148,7 +149,7 @@ import Testing
 
   @Test(.enabled(if: ProcessInfo.processInfo.environment["LONGZOO_LONG_TESTS"] == "1"))
   func tenMillionTokensThroughAPipe() throws {
-    var runs = Runs("--hidden-size", "4", "--window", "1000", "--log-interval", "100")
+    var runs = Runs("--hidden-size", "4", "--window", "1000", "--log-interval", "100", isProcess: true)
     runs.common += ["--vocab-size", "16"]
     let bytes = Sample.tokens(100_000).map { $0 & 15 }
     for piece in [bytes, Sample.zstd(bytes), Sample.lz4(bytes)] {

@@ -10,7 +10,9 @@ import Testing
 @Suite struct TrainTransferTests {
   /// The token table is most of the model, and would be seen if it were held twice.
   @Test func resumedAndInitializedRunsHoldNoTensorTwice() throws {
-    let runs = Runs("--vocab-size", "20000", "--dtype", "u16", "--hidden-size", "32", "--save-interval", "0")
+    let runs = Runs(
+      "--vocab-size", "20000", "--dtype", "u16", "--hidden-size", "32", "--save-interval", "0",
+      isProcess: true)
     let data = runs.folder.put("data", (0..<4000).flatMap { [UInt8($0 & 255), UInt8($0 >> 8 & 63)] })
     let new = try runs.train("--max-steps", "2", data, out: "run")
     let resumed = try runs.resume("run", "--max-steps", "4")

@@ -14,7 +14,7 @@ package struct DecodedFields {
     do {
       return try JSONDecoder().decode(type, from: json)
     } catch {
-      throw failure(Self.finding(error))
+      throw failure(Wording(Self.finding(error)))
     }
   }
 
@@ -37,11 +37,11 @@ package struct DecodedFields {
     }
   }
 
-  package func require(_ isSound: Bool, _ finding: @autoclosure () -> String) throws(RunFailure) {
+  package func require(_ isSound: Bool, _ finding: @autoclosure () -> Wording) throws(RunFailure) {
     if !isSound { throw failure(finding()) }
   }
 
-  package func failure(_ finding: String) -> RunFailure {
+  package func failure(_ finding: Wording) -> RunFailure {
     .badData("\(file): \(finding); the file is damaged, or of another version of longzoo")
   }
 

@@ -17,7 +17,7 @@ extension RunPlan {
     let encode: @Sendable (RunPlan, inout KeyedEncodingContainer<Key>) throws -> Void
     let decode: @Sendable (inout RunPlan, KeyedDecodingContainer<Key>) throws -> Void
 
-    init<Value: PlanValue>(
+    init<Value: PlanValue & Equatable>(
       _ setting: Setting?, _ key: String, _ path: WritableKeyPath<RunPlan, Choice<Value>> & Sendable,
       isOfEstimator: Bool = false,
       text: (@Sendable (RunPlan) -> String?)? = nil
@@ -28,7 +28,10 @@ extension RunPlan {
       self.isOfEstimator = isOfEstimator
       isGiven = { $0[keyPath: path].isGiven }
       self.text = text ?? { $0[keyPath: path].wrappedValue.planText }
+      // What people do not tell is not said either where it is as ever.
+      let isHidden = setting == nil
       encode = { plan, container in
+        if isHidden, plan[keyPath: path] == RunPlan()[keyPath: path] { return }
         try container.encodeIfPresent(plan[keyPath: path].wrappedValue.presentValue, forKey: name)
       }
       decode = { plan, container in

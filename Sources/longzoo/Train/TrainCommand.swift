@@ -39,6 +39,16 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "No progress.") var quiet = false
 
   func run() throws {
+    guard let summary = try train(host: .commandLine(quiet: quiet)) else { return }
+    if json || !quiet || summary.stoppedBy == .signal {
+      try StandardStreams.printResult(json ? summary.json : summary.text)
+    }
+    try end(summary)
+  }
+
+  /// All that the command does, but for what it prints at its end.
+  /// - Returns: nil where it only plans.
+  func train(host: RunHost) throws -> RunSummary? {
     var checkpoint = try resume.map { try SafetensorsReader(path: RunFolder.checkpoint($0)) }
     let stored = try checkpoint.map { try Checkpoint.state(of: $0) }
     var plan = try plan(over: stored.map { try withFoundFiles($0.plan) })
@@ -49,7 +59,10 @@ struct TrainCommand: ParsableCommand {
     let memory = try plan.settleMemory()
     let initial =
       stored == nil ? try plan.model.initialWeights.map { try InitialFile.open($0, for: plan) } : nil
-    if dryRun { return try printForecast(memory, of: plan) }
+    if dryRun {
+      try printForecast(memory, of: plan)
+      return nil
+    }
     try MemoryPlan.requireMemory(for: memory, "this run")
     Signals.answer(!quiet)
     Signals.enter(.opening)
@@ -60,15 +73,17 @@ struct TrainCommand: ParsableCommand {
     }
     let trainer = try Trainer(
       plan, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
-      host: .commandLine(quiet: quiet), ledger: MemoryLedger(budget: plan.run.memoryBudget))
+      host: host, ledger: MemoryLedger(budget: plan.run.memoryBudget))
     let config = ConfigFile.text(plan)
     try AtomicFile.write(to: folder.optionsPath, isOfRun: true) { try $0.write(config) }
     // Everything large is there: what is left must do for the many small things, a save among them.
     try AddressSpace.requireSlack()
-    let summary = try trainer.run()
-    if json || !quiet || summary.stoppedBy == .signal {
-      try StandardStreams.printResult(json ? summary.json : summary.text)
-    }
+    return try trainer.run()
+  }
+
+  /// Exit codes of runs that did not end by themselves, and what there is to say of that.
+  private func end(_ summary: RunSummary) throws {
+    let plan = summary.plan
     if let divergence = summary.divergence {
       let text = divergence.message(plan).commandText
       StandardStreams.tellFailure(text)
