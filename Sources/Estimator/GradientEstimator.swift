@@ -3,7 +3,7 @@ import LongzooModel
 
 extension Setting {
   /// What an update's gradient is multiplied by.
-  public static let learningRate = Setting("learningRate")
+  static let learningRate = Setting("learningRate")
 }
 
 /// What learns from windows of tokens: all that a training loop needs to know of it.

@@ -14,7 +14,7 @@ import Testing
     // Into another folder: the old one stays as it is.
     let other = try runs.resume("run", "--out-dir", "other", "--max-steps", "60")
     expectSame(other, whole)
-    #expect(other["out_dir"] == "other")
+    #expect((other["out_dir"] as String?)?.hasSuffix("/other") == true)
     #expect(runs.checkpoint("run") == before)
     // From the file.
     expectSame(
