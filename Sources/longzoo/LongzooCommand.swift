@@ -11,7 +11,7 @@ struct LongzooCommand: ParsableCommand {
     commandName: "longzoo",
     abstract:
       "Trains recurrent networks on token streams of any length, in memory that does not depend on the length.",
-    version: "0.1.0",
+    version: ProgramVersion.text,
     subcommands: [
       TrainCommand.self, EvalCommand.self, BenchCommand.self, CompareCommand.self, ReportCommand.self,
       TaskCommand.self, ReplayCommand.self,

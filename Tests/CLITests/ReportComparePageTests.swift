@@ -6,12 +6,12 @@ import Testing
 
 /// The page and the table of results that no machine had to produce.
 @Suite struct ReportComparePageTests {
-  private let settings = CompareSettings(
-    paths: ["a b.zst"], contexts: [1000, 10_000, 100_000, 1_000_000], methods: CompareMethod.usual,
-    hiddenSize: 128,
-    layers: 1, pairs: 256, streams: 1, window: nil, budget: 64 << 20, seconds: 10, steps: 10,
-    evalTokens: 20_000, seed: 1337,
-    threads: nil, limit: 570)
+  private let settings: CompareSettings = {
+    var settings = CompareSettings()
+    settings.contexts = [1000, 10_000, 100_000, 1_000_000]
+    (settings.common.model.hiddenSize, settings.pairs) = (128, 256)
+    return settings
+  }()
 
   /// Memory as theory has it; the longest context does not fit for bptt, and bptt-binomial is unknown.
   private func result(_ method: CompareMethod, _ context: Int) -> CompareResult {

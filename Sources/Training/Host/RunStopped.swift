@@ -1,6 +1,6 @@
-/// The host asked for an end before there was anything to save.
+/// The host asked for an end before there was anything to save, or while something was measured.
 public struct RunStopped: Error, CustomStringConvertible {
   public init() {}
 
-  public var description: String { "stopped before the first update; nothing has changed" }
+  public var description: String { "stopped on request, with nothing to save; nothing has changed" }
 }

@@ -187,7 +187,7 @@ extension RunPlan {
   private func validateData() throws(RunFailure) {
     if let pipe = data.paths.first(where: DataPath.isPipe), data.paths.count > 1 {
       throw .usage(
-        "\(pipe == "-" ? "standard input" : pipe): a pipe cannot be one of several files; join them before the pipe, as in cat a \(pipe) b | longzoo train -"
+        "\(pipe == "-" ? "standard input" : pipe): a pipe cannot be one of several files; join them before the pipe, as in cat a \(pipe) b, and give that pipe alone"
       )
     }
     try require(

@@ -50,7 +50,10 @@ struct BenchCommand: ParsableCommand {
     let instructions = try chosenInstructions()
     let pool = try ThreadPool(threads: threads)
     let cases = try sizes.flatMap { size in
-      try kinds(size).map { kind in try BenchCase(plan(size, kind, threads), instructions, pool: pool) }
+      try kinds(size).map { kind in
+        try BenchCase(
+          plan(size, kind, threads), instructions, pool: pool, stop: { Signals.received != nil })
+      }
     }
     var peaks: [Double] = []
     for round in 0..<rounds {
@@ -58,9 +61,9 @@ struct BenchCommand: ParsableCommand {
         for measure in [one.measureStep, one.measureUpdates] {
           let peak = PeakMeter.gflops(instructions, on: pool)
           peaks.append(peak)
-          measure(peak)
+          try measure(peak)
         }
-        if Signals.received != nil { throw ExitCode(ExitStatus.signal(Signals.received ?? 2)) }
+        if Signals.received != nil { throw RunStopped() }
         if !json, isatty(2) == 1 {
           StandardStreams.showStatus("round \(round + 1)/\(rounds), case \(index + 1)/\(cases.count)")
         }

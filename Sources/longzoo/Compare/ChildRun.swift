@@ -32,7 +32,7 @@ struct ChildRun {
   }
 
   /// Runs `longzoo` with these arguments, for at most `seconds`.
-  /// - Throws: exit code 74 if it cannot be started; a signal to this program ends the child first.
+  /// - Throws: exit code 74 if it cannot be started; `RunStopped` where a signal to this program has ended the child.
   init(_ arguments: [String], in folder: String, seconds: Double = 60) throws {
     let (out, err) = (folder + "/out", folder + "/err")
     let process = try Self.spawn(["longzoo"] + arguments, out: out, err: err)
@@ -52,16 +52,12 @@ struct ChildRun {
       }
       usleep(10_000)
     }
-    if let signal = Signals.received { throw Interrupted(signal: signal) }
+    if Signals.received != nil { throw RunStopped() }
     let number = status & 0x7f
     ending = isOutOfTime ? .outOfTime : .exited(number == 0 ? (status >> 8) & 0xff : 128 + number)
     output = FileManager.default.contents(atPath: out) ?? Data()
     errors = FileManager.default.contents(atPath: err).map { String(decoding: $0, as: UTF8.self) } ?? ""
     peakResident = peak
-  }
-
-  struct Interrupted: Error {
-    let signal: Int32
   }
 
   private static func spawn(_ arguments: [String], out: String, err: String) throws(RunFailure) -> pid_t {

@@ -113,9 +113,10 @@ struct CompareCommand: ParsableCommand {
     do {
       results = try comparison.run()
       check = theory ? try comparison.checkEstimate() : []
-    } catch let interruption as ChildRun.Interrupted {
+    } catch let end as RunStopped {
+      // The program ends without it being deinitialized.
       folder.remove()
-      throw ExitCode(ExitStatus.signal(interruption.signal))
+      throw end
     }
     folder.remove()
     let page = ComparePage(settings: settings, results: results, check: check)
@@ -137,28 +138,30 @@ struct CompareCommand: ParsableCommand {
   private func settings() throws -> CompareSettings {
     let (contexts, methods) = (try parsedContexts(), try parsedMethods())
     let asked = Double(contexts.count * methods.count) * (seconds * 1.2 + 5)
-    return CompareSettings(
-      paths: paths.map(AbsolutePath.of), data: dataOptions, contexts: contexts, methods: methods,
-      hiddenSize: hiddenSize,
-      layers: layers,
-      pairs: pairs, streams: streams, window: window, budget: budget.bytes, seconds: seconds, steps: steps,
-      tokenColumns: tokenColumns, cosineSeconds: cosineSeconds,
-      evalTokens: evalTokens, seed: seed, threads: threads,
-      // A little less than ten minutes, for what is done beside the cells.
-      limit: limit ?? max(570, asked))
+    var settings = CompareSettings()
+    settings.common = try common()
+    (settings.contexts, settings.methods) = (contexts, methods)
+    (settings.pairs, settings.window, settings.budget) = (pairs, window, budget.bytes)
+    (settings.seconds, settings.steps, settings.tokenColumns) = (seconds, steps, tokenColumns)
+    settings.cosineSeconds = cosineSeconds
+    // A little less than ten minutes, for what is done beside the cells.
+    settings.limit = limit ?? max(570, asked)
+    return settings
   }
 
-  /// For train, as they were given here.
-  private var dataOptions: [String] {
-    let given: [(String, String?)] = [
-      ("--dtype", data.dtype?.rawValue), ("--compression", data.compression?.rawValue),
-      ("--format", data.format?.rawValue),
-      ("--vocab-size", data.vocabSize.map(String.init)),
-      ("--skip-tokens", data.skipTokens.map { "\($0.value)" }),
-      ("--expect-tokens", data.expectTokens.map { "\($0.value)" }),
-      ("--zstd-window-log", data.zstdWindowLog.map(String.init)),
-    ]
-    return given.flatMap { name, value in value.map { [name, $0] } ?? [] }
+  /// What does not depend on the method.
+  private func common() throws -> RunPlan {
+    var plan = RunPlan()
+    data.apply(to: &plan.data)
+    if paths.isEmpty {
+      plan.data.$paths.settle([AbsolutePath.of(try BundledCorpus.path())])
+    } else {
+      plan.data.paths = paths.map(AbsolutePath.of)
+    }
+    (plan.model.hiddenSize, plan.model.layers, plan.streaming.streams) = (hiddenSize, layers, streams)
+    (plan.run.seed, plan.run.evalTokens, plan.run.evalInterval) = (seed, evalTokens, 0)
+    if let threads { plan.run.threads = threads }
+    return plan
   }
 
   private func parsedContexts() throws -> [Int] {

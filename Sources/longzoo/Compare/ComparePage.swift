@@ -10,10 +10,11 @@ struct ComparePage {
 
   var page: Page {
     var page = Page(title: "Memory, time and loss against context")
-    let layers = settings.layers == 1 ? "one layer" : "\(settings.layers) layers"
+    let (model, seed) = (settings.common.model, settings.common.run.seed)
+    let layers = model.layers == 1 ? "one layer" : "\(model.layers) layers"
     let streams = settings.streams == 1 ? "one stream" : "\(settings.streams) streams"
     page.paragraph(
-      "LSTM, H = \(settings.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs where a method has pairs, seed \(settings.seed). "
+      "LSTM, H = \(model.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs where a method has pairs, seed \(seed). "
         + "Every method at every context was a process of its own, with \(CompareTable.seconds(settings)) of training.",
       isDim: true)
     page.plots([memoryPlot, residentPlot, timePlot, lossPlot].filter { !$0.isEmpty })

@@ -81,8 +81,8 @@ enum CompareTable {
   static func json(
     _ results: [CompareResult], _ settings: CompareSettings, check: [EstimateCheck.Row] = []
   ) -> String {
-    "{\"command\":\"compare\",\"hidden_size\":\(settings.hiddenSize),\"layers\":\(settings.layers),"
-      + "\"streams\":\(settings.streams),\"seed\":\(settings.seed),\"steps\":\(settings.steps),"
+    "{\"command\":\"compare\",\"hidden_size\":\(settings.common.model.hiddenSize),\"layers\":\(settings.common.model.layers),"
+      + "\"streams\":\(settings.streams),\"seed\":\(settings.common.run.seed),\"steps\":\(settings.steps),"
       + "\"seconds\":\(JSONText.number(settings.seconds)),"
       + "\"available_bytes\":\(JSONText.number(MachineMemory.available)),"
       + "\"token_columns\":\(settings.tokenColumns),"

@@ -13,6 +13,7 @@ final class Comparison {
   private let folder: String
   private let say: (String) -> Void
   private let start = MonotonicClock().now
+  private var paths: [String] { settings.common.givenPaths }
   /// Methods that this program's train does not know, with what it says.
   private var refused: [CompareMethod: String] = [:]
 
@@ -40,9 +41,11 @@ final class Comparison {
       results[cell] = result
     }
     if settings.cosineSeconds > 0 {
-      let gradients = try GradientComparison(settings)
+      let gradients = try GradientComparison(
+        common: settings.common, seconds: settings.cosineSeconds, stop: { Signals.received != nil })
       for cell in cells where results[cell]!.ran {
-        results[cell]!.cosine = try gradients.cosine(cell.method, context: cell.context)
+        results[cell]!.cosine = try gradients.cosine(
+          of: cell.method.plan(settings, context: cell.context), name: cell.method.rawValue)
         if let cosine = results[cell]!.cosine { say(CompareTable.cosineLine(cell, cosine)) }
       }
     }
@@ -53,7 +56,7 @@ final class Comparison {
 
   /// CD-RGE against theory.
   func checkEstimate() throws -> [EstimateCheck.Row] {
-    let check = try EstimateCheck(settings)
+    let check = try EstimateCheck(common: settings.common, stop: { Signals.received != nil })
     return try EstimateCheck.directions.flatMap { choice, rank in
       try EstimateCheck.pairs.map { try check.run(choice, rank: rank, pairs: $0) }
     }
@@ -61,27 +64,28 @@ final class Comparison {
 
   /// What is wrong with the data or the model is wrong for all methods: it ends the comparison.
   private func checkCommonOptions() throws {
-    let pairs = ["--pairs", "\(max(settings.pairs, settings.streams))"]
+    var common = settings.common
+    common.estimator.pairs = max(settings.pairs, settings.streams)
     let child = try ChildRun(
-      ["train"] + settings.common + pairs + ["--dry-run", "--json"] + settings.paths, in: folder)
+      ["train"] + common.givenOptions + ["--dry-run", "--json"] + common.givenPaths, in: folder)
     guard case .exited(let code) = child.ending, code != 0 else { return }
     StandardStreams.tellFailure(child.complaint)
     throw ExitCode(code)
   }
 
   private func options(_ cell: CompareCell) -> [String] {
-    settings.common + cell.method.options(settings) + ["--context", "\(cell.context)"]
+    cell.method.plan(settings, context: cell.context).givenOptions
   }
 
   private func measure(_ cell: CompareCell, seconds: Double) throws -> CompareResult {
     let limit = ["--max-seconds", JSONText.number(settings.seconds)]
     var result = CompareResult(
-      cell, command: ShellText.command(["longzoo", "train"] + options(cell) + limit + settings.paths))
+      cell, command: ShellText.command(["longzoo", "train"] + options(cell) + limit + paths))
     if let reason = refused[cell.method] {
       result.note = reason
       return result
     }
-    let plan = try ChildRun(["train"] + options(cell) + ["--dry-run", "--json"] + settings.paths, in: folder)
+    let plan = try ChildRun(["train"] + options(cell) + ["--dry-run", "--json"] + paths, in: folder)
     guard plan.isSuccess, let memory = plan.object else {
       result.note = refusal(of: cell.method, plan)
       return result
@@ -162,7 +166,7 @@ final class Comparison {
     let seconds = ["--max-seconds", JSONText.number(settings.seconds)]
     let first =
       ["train"] + options(cell) + quiet
-      + ["--out-dir", run, "--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + settings.paths
+      + ["--out-dir", run, "--save-interval", "0", "--log-interval", "\(logInterval(cell))"] + paths
     var last: [String: JSONValue] = [:]
     let end = Stage(limits: ["--max-steps", "\(Self.never)", "--max-tokens", "\(Self.never)"], tokens: .max) {
       _, _ in

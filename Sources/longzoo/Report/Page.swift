@@ -62,7 +62,7 @@ struct Page {
     <h1>\(Markup.escaped(title))</h1>
     \(body.joined(separator: "\n"))
     </main>
-    <footer>Made by longzoo \(LongzooCommand.configuration.version), \(Self.now).</footer>
+    <footer>Made by longzoo \(ProgramVersion.text), \(Self.now).</footer>
     <script>
     \(PageStyle.script)</script>
     </body>

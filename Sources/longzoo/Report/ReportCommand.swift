@@ -36,7 +36,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let records = try RunRecord.read(runs)
+    let records = try RunRecord.read(runs, stop: { Signals.received != nil })
     if let out { try RunReport.page(records).write(to: out) }
     if json { try StandardStreams.printResult(RunReportJSON.text(records, page: out)) }
     if plot {

@@ -99,8 +99,7 @@ struct RunCommandText {
     // What is not said is never found out from the machine's memory, which would ask for the data.
     let shared = regime == .text("inplace") ? [] : ["--regime", "shared"]
     let data = paths.isEmpty ? ["/dev/null"] : paths
-    let arguments = ["train", "--quiet"] + shared + options + ["--"] + data
-    guard let command = try? LongzooCommand.parseAsRoot(arguments) as? TrainCommand,
+    guard let command = try? TrainCommand.parse(["--quiet"] + shared + options + ["--"] + data),
       var plan = try? command.plan(over: nil)
     else { return nil }
     _ = try? plan.chooseRegime()

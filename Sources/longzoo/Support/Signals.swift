@@ -84,11 +84,6 @@ enum Signals {
     errno = number
   }
 
-  /// Ends the program if a signal has come: for work that has nothing to save.
-  static func endIfAsked() {
-    if let number = received { Foundation.exit(ExitStatus.signal(number)) }
-  }
-
   /// Seconds since the first signal came; nil before.
   static var secondsSince: Double? {
     let first = firstNanoseconds.load(ordering: .relaxed)

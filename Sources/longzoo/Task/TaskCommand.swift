@@ -76,18 +76,33 @@ struct TaskCommand: ParsableCommand {
   }
 
   func run() throws {
-    let sequences = TaskSequences(
-      task: task, length: lengths, seed: seed, pad: pad, symbols: symbols ?? task.defaultSymbols)
-    var output = TaskOutput(
-      descriptor: STDOUT_FILENO, isMarked: targets == .marked, count: count?.value)
-    do throws(TaskOutput.End) {
-      try sequences.write(self.sequences, to: &output)
-    } catch {
-      switch error {
-      case .complete, .closed: break
+    let tokens = TaskSequences(task, length: lengths, seed: seed, pad: pad, symbols: symbols)
+    do {
+      try tokens.write(sequences: sequences, count: count?.value, isMarked: targets == .marked) {
+        try TaskOutput.write($0, to: STDOUT_FILENO)
+      }
+    } catch let end as TaskOutput.End {
+      switch end {
+      case .closed: break
       case .signal: throw ExitCode(ExitStatus.signal(Signals.received ?? SIGTERM))
       case .failed(let code): throw RunFailure.system("write to", "standard output", errno: code)
       }
     }
+  }
+}
+
+extension TaskKind: ExpressibleByArgument {}
+
+/// `--length N` or `--length A..B`
+struct TaskLength {
+  var range: ClosedRange<Int>
+
+  static func parse(_ text: String) throws -> TaskLength {
+    let parts = text.components(separatedBy: "..")
+    let numbers = try parts.map(TokenCount.number)
+    guard numbers.count <= 2, let first = numbers.first, let last = numbers.last, first >= 1, first <= last,
+      last <= 1 << 36
+    else { throw ValidationError("a length is N, or A..B with 1 ≤ A ≤ B; at most 2^36.") }
+    return TaskLength(range: first...last)
   }
 }

@@ -3,48 +3,58 @@ import LongzooEstimator
 import LongzooMemory
 import LongzooModel
 import LongzooStream
-import LongzooTraining
 
 /// How near the gradients of several methods come to the exact one: one context from a zero state, the same tokens, the
 /// same weights, which a few updates of truncated BPTT have taken away from their start.
 ///
 /// A method that updates within the context is asked for the mean of its windows' gradients, the weights held still. Its
 /// cosine says what the updates of a whole context are worth, if the learning rate is small.
-final class GradientComparison {
+package final class GradientComparison {
   /// The exact gradient is always within this, by binomial checkpointing.
   static let memory = 256 << 20
   private static let warmUpUpdates = 200
   private static let warmUpStreams = 16
 
-  private let settings: CompareSettings
+  private let common: RunPlan
+  private let seconds: Double
+  private let stop: () -> Bool
   private let pool: ThreadPool
   private var weights: Parameters?
   private var exact: [Int: [Float]] = [:]
   /// Seconds a token, as far as known: what is going to take too long is not begun.
   private var secondsPerToken: [String: Double] = [:]
 
-  init(_ settings: CompareSettings) throws(SystemRefusal) {
-    self.settings = settings
-    pool = try ThreadPool(threads: settings.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+  /// - Parameters:
+  ///   - common: data, model, streams and seed, which all methods share; not settled.
+  ///   - seconds: for each gradient; one that would take longer is left out.
+  ///   - stop: asked before every window; true ends the measurement.
+  /// - Throws: `SystemRefusal` if there are no threads.
+  package init(
+    common: RunPlan, seconds: Double, stop: @escaping () -> Bool = { false }
+  ) throws(SystemRefusal) {
+    (self.common, self.seconds, self.stop) = (common, seconds, stop)
+    var threads = common.run.$threads
+    threads.fill(ProcessInfo.processInfo.activeProcessorCount)
+    pool = try ThreadPool(threads: threads.wrappedValue)
   }
 
-  /// - Returns: nil where it would take longer than the settings allow, or there is no gradient.
-  /// - Throws: what reading the data throws, and a signal.
-  func cosine(_ method: CompareMethod, context: Int) throws -> Double? {
+  /// - Parameters:
+  ///   - plan: the method's, over the context; not settled.
+  ///   - name: what its pace is remembered by.
+  /// - Returns: nil where it would take longer than it may, or there is no gradient.
+  /// - Throws: what reading the data throws, and `RunStopped`.
+  package func cosine(of plan: RunPlan, name: String) throws -> Double? {
+    let context = plan.streaming.context
     guard let reference = try exactGradient(context: context) else { return nil }
+    var plan = try plan.ready()
+    plan.estimator.clipNorm = 0
+    plan.run.memoryBudget = nil
     do {
-      return try cosine(method, context: context, reference)
+      guard let gradient = try gradient(plan, context: context, name: name) else { return nil }
+      return Self.cosine(gradient, reference)
     } catch is MemoryError {
       return nil
     }
-  }
-
-  private func cosine(_ method: CompareMethod, context: Int, _ reference: [Float]) throws -> Double? {
-    var options = try settings.plan(method.options(settings) + ["--context", "\(context)"])
-    options.estimator.clipNorm = 0
-    options.run.memoryBudget = nil
-    guard let gradient = try gradient(options, context: context, name: method.rawValue) else { return nil }
-    return Self.cosine(gradient, reference)
   }
 
   private func exactGradient(context: Int) throws -> [Float]? {
@@ -56,14 +66,16 @@ final class GradientComparison {
 
   /// nil where not even the tokens of such a context would fit into the memory for it.
   private func exactGradientThatFits(context: Int) throws -> [Float]? {
-    guard context < Self.memory / (MemoryLayout<UInt32>.stride * settings.streams) else { return nil }
-    var options = try settings.plan([
-      "--estimator", "bptt", "--checkpointing", "binomial", "--window", "context", "--clip-norm", "0",
-      "--memory-budget", "\(Self.memory)", "--context", "\(context)",
-    ])
-    options.estimator.$checkpointingBudget.settle(Self.memory)
+    guard context < Self.memory / (MemoryLayout<UInt32>.stride * common.streaming.streams) else { return nil }
+    var plan = common
+    plan.takeWholeContext(.binomial)
+    plan.streaming.context = context
+    plan.estimator.clipNorm = 0
+    plan.run.memoryBudget = Self.memory
+    plan = try plan.ready()
+    plan.estimator.$checkpointingBudget.settle(Self.memory)
     do {
-      return try gradient(options, context: context, name: "exact")
+      return try gradient(plan, context: context, name: "exact")
     } catch is MemoryError {
       return nil
     }
@@ -71,7 +83,7 @@ final class GradientComparison {
 
   /// The mean gradient of a context's windows at fixed weights.
   private func gradient(_ c: RunPlan, context: Int, name: String) throws -> [Float]? {
-    if let each = secondsPerToken[name], each * Double(context) > settings.cosineSeconds { return nil }
+    if let each = secondsPerToken[name], each * Double(context) > seconds { return nil }
     let weights = try self.weights ?? warmUp()
     self.weights = weights
     let ledger = MemoryLedger()
@@ -89,7 +101,7 @@ final class GradientComparison {
     var (done, windowsDone) = (0, 0)
     let start = MonotonicClock().now
     while done < context {
-      if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
+      if stop() { throw RunStopped() }
       let (tokens, result) = try windows.run(estimator, at: windowsDone, atMost: context - done)
       guard result.hasGradient else { return nil }
       let share = Float(Double(tokens) / Double(context))
@@ -98,18 +110,22 @@ final class GradientComparison {
       windowsDone += 1
       let each = (MonotonicClock().now - start) / Double(done)
       secondsPerToken[name] = each
-      if each * Double(context) > settings.cosineSeconds, done < context { return nil }
+      if each * Double(context) > seconds, done < context { return nil }
     }
     return sum
   }
 
   /// A start is a special place: almost nothing of its gradient runs through the state.
   private func warmUp() throws -> Parameters {
-    var c = try settings.plan(["--estimator", "tbptt", "--context", "0", "--max-steps", "1"])
+    var c = common
+    c.estimator.family = .tbptt
+    c.streaming.context = 0
+    c.limits.maxSteps = 1
+    c = try c.ready()
     c.streaming.streams = Self.warmUpStreams
     let ledger = MemoryLedger()
     let parameters = try Parameters(c.shape, ledger: ledger)
-    parameters.initialize(seed: settings.seed)
+    parameters.initialize(seed: c.run.seed)
     let estimator = try c.makeEstimator(pool: pool, ledger: ledger)
     let optimizer = try Optimizer(
       c.shape, c.optimizerConfiguration, ledger: ledger)
@@ -127,7 +143,7 @@ final class GradientComparison {
     for i in sum.indices { sum[i] += share * part[i] }
   }
 
-  static func cosine(_ a: [Float], _ b: [Float]) -> Double {
+  package static func cosine(_ a: [Float], _ b: [Float]) -> Double {
     var (ab, aa, bb) = (0.0, 0.0, 0.0)
     for (x, y) in zip(a, b) {
       ab += Double(x) * Double(y)

@@ -3,41 +3,43 @@ import LongzooEstimator
 import LongzooMemory
 import LongzooModel
 import LongzooStream
-import LongzooTraining
 
 /// CD-RGE held against theory: the cosine of an estimate from n directions with the exact gradient of d parameters is
 /// √(n/(n + d − 1)) where the loss is linear, for directions with E[zzᵀ] = I and ‖z‖² = d.
 ///
 /// One window of the data from a zero state, a small model at its start, everything perturbed, ε so small that the loss is
 /// linear. Parameters that the window cannot move, the rows of tokens that are not in it, count neither here nor there.
-struct EstimateCheck {
-  static let hiddenSize = 16
-  static let tokens = 32
-  static let pairs = [64, 256, 1024]
-  static let directions: [(choice: Perturbation, rank: Int)] = [
+package struct EstimateCheck {
+  package static let hiddenSize = 16
+  package static let tokens = 32
+  package static let pairs = [64, 256, 1024]
+  package static let directions: [(choice: Perturbation, rank: Int)] = [
     (.rank1, 1), (.rank1, 4), (.rademacher, 1), (.gaussian, 1),
   ]
   /// Draws of as many directions in all; at most 256 draws.
   static func repetitions(_ pairs: Int) -> Int { min(256, (1 << 15) / pairs) }
-  static let epsilon: Float = 0x1p-10
+  package static let epsilon: Float = 0x1p-10
 
-  struct Row {
-    var directions: DirectionKind
-    var parameters: Int
-    var pairs: Int
-    var cosine: Double
-    var standardError: Double
-    var theory: Double {
+  /// How near the estimates from so many pairs came to the exact gradient.
+  package struct Row {
+    package var directions: DirectionKind
+    package var parameters: Int
+    package var pairs: Int
+    package var cosine: Double
+    package var standardError: Double
+    package var theory: Double {
       directions.predictedCosine(pairs: Double(pairs), parameters: Double(parameters))
     }
 
-    var json: String {
+    /// One line.
+    package var json: String {
       "{\"directions\":\"\(directions)\",\"parameters\":\(parameters),\"pairs\":\(pairs),"
         + "\"cosine\":\(JSONText.number(cosine)),\"standard_error\":\(JSONText.number(standardError)),"
         + "\"theory\":\(JSONText.number(theory)),\"repetitions\":\(EstimateCheck.repetitions(pairs))}"
     }
   }
 
+  private let stop: () -> Bool
   private let pool: ThreadPool
   private let configuration: RunPlan
   private let weights: Parameters
@@ -45,8 +47,15 @@ struct EstimateCheck {
   private let rows: TokenRows
   private let exact: [Float]
 
-  init(_ settings: CompareSettings) throws {
-    var c = try settings.plan(["--estimator", "bptt"])
+  /// - Parameters:
+  ///   - common: the data, the seed and the threads; not settled. The model is a small one whatever it says.
+  ///   - stop: asked before every draw; true ends the check.
+  /// - Throws: what reading the data throws, and data with too few tokens.
+  package init(common: RunPlan, stop: @escaping () -> Bool = { false }) throws {
+    self.stop = stop
+    var c = common
+    c.estimator.family = .bptt
+    c = try c.ready()
     (c.model.hiddenSize, c.model.layers, c.streaming.streams, c.streaming.window, c.streaming.context) = (
       Self.hiddenSize, 1, 1, .tokens(Self.tokens), 0
     )
@@ -72,8 +81,8 @@ struct EstimateCheck {
   }
 
   /// One line of the table.
-  /// - Throws: a signal.
-  func run(_ choice: Perturbation, rank: Int, pairs: Int) throws -> Row {
+  /// - Throws: `RunStopped`.
+  package func run(_ choice: Perturbation, rank: Int, pairs: Int) throws -> Row {
     var c = configuration
     (c.estimator.family, c.estimator.perturbation, c.estimator.rank, c.estimator.pairs) = (
       .standard, choice, rank, pairs
@@ -84,7 +93,7 @@ struct EstimateCheck {
     let estimator = try c.makeEstimator(pool: pool, ledger: MemoryLedger())
     var (sum, squares) = (0.0, 0.0)
     for window in 0..<Self.repetitions(pairs) {
-      if let signal = Signals.received { throw ChildRun.Interrupted(signal: signal) }
+      if stop() { throw RunStopped() }
       let estimate = Self.gradient(estimator, weights, rows, window: window)
       let cosine = GradientComparison.cosine(estimate, exact)
       sum += cosine

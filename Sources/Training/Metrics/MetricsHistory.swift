@@ -1,20 +1,18 @@
-import Foundation
-import LongzooTraining
-
 /// All that `metrics.jsonl` says, as far as it is there.
-struct MetricsHistory {
-  private(set) var records: [MetricsRecord] = []
+package struct MetricsHistory {
+  package private(set) var records: [MetricsRecord] = []
   /// Whole lines that are no records. A torn last line is none of them: its run may be writing it.
-  private(set) var unreadableLines = 0
+  package private(set) var unreadableLines = 0
 
-  init() {}
+  package init() {}
 
   /// Reads a file line by line; none is an empty history.
-  /// - Throws: exit code 74.
-  init(path: String) throws(RunFailure) {
+  /// - Parameter stop: asked before every line; true ends the reading.
+  /// - Throws: `RunFailure` if the file cannot be read, and `RunStopped`.
+  package init(path: String, stop: () -> Bool = { false }) throws {
     guard let lines = try LineReader(path: path) else { return }
     while let line = try lines.next() {
-      Signals.endIfAsked()
+      if stop() { throw RunStopped() }
       if let record = MetricsLine.record(line.text) {
         records.append(record)
       } else if line.isWhole, line.isTooLong || !line.text.isEmpty {

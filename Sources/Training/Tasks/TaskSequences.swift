@@ -1,19 +1,74 @@
-/// Writes the sequences of a task, one after another.
-struct TaskSequences {
-  var task: TaskKind
-  var length: ClosedRange<Int>
-  var seed: UInt64
-  /// Tokens of a sequence with what fills it up; nil: as long as it is.
-  var pad: Int?
-  /// Symbols of latch, keys of recall.
-  var symbols: Int
-
+/// The sequences of a synthetic task, one after another, as a function of the task, its settings and the seed.
+///
+/// Every sequence has random numbers of its own, so that streams of another seed are held-out data. `TaskKind` shows what a
+/// sequence looks like.
+///
+/// ```swift
+/// let tokens = TaskSequences(.copy, seed: 1).tokens(1_000_000)
+/// ```
+public struct TaskSequences: Sendable {
   private static let space = UInt8(ascii: " ")
   private static let end = UInt8(ascii: "\n")
   private static let filler = UInt8(ascii: ".")
 
-  /// - Parameter sequences: how many; nil: without end.
-  func write(_ sequences: Int?, to output: inout TaskOutput) throws(TaskOutput.End) {
+  public var task: TaskKind
+  /// Letters, digits or noise tokens of a sequence, each length as likely as the others; with recall the tokens back to which
+  /// questions reach, and within which nothing tells their answer.
+  public var length: ClosedRange<Int>
+  public var seed: UInt64
+  /// Tokens of a sequence with what fills it up, at least `task.longest(length.upperBound)`; nil: as long as it is.
+  public var pad: Int?
+  /// Symbols of latch, keys of recall, within `task.symbols`.
+  public var symbols: Int
+
+  /// - Parameters:
+  ///   - length: at least 1, at most 2³⁶; nil: the task's default.
+  ///   - symbols: nil: the task's default.
+  public init(
+    _ task: TaskKind, length: ClosedRange<Int>? = nil, seed: UInt64 = 1337, pad: Int? = nil,
+    symbols: Int? = nil
+  ) {
+    (self.task, self.seed, self.pad) = (task, seed, pad)
+    self.length = length ?? task.defaultLength
+    self.symbols = symbols ?? task.defaultSymbols
+    precondition(self.length.lowerBound >= 1, "a length of \(self.length.lowerBound) is less than 1")
+    precondition(
+      task.symbols?.contains(self.symbols) ?? true, "\(task) with \(self.symbols) symbols is not defined")
+  }
+
+  /// The first `count` tokens.
+  /// - Parameter isMarked: whether tokens that are not to be predicted have their highest bit set.
+  public func tokens(_ count: Int, isMarked: Bool = false) -> [UInt8] {
+    guard count > 0 else { return [] }
+    var all: [UInt8] = []
+    all.reserveCapacity(count)
+    var writer = TaskWriter(isMarked: isMarked, count: count) { all += $0 }
+    // It ends when the count is reached: what takes the tokens throws nothing.
+    try? write(nil, to: &writer)
+    return all
+  }
+
+  /// Hands the tokens over in blocks of about 64 KiB, until there are as many as were asked for.
+  ///
+  /// - Parameters:
+  ///   - sequences: how many; nil: without end. Means nothing to recall.
+  ///   - count: tokens, after which a sequence is cut off; nil: any number.
+  ///   - isMarked: whether tokens that are not to be predicted have their highest bit set.
+  ///   - take: gets the blocks in their order; an error that it throws ends the stream.
+  /// - Throws: what `take` throws.
+  public func write(
+    sequences: Int? = nil, count: Int? = nil, isMarked: Bool = false,
+    to take: @escaping ([UInt8]) throws -> Void
+  ) throws {
+    var writer = TaskWriter(isMarked: isMarked, count: count, take: take)
+    do throws(TaskWriter.End) {
+      try write(sequences, to: &writer)
+    } catch {
+      if case .refused(let reason) = error { throw reason }
+    }
+  }
+
+  private func write(_ sequences: Int?, to output: inout TaskWriter) throws(TaskWriter.End) {
     if task == .recall { try recall(&output) }
     var number = 0
     while number < sequences ?? .max {
@@ -28,7 +83,7 @@ struct TaskSequences {
   }
 
   /// - Returns: tokens written.
-  private func sequence(_ number: Int, _ output: inout TaskOutput) throws(TaskOutput.End) -> Int {
+  private func sequence(_ number: Int, _ output: inout TaskWriter) throws(TaskWriter.End) -> Int {
     var random = TaskRandom(seed: seed, task: task, sequence: number)
     let count = random.within(length)
     switch task {
@@ -56,7 +111,7 @@ struct TaskSequences {
     return count + 1 + extra + answer.count + 1
   }
 
-  private func add(_ digits: [Int], _ output: inout TaskOutput) throws(TaskOutput.End) -> Int {
+  private func add(_ digits: [Int], _ output: inout TaskWriter) throws(TaskWriter.End) -> Int {
     let question = digits.map(String.init).joined(separator: "+") + "="
     let answer = "\(digits.reduce(0, +))\n"
     try output.question(question.utf8)
@@ -69,8 +124,8 @@ struct TaskSequences {
   private var latchFiller: UInt8 { UInt8(symbols) + 1 }
 
   private func latch(
-    _ number: Int, gap: Int, symbol: Int, _ output: inout TaskOutput
-  ) throws(TaskOutput.End) -> Int {
+    _ number: Int, gap: Int, symbol: Int, _ output: inout TaskWriter
+  ) throws(TaskWriter.End) -> Int {
     try output.question([UInt8(symbol)])
     let random = TaskRandom(seed: seed, task: task, sequence: number, part: 1)
     try output.noise(gap, from: UInt8(symbols) + 1, random)
@@ -86,7 +141,7 @@ struct TaskSequences {
   /// `K=v ` states a fact, `K?v ` asks for it, anything else is noise of small letters. All keys are stated at the start; then a
   /// key is stated anew about every B tokens, and one unit of eight asks for a key that was stated at most B tokens ago and whose
   /// value was last told, by a fact or an answer, at least A tokens ago. (A single length is B, and A is 0.)
-  private func recall(_ output: inout TaskOutput) throws(TaskOutput.End) {
+  private func recall(_ output: inout TaskWriter) throws(TaskWriter.End) {
     var values = [Int](repeating: 0, count: symbols)
     var statedAt = values
     var toldAt = values

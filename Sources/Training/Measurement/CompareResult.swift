@@ -1,61 +1,65 @@
-import LongzooTraining
+/// One method at one context, in tokens.
+package struct CompareCell: Hashable, Sendable {
+  package let method: CompareMethod
+  package let context: Int
 
-/// One method at one context, and what came of it. What was not measured is nil.
-struct CompareCell: Hashable {
-  var method: CompareMethod
-  var context: Int
+  package init(method: CompareMethod, context: Int) {
+    (self.method, self.context) = (method, context)
+  }
 }
 
-struct CompareResult {
-  let cell: CompareCell
+/// What came of a cell of a comparison. What was not measured is nil.
+package struct CompareResult {
+  package let cell: CompareCell
   /// For a shell: the run that this was, to its last second.
-  var command: String
+  package var command: String
   /// What the run holds by category, as the ledger charged it, or plans to.
-  var memory: [String: JSONValue] = [:]
-  var ran = false
-  var peakResident: Int?
+  package var memory: [String: JSONValue] = [:]
+  package var ran = false
+  package var peakResident: Int?
   /// What was resident before anything was reserved: the program and its libraries.
-  var programBytes: Int?
-  var steps: Int?
-  var seconds: Double?
+  package var programBytes: Int?
+  package var steps: Int?
+  package var seconds: Double?
   /// Stream tokens that were read in those steps.
-  var tokens: Int?
+  package var tokens: Int?
   /// Held-out nats per token.
-  var lossEqualSteps: Double?
+  package var lossEqualSteps: Double?
   /// Held-out nats per token.
-  var lossEqualSeconds: Double?
+  package var lossEqualSeconds: Double?
   /// Held-out nats per token.
-  var lossEqualTokenColumns: Double?
-  /// Of the mean gradient over one context, at fixed weights, with the exact gradient.
-  var cosine: Double?
+  package var lossEqualTokenColumns: Double?
+  /// The cosine of the mean gradient over one context, at fixed weights, with the exact gradient.
+  package var cosine: Double?
   /// Why something is missing.
-  var note: String?
-  var history = MetricsHistory()
+  package var note: String?
+  package var history = MetricsHistory()
 
-  init(_ cell: CompareCell, command: String) {
+  package init(_ cell: CompareCell, command: String) {
     self.cell = cell
     self.command = command
   }
 
-  var activationBytes: Int? { memory["activations"]?.integer }
+  package var activationBytes: Int? { memory["activations"]?.integer }
   /// The most that the ledger held, or would have to hold, at any one time.
-  var neededBytes: Int? { memory["peak_total"]?.integer }
+  package var neededBytes: Int? { memory["peak_total"]?.integer }
   /// The part of the peak that neither the ledger nor the program explains; below 0 where less was touched than reserved.
-  var unexplainedBytes: Int? {
+  package var unexplainedBytes: Int? {
     guard let peakResident, let programBytes, let neededBytes else { return nil }
     return peakResident - programBytes - neededBytes
   }
-  var secondsPerUpdate: Double? {
+  package var secondsPerUpdate: Double? {
     guard let steps, let seconds, steps > 0 else { return nil }
     return seconds / Double(steps)
   }
 
-  var tokensPerUpdate: Double? {
+  package var tokensPerUpdate: Double? {
     guard let steps, let tokens, steps > 0 else { return nil }
     return Double(tokens) / Double(steps)
   }
 
-  var json: String {
+  /// One line.
+  package var json: String {
     let fields: [(String, String)] = [
       ("method", JSONText.quoted(cell.method.rawValue)), ("context", "\(cell.context)"),
       ("activation_bytes", JSONText.number(activationBytes)),
