@@ -64,6 +64,9 @@ let package = Package(
       ],
       exclude: ["allocations.json"]),
     .testTarget(
+      name: "TrainingTests",
+      dependencies: ["LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining"]),
+    .testTarget(
       name: "CLITests",
       dependencies: [
         "longzoo", "LongzooMemory", "LongzooStream", "LongzooModel", "LongzooEstimator", "LongzooTraining",
