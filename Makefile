@@ -10,12 +10,13 @@ TEST_ARGUMENTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build examples test test-long sanitize bench format lint deps clean
+.PHONY: help demo build examples test test-static test-long sanitize bench format lint deps clean
 
 help:
 	@echo "make demo       install what is missing, build, train on the bundled corpus for two minutes"
 	@echo "make build      build $(RELEASE)"
 	@echo "make test       run all tests that are quick; TEST_ARGUMENTS='--filter Name' for some of them"
+	@echo "make test-static  see that the program that make build links runs where there is no Swift"
 	@echo "make test-long  run the slow ones as well"
 	@echo "make sanitize   run the C kernels under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind"
 	@echo "make examples   build and run the programs in Examples, which use longzoo as a library"
@@ -33,9 +34,13 @@ demo: build
 build: deps
 	swift build -c release --static-swift-stdlib --product longzoo
 
-# The tests that run the program run the very one that people get.
-test: build
-	LONGZOO_BINARY="$(CURDIR)/$(RELEASE)" swift test $(TEST_FLAGS) $(TEST_ARGUMENTS)
+# One build: the tests run the program that is built with them.
+test: deps
+	LONGZOO_BINARY="$(CURDIR)/$(TESTING)/release/longzoo" swift test $(TEST_FLAGS) $(TEST_ARGUMENTS)
+
+# The program that make build links for machines without Swift.
+test-static: build
+	LONGZOO_STATIC_BINARY="$(CURDIR)/$(RELEASE)" $(MAKE) test TEST_ARGUMENTS='--filter StaticProgramTests'
 
 test-long: export LONGZOO_LONG_TESTS := 1
 test-long: test
