@@ -5,6 +5,9 @@ import LongzooModel
 public enum OptimizerKind: String, CaseIterable, Codable, Sendable {
   case sgd, adam, muon
 
+  /// Vectors as long as the parameters that it keeps: 1 or 2. Only those with a second one have a β₂.
+  public var moments: Int { rule.moments }
+
   /// What it does; one line for each.
   var rule: any UpdateRule.Type {
     switch self {

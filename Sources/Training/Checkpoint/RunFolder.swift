@@ -5,6 +5,8 @@ import LongzooMemory
 package final class RunFolder {
   package let path: String
   private let lock: Int32
+  /// It was not there before.
+  private let isMade: Bool
 
   package var checkpointPath: String { Self.file(Self.checkpointName, in: path) }
   package var modelPath: String { Self.file(Self.modelName, in: path) }
@@ -41,8 +43,10 @@ package final class RunFolder {
   /// Makes the folder if there is none, proves that files can be made in it, takes the lock, and clears away the
   /// temporaries of runs that were killed.
   /// - Throws: exit code 74, in one sentence, before any work is done.
-  package init(path: String) throws(RunFailure) {
+  /// - Parameter isMade: it was made for this run just now.
+  package init(path: String, isMade: Bool = false) throws(RunFailure) {
     self.path = path
+    self.isMade = isMade || access(path, F_OK) != 0
     try Self.create(path)
     let lockPath = Self.file(Self.lockName, in: path)
     // Opening for writing is the test of writability: permission bits say nothing to root or on a read-only disk.
@@ -70,6 +74,15 @@ package final class RunFolder {
     ] where access(path, F_OK) != 0 && RegularFile.exists(previous) {
       rename(previous, path)
     }
+  }
+
+  /// Removes a folder that was made for a run which has not begun.
+  package func removeIfUnused() {
+    guard isMade, let names = try? FileManager.default.contentsOfDirectory(atPath: path),
+      names == [Self.lockName]
+    else { return }
+    unlink(Self.file(Self.lockName, in: path))
+    rmdir(path)
   }
 
   deinit {
@@ -128,7 +141,7 @@ package final class RunFolder {
 
   /// `mkdir -p`
   private static func create(_ path: String) throws(RunFailure) {
-    guard !path.isEmpty else { throw .inputOutput("\(.folder) is empty; name a folder") }
+    guard !path.isEmpty else { throw .usage("\(.folder) is empty; name a folder") }
     var status = stat()
     if stat(path, &status) == 0 {
       guard status.st_mode & S_IFMT == S_IFDIR else {

@@ -16,6 +16,8 @@ package final class TokenSupply {
   /// The kept chunk that comes next.
   private var next = 0
   private var isKeeping = false
+  /// Rows that nobody has asked for yet: how many tokens were wanted and came, and where they begin.
+  private var prefetched: (count: Int, got: Int, start: Position)?
   /// The feed's position where the block begins, and the tokens a stream that have been handed out since.
   private var blockStart: StreamPosition?
   private var handedOut = 0
@@ -45,10 +47,19 @@ package final class TokenSupply {
     counts = try Buffer(count: keptChunks, .stream, for: "their chunks", ledger: ledger)
   }
 
+  /// Reads what the next `fill` will be asked for: whether there is anything, and whether that is sound, is known then.
+  /// - Returns: the tokens that there are.
+  package func prefetch(_ count: Int) throws(StreamError) -> Int {
+    let before = position
+    let got = try rows.fill(count, from: feed)
+    prefetched = (count, got, before)
+    return got
+  }
+
   /// Fills the rows with the next tokens; fewer than `count` only at the end of a pipe.
   package func fill(_ count: Int) throws(StreamError) -> Int {
     if next < kept { return takeKept(count) }
-    let got = try rows.fill(count, from: feed)
+    let got = if let ready = takePrefetched(count) { ready } else { try rows.fill(count, from: feed) }
     if isKeeping {
       guard got > 0 else { return 0 }
       precondition(kept < counts.count, "a block of more than \(counts.count) chunks")
@@ -63,6 +74,13 @@ package final class TokenSupply {
     return got
   }
 
+  private func takePrefetched(_ count: Int) -> Int? {
+    guard let rows = prefetched else { return nil }
+    precondition(rows.count == count, "\(count) tokens after a prefetch of \(rows.count)")
+    prefetched = nil
+    return rows.got
+  }
+
   private func takeKept(_ count: Int) -> Int {
     precondition(counts[next] <= count, "a chunk of \(counts[next]) tokens where \(count) were asked for")
     rows.values.pointer.update(from: block.pointer + next * rows.values.count, count: rows.values.count)
@@ -75,7 +93,7 @@ package final class TokenSupply {
   package func beginBlock() {
     precondition(next == kept, "a block begins within another one")
     (kept, next, handedOut, isKeeping) = (0, 0, 0, true)
-    blockStart = feed.position
+    blockStart = position.feed
   }
 
   /// Back to where the block begins.
@@ -95,6 +113,7 @@ package final class TokenSupply {
   package var isWithinBlock: Bool { isKeeping || next < kept }
 
   package var position: Position {
+    if let prefetched { return prefetched.start }
     guard let blockStart, isWithinBlock else { return Position(feed: feed.position, tokens: 0) }
     return Position(feed: blockStart, tokens: handedOut)
   }

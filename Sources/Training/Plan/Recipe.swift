@@ -26,11 +26,8 @@ package enum Recipe {
     guard !c.optimizer.searchesRate, RunLimits(c, trainingTokens: c.data.isPipe ? nil : 1).hasEnd else {
       return false
     }
-    switch c.optimizer.kind {
-    case .muon: return c.estimator.family.isExact || isMeasuredPairs(c)
-    case .adam: return c.estimator.family == .tbptt || c.estimator.family == .hybrid
-    case .sgd: return false
-    }
+    if c.optimizer.kind == .muon { return c.estimator.family.isExact || isMeasuredPairs(c) }
+    return c.optimizer.kind == .adam && (c.estimator.family == .tbptt || c.estimator.family == .hybrid)
   }
 
   package static func optimizer(_ c: RunPlan, schedule: ScheduleKind?)

@@ -8,8 +8,8 @@ extension RunPlan {
       // A search for ε is a way to tell ε.
       if let refusal = estimator.family.refusal(of: entry.setting ?? .epsilon) { throw .usage(refusal) }
     }
-    if optimizer.$beta2.isGiven, optimizer.kind == .sgd {
-      throw .usage("\(.beta2) means nothing to \(.optimizer) sgd; leave it out")
+    if optimizer.$beta2.isGiven, optimizer.kind.moments < 2 {
+      throw .usage("\(.beta2) means nothing to \(.optimizer) \(optimizer.kind.rawValue); leave it out")
     }
   }
 }

@@ -33,9 +33,13 @@ public final class Trainer {
   package var evaluation: Evaluation?
   package let limits: RunLimits
   package let host: RunHost
-  let metrics: RunMetrics
+  /// Of the folder, once that is taken.
+  private(set) var metrics: RunMetrics?
   package let keeper: CheckpointKeeper
-  package let replayLog: ReplayLog?
+  package private(set) var replayLog: ReplayLog?
+  /// What a program wants to have in the folder besides: the run's settings under names of its own.
+  package var optionsText: String?
+  private let isResumedThere: Bool
   /// The checkpoint that the run was resumed from.
   package let origin: String?
   var clock: TrainingClock
@@ -93,12 +97,10 @@ public final class Trainer {
     limits = RunLimits(c, trainingTokens: feed.trainingTokens)
     rhythm = EvaluationRhythm(
       c, limits, heldOutTokens: evaluator?.tokens, seconds: progress.trainSeconds)
-    metrics = try RunMetrics(c, folder: folder, from: progress, clock: host.clock)
     origin = resume?.file.path
-    let isResumedThere = resume.map { RunFolder.isSame($0.file.path, folder.checkpointPath) } ?? false
+    isResumedThere = resume.map { RunFolder.isSame($0.file.path, folder.checkpointPath) } ?? false
     keeper = CheckpointKeeper(folder, resumed: isResumedThere ? progress.step : nil)
-    replayLog = try ReplayLog.make(
-      c, model, folder: folder, step: progress.step, isResumedThere: isResumedThere, ledger: ledger)
+    replayLog = nil
     if let resume {
       try takeState(resume.state, resume.file)
       try findBestWeights(of: resume.file)
@@ -107,7 +109,6 @@ public final class Trainer {
       try model.begin(c, from: initial, through: transfer)
       model.start()
     }
-    try writeConfiguration()
     (model.estimator as? any InterruptibleEstimator)?.isGivenUp = { [unowned self] part in
       let reading = plan.estimator.family.readingShare
       return mustGiveUp(part: reading + (1 - reading) * part)
@@ -124,6 +125,33 @@ public final class Trainer {
     if tokens > 0, host.stop() != nil { throw RunStopped() }
   }
 
+  /// Reads the first tokens of a new run: data that is refused must not cost an earlier run in its folder anything.
+  private func awaitTokens() throws {
+    let count = min(plan.chunk, windowTokens())
+    let got: Int
+    do throws(StreamError) {
+      got = try supply.prefetch(count)
+    } catch {
+      if error.kind == .interrupted { throw RunStopped() }
+      throw error
+    }
+    if got == 0 { throw noTokens }
+  }
+
+  /// Makes the folder this run's.
+  private func takeFolder() throws {
+    if origin == nil { try folder.removeEarlierRun() }
+    // That of an earlier end is wrong from the next update on.
+    unlink(folder.summaryPath)
+    metrics = try RunMetrics(plan, folder: folder, from: progress, clock: host.clock)
+    replayLog = try ReplayLog.make(
+      plan, model, folder: folder, step: progress.step, isResumedThere: isResumedThere, ledger: ledger)
+    try writeConfiguration()
+    if let optionsText {
+      try AtomicFile.write(to: folder.optionsPath, isOfRun: true) { try $0.write(optionsText) }
+    }
+  }
+
   /// `config.json`, for people; a resume reads the copy in the checkpoint.
   private func writeConfiguration() throws {
     let encoder = JSONEncoder()
@@ -137,9 +165,13 @@ public final class Trainer {
   /// Damaged data ends the run with an error and without a save: what was read of a frame before its checksum failed is in
   /// the weights, and the last window may have been cut short. The last checkpoint has neither.
   public func run() throws -> RunSummary {
-    // That of an earlier end is wrong from the next update on.
-    unlink(folder.summaryPath)
     tell(.begins)
+    feed.onWaiting { [unowned self] seconds in
+      tell(.waits(seconds: seconds, before: feed.waitSeconds))
+      return host.stop() != nil
+    }
+    if origin == nil { try awaitTokens() }
+    try takeFolder()
     // So that a run can be resumed from its first step on; but an earlier run's checkpoint stays until there is a better one.
     if progress.step == 0, plan.run.savesWeights, !folder.hasCheckpoint { try save() }
     clock = TrainingClock(host.clock, before: progress.trainSeconds, waited: waitedForPipe)
@@ -168,10 +200,6 @@ public final class Trainer {
   private func train() throws -> StopReason {
     var reason = stopReason()
     if let reason, progress.step > 0 { tell(.hasNothingLeft(reason)) }
-    feed.onWaiting { [unowned self] seconds in
-      tell(.waits(seconds: seconds, before: feed.waitSeconds))
-      return host.stop() != nil
-    }
     while reason == nil {
       if let windows = searchWindowsNow(), try !search(windows: windows) {
         reason = stopReason()
@@ -196,7 +224,7 @@ public final class Trainer {
     evaluation = nil
     progress.trainSeconds = clock.seconds
     tell(.updated)
-    try metrics.step(progress, rate: usedRate, updateNorm: { lastUpdateNorm })
+    try metrics?.step(progress, rate: usedRate, updateNorm: { lastUpdateNorm })
     let pace = sessionColumns / max(1e-3, progress.trainSeconds - start.trainSeconds)
     if rhythm.isDue(step: progress.step, seconds: progress.trainSeconds, columnsPerSecond: pace) {
       try clock.paused { try evaluate() }

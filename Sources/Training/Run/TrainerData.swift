@@ -10,16 +10,19 @@ extension Trainer {
   /// Refuses to call a run successful that had nothing to predict.
   /// - Throws: exit code 65.
   package func requireTargets(_ reason: StopReason?) throws(RunFailure) {
-    let path = plan.data.paths[0]
-    let name = path == "-" ? "standard input" : path
-    if reason == .endOfData, progress.step == 0 {
-      throw .badData("\(name): fewer than two tokens, and nothing to learn from; is the producer alive?")
-    }
+    if reason == .endOfData, progress.step == 0 { throw noTokens }
     guard reason != .signal, progress.step > 0, progress.targets == 0, progress.refusedUpdates == 0 else {
       return
     }
     throw .badData(
-      "\(name): all of the \(tokens) tokens that were read are marked, and a run that predicts none learns nothing; check \(.targets) and \(.tokenType)"
+      "\(dataName): all of the \(tokens) tokens that were read are marked, and a run that predicts none learns nothing; check \(.targets) and \(.tokenType)"
     )
   }
+
+  /// Of data that has nothing to predict.
+  var noTokens: RunFailure {
+    .badData("\(dataName): fewer than two tokens, and nothing to learn from; is the producer alive?")
+  }
+
+  private var dataName: String { plan.data.paths[0] == "-" ? "standard input" : plan.data.paths[0] }
 }

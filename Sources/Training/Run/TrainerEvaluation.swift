@@ -18,7 +18,7 @@ extension Trainer {
     let point = HeldOutRecord.Point(step: progress.step, lossNats: found.lossNats, targets: found.targets)
     let isBest = add(point)
     tell(.evaluated(found))
-    try metrics.evaluation(found, progress)
+    try metrics?.evaluation(found, progress)
     if isBest, plan.keepsBestWeights {
       try saveModel()
       keeper.keepsModel = true

@@ -69,7 +69,7 @@ extension Trainer {
     guard !isGivenUp else { return false }
     progress.ratePlan.take(chosen, step: progress.step)
     tell(.searched(trials, chosen: chosen))
-    try metrics.search(trials, chosen: chosen, progress)
+    try metrics?.search(trials, chosen: chosen, progress)
     return true
   }
 

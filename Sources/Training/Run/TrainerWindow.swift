@@ -104,7 +104,7 @@ extension Trainer {
   }
 
   /// The window's length: up to the end of the context, so that a context's last window may be short. At least one token.
-  private func windowTokens() -> Int {
+  func windowTokens() -> Int {
     let rest = plan.tokensToReset.map { $0 - progress.tokensInContext } ?? .max
     switch plan.streaming.window {
     case .tokens(let count): return min(count, rest)

@@ -92,7 +92,7 @@ package enum MemoryPlan {
 
   /// What `TrainingState.trainedMemory` comes to.
   private static func trainedBytes(_ c: RunPlan) -> Int {
-    let copies = c.optimizer.kind == .sgd ? 3 : 4
+    let copies = 2 + c.optimizer.kind.moments
     return copies * 4 * c.shape.parameterCount + c.carriedBytes
   }
 

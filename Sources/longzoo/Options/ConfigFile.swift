@@ -98,7 +98,7 @@ extension RunPlan {
     guard let setting = entry.setting else { return false }
     if entry.isOfEstimator, estimator.family.refusal(of: setting) != nil { return false }
     switch setting {
-    case .beta2: return optimizer.kind != .sgd
+    case .beta2: return optimizer.kind.moments > 1
     case .tableRate: return run.regime == .shared
     default: return true
     }

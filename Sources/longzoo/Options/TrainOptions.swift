@@ -271,7 +271,8 @@ struct RunOptions: ParsableArguments {
   @Option(help: "End after N stream tokens in all.", transform: TokenCount.parse)
   var maxTokens: TokenCount?
   @Option(
-    help: "End after this much training in all, in seconds or as 90s, 10m, 1.5h; evaluation does not count.",
+    help:
+      "End after this much training in all, in seconds or as 90s, 10m, 1.5h; evaluation and waiting for a pipe do not count.",
     transform: DurationText.parse)
   var maxSeconds: Double?
   @Option(

@@ -2,7 +2,7 @@ import Foundation
 import LongzooTraining
 import Synchronization
 
-/// SIGINT and SIGTERM as a flag that the training loop looks at between steps.
+/// SIGINT, SIGTERM and SIGHUP as a flag that the training loop looks at between steps.
 ///
 /// The first signal asks for an orderly end: finish the step if that is quick, save, say how to resume; the handler itself says so at
 /// once, whatever the program is busy with. The second ends the process at once with 128 + n. `timeout` and terminals deliver one and the same request to a process and to its
@@ -55,6 +55,12 @@ enum Signals {
     sigemptyset(&action.sa_mask)
     sigaction(SIGINT, &action, nil)
     sigaction(SIGTERM, &action, nil)
+    // A terminal that is gone is somebody who has left: but not for a program that was told to outlive it, as by nohup.
+    var earlier = sigaction()
+    sigaction(SIGHUP, nil, &earlier)
+    if unsafeBitCast(earlier.__sigaction_handler.sa_handler, to: Int.self) != 1 {
+      sigaction(SIGHUP, &action, nil)
+    }
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
   }

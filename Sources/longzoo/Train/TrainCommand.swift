@@ -36,7 +36,7 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Remove the run that --out-dir holds, and begin a new one there.") var overwrite = false
   @Flag(help: "Print what the run would hold, read and write, and stop.") var dryRun = false
   @Flag(help: "Print one JSON object on standard output at the end.") var json = false
-  @Flag(help: "No progress.") var quiet = false
+  @Flag(help: "No progress, and no summary.") var quiet = false
 
   func run() throws {
     guard let summary = try train(host: .commandLine(quiet: quiet)) else { return }
@@ -67,18 +67,22 @@ struct TrainCommand: ParsableCommand {
     Signals.answer(!quiet)
     Signals.enter(.opening)
     let folder = try openFolder(goingOnFrom: checkpoint?.path)
-    if let resume, let file = checkpoint, access(file.path, F_OK) != 0 {
-      // The folder has just given it its name back.
-      checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
+    do {
+      if let resume, let file = checkpoint, access(file.path, F_OK) != 0 {
+        // The folder has just given it its name back.
+        checkpoint = try SafetensorsReader(path: RunFolder.checkpoint(resume))
+      }
+      let trainer = try Trainer(
+        plan, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
+        host: host, ledger: MemoryLedger(budget: plan.run.memoryBudget))
+      trainer.optionsText = ConfigFile.text(plan)
+      // Everything large is there: what is left must do for the many small things, a save among them.
+      try AddressSpace.requireSlack()
+      return try trainer.run()
+    } catch {
+      folder.removeIfUnused()
+      throw error
     }
-    let trainer = try Trainer(
-      plan, resume: zip(stored, checkpoint), isNewData: newData, initial: initial, folder: folder,
-      host: host, ledger: MemoryLedger(budget: plan.run.memoryBudget))
-    let config = ConfigFile.text(plan)
-    try AtomicFile.write(to: folder.optionsPath, isOfRun: true) { try $0.write(config) }
-    // Everything large is there: what is left must do for the many small things, a save among them.
-    try AddressSpace.requireSlack()
-    return try trainer.run()
   }
 
   /// Exit codes of runs that did not end by themselves, and what there is to say of that.
@@ -169,8 +173,9 @@ struct TrainCommand: ParsableCommand {
         "\(path) holds a run already; go on with it by --resume \(ShellText.quoted(path)), remove it by --overwrite, "
           + "or give another --out-dir")
     }
-    let folder = try RunFolder(path: path)
-    if !goesOn { try folder.removeEarlierRun() }
+    let folder = try RunFolder(path: path, isMade: limits.outDir == nil && resume == nil)
+    // A new run removes it once its data has proved to be there.
+    if !goesOn, checkpoint != nil { try folder.removeEarlierRun() }
     return folder
   }
 
