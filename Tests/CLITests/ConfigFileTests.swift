@@ -56,6 +56,7 @@ import Testing
       #expect(error?.exitCode == 65 && error?.message.contains(mentions) == true, "\(text): \(error as Any)")
     }
     #expect(failure { _ = try ConfigFile(path: runs.folder("none")) }?.exitCode == 66)
-    #expect(try ConfigFile(path: runs.folder.put("empty", [])).options.isEmpty)
+    let empty = runs.folder.put("empty", [])
+    #expect(failure { _ = try ConfigFile(path: empty) }?.exitCode == 65)
   }
 }

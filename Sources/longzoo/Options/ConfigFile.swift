@@ -57,7 +57,7 @@ struct ConfigFile {
     } catch {
       throw RunFailure.badData("\(path) is neither YAML nor JSON: \(Self.words(error))")
     }
-    guard let root else { return }
+    guard let root else { throw RunFailure.badData("\(path) is empty: there are no options in it") }
     guard let mapping = root.mapping else {
       throw RunFailure.badData(
         "\(path) is no list of option names and values, such as pairs: 512 (YAML) or {\"pairs\": 512} (JSON)")
