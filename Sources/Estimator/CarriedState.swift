@@ -1,6 +1,6 @@
 import LongzooMemory
 
-/// A piece of an estimator's memory that outlives a window: what a checkpoint keeps beside the weights.
+/// A piece of an estimator's memory that outlives a window: what a checkpoint keeps besides the weights.
 ///
 /// It is that memory and no copy: to be read and written between windows only. It keeps the estimator alive.
 public struct CarriedState {

@@ -69,7 +69,7 @@ package enum GEMM {
       returnBuffer: unsafeBitCast(giveBack, to: (@convention(c) (UnsafeMutableRawPointer) -> Void)?.self))
   }
 
-  /// There once a pool is.
+  /// A pool loads the library and throws where that fails, and nobody multiplies without a pool.
   private static let product: Product = {
     do { return try library.get().product } catch { fatalError("\(error)") }
   }()

@@ -23,6 +23,16 @@ import Testing
     return p
   }
 
+  /// A window ends with its context, and what is announced is what is read.
+  @Test func windowsAreNoLongerThanContexts() throws {
+    let c = configuration {
+      ($0.streaming.context, $0.streaming.window, $0.limits.maxSteps) = (4, .tokens(8), 10)
+    }
+    #expect(RunLimits(c, trainingTokens: nil).totalTokens == 10 * 4 * 4)
+    let runs = Runs("--context", "4", "--window", "8", "--max-steps", "10")
+    #expect(try runs.train(runs.folder.put("data", Sample.tokens(500)))["tokens"] == 40)
+  }
+
   @Test func shortDataIsReadSomeTimes() {
     let limits = RunLimits(configuration(), trainingTokens: 1000)
     #expect(limits.totalTokens == 50_000)

@@ -56,11 +56,39 @@ import Testing
     #expect(whole.weightsDigest != through.weightsDigest)
   }
 
+  @Test func aRunThatIsOverIsLeftAsItIs() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let tokens = try tokens()
+    let first = try Trainer(plan(tokens, steps: 3), in: path).run()
+    let lines = try String(contentsOfFile: path + "/metrics.jsonl", encoding: .utf8)
+    let again = try Trainer(resuming: path).run()
+    #expect(again.weightsDigest == first.weightsDigest && again.heldOutBits == first.heldOutBits)
+    #expect(try String(contentsOfFile: path + "/metrics.jsonl", encoding: .utf8) == lines)
+    // What this session has not trained has no pace.
+    #expect(again.json.contains("\"token_columns_per_second\":null"))
+  }
+
   @Test func aRunIsNotOverwritten() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let tokens = try tokens()
     _ = try Trainer(plan(tokens, steps: 1), in: path).run()
     #expect(throws: RunFailure.self) { try Trainer(plan(tokens, steps: 1), in: path) }
+  }
+
+  @Test func dataThatIsRefusedCostsNoRun() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let tokens = try tokens()
+    _ = try Trainer(plan(tokens, steps: 1), in: path).run()
+    let weights = try Data(contentsOf: URL(fileURLWithPath: path + "/model.safetensors"))
+    var other = plan(try self.tokens(), steps: 1)
+    other.data.vocabularySize = 3
+    try other.settle()
+    #expect(throws: (any Error).self) {
+      try Trainer(
+        other, resume: nil, folder: RunFolder(path: path), host: RunHost(), ledger: MemoryLedger()
+      ).run()
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: path + "/model.safetensors")) == weights)
   }
 
   // MARK: The host

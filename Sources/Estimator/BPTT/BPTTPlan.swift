@@ -88,7 +88,7 @@ struct BPTTPlan {
     return table
   }
 
-  /// The estimator's own buffers, beside those of the tape and the readout.
+  /// The estimator's own buffers, besides those of the tape and the readout.
   struct Rooms {
     let states: Room<Float>
     let adjoints: Room<Float>

@@ -1,7 +1,7 @@
 /// What a family is told where nobody says.
 public struct EstimatorDefaults: Equatable, Sendable {
   public var pairs = 256
-  /// Of one stream of tokens that come at their own pace, as from a pipe: a hundred columns for each of its tokens are slow. 400 tokens a second
+  /// Pairs for a pipe, one stream that comes at its own pace: a hundred columns for each of its tokens are slow. 400 tokens a second
   /// on two cores with 256 pairs, ten thousand with 16, at nearly the loss (Benchmarks/notes/pipe-defaults.md).
   public var pipePairs = 16
   /// Whether more streams than `pairs` get a pair each.
@@ -14,7 +14,7 @@ public struct EstimatorDefaults: Equatable, Sendable {
   public var window = WindowChoice.tokens(8)
   /// Tokens over which states are carried.
   public var context = 1_000_000
-  /// The same of one stream: that meets the zero state only where it is reset, and never otherwise. A model that had read 200,000 tokens without
+  /// Context of a pipe. One stream meets the zero state only where it is reset, and never otherwise. A model that had read 200,000 tokens without
   /// could not begin anew, with 50 bits a token held out where it had 3.3 in training.
   public var pipeContext = 1000
   /// Tokens of a stream that a run without limits goes through at least, however short its contexts are.

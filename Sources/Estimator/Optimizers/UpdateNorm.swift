@@ -3,7 +3,7 @@ import LongzooModel
 extension Optimizer {
   /// ‖Δθ‖ of the update that was made last, out of the moments that it left behind.
   ///
-  /// Of more than a million parameters every so many pieces are taken for all, so that it costs the same for any model.
+  /// Every so many pieces stand for all where there are more than a million parameters, so that it costs the same for any model.
   public func lastUpdateNorm(_ parameters: Parameters, rate: Float) -> Double {
     guard updates > 0 else { return 0 }
     let pieces = pieces(rate: rate)

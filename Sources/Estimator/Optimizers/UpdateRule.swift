@@ -11,7 +11,7 @@ protocol UpdateRule {
   /// Whether a tensor is stepped apart from all others (`UpdatePiece.isApart`).
   static func isApart(_ tensor: Tensor) -> Bool
 
-  /// The bytes of what a rule holds beside its moments.
+  /// The bytes of what a rule holds besides its moments.
   static func byteCount(for shape: ModelShape) -> Int
 
   init(

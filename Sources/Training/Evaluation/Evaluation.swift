@@ -4,14 +4,14 @@ import Foundation
 public struct Evaluation {
   /// Tokens behind the first.
   public var tokens: Int
-  /// Those of them that were to be predicted.
+  /// Tokens that were to be predicted.
   public var targets: Int
   public var lossNats: Double
   public var unigramBits: Double?
   public var bigramBits: Double?
   /// Mean loss of the targets at positions 2^i ..< 2^(i+1) since the state was zero, in nats; nil where there is none.
   public var lossByPosition: [Double?]
-  /// Of marked data.
+  /// The score of marked data.
   public var answers: AnswerScore?
 
   public var bitsPerToken: Double { lossNats / log(2) }

@@ -122,7 +122,7 @@ package final class BenchFigure {
   /// Token-columns a second.
   package var rate: Double { Self.median(rates) }
   package var gflops: Double { rate * plan.shape.flopsPerTokenColumn / 1e9 }
-  /// Of the peak.
+  /// The part of the peak.
   package var fraction: Double { Self.median(fractions) }
 
   /// NaN of no values.

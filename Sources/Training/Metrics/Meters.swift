@@ -111,11 +111,11 @@ package struct MeterReadings: Equatable {
   /// Weight of the newest window in a running mean.
   static let smoothing = 1 / Double(ExecutionPlan.defaultLossWindows)
 
-  /// Of the update: signal over noise, both as squared lengths. Below 0 by chance where there is next to no signal.
+  /// Signal over noise of the update, both as squared lengths. Below 0 by chance where there is next to no signal.
   package var signalToNoise: Double?
   /// Standard error of that.
   package var signalToNoiseError: Double?
-  /// Of the estimate with its own expectation.
+  /// Cosine of the estimate with its own expectation.
   package var cosine: Double?
   /// √(n/(n + d − 1)): where the loss is linear and all pairs read the same tokens.
   package var predictedCosine: Double?

@@ -8,7 +8,7 @@ package struct RunForecast {
   package let parameters: Int
   package let trainingTokens: Int?
   package let heldOutTokens: Int?
-  /// Of all streams.
+  /// What all streams read for an update.
   package let tokensPerUpdate: Int
   /// Stream tokens that the run will have read.
   package let tokens: Int?
@@ -38,7 +38,7 @@ package struct RunForecast {
     heldOutTokens =
       c.data.heldOutPath == nil
       ? outline?.heldOutTokens : try c.heldOutData.flatMap { try DataOutline($0) }?.trainingTokens
-    tokensPerUpdate = RunLimits.product(c.streaming.streams, max(1, c.tokensOfWindow))
+    tokensPerUpdate = RunLimits.product(c.streaming.streams, c.longestWindow)
     let limits = RunLimits(c, trainingTokens: trainingTokens)
     tokens = limits.totalTokens
     let perUpdate = tokensPerUpdate

@@ -49,7 +49,7 @@ package struct RunLimits {
       ? c.data.expectTokens.map { Self.sum(max(1, $0 - c.data.skipTokens - 1), tokensBefore) } : nil
   }
 
-  private var windowTokens: Int { max(1, c.tokensOfWindow) }
+  private var windowTokens: Int { c.longestWindow }
 
   /// Whether it is known from the beginning where the run ends.
   package var hasEnd: Bool {

@@ -4,7 +4,7 @@ import LongzooModel
 import LongzooStream
 
 extension RunPlan {
-  /// Of the largest matrix, padding left out.
+  /// Entries of the largest matrix, padding left out.
   private var mostEntries: Int { shape.tensors.map { $0.rows * $0.columns }.max() ?? 0 }
 
   /// Refuses what no run can do.

@@ -13,7 +13,7 @@ extension RunPlan {
   package var lossSmoothing: Double { 1 / Double(run.lossWindows) }
   package var directions: DirectionKind { estimator.configuration.directions }
 
-  /// Of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
+  /// Operations of the shared products; a backward pass is two more of a forward's size, and what is recomputed is not counted.
   package var flopsPerTokenColumn: Double { shape.flopsPerTokenColumn * (!estimator.family.isExact ? 1 : 3) }
 
   /// Tokens between resets; nil: never.
@@ -45,6 +45,9 @@ extension RunPlan {
   package var initialization: Initialization {
     Initialization(tokenScale: model.tokenScale.map(Float.init), memorySpan: model.memorySpan)
   }
+
+  /// Tokens of a stream that an update reads at most: a window ends with its context.
+  package var longestWindow: Int { max(1, min(tokensOfWindow, tokensToReset ?? .max)) }
 
   package var tokensOfWindow: Int { streaming.window.tokens ?? streaming.context }
 

@@ -131,7 +131,7 @@ public struct OptimizerPlan: Equatable, Sendable {
   @Choice public var momentum = 0.9
   @Choice public var beta2 = 0.999
   @Choice public var weightDecay = 0.0
-  /// Of the token table, in parts of `learningRate`.
+  /// The token table's rate, in parts of `learningRate`.
   @Choice public var tableRate = 1.0
   @Choice public var schedule = ScheduleKind.constant
   /// Updates over which the rate rises from 0.

@@ -10,7 +10,7 @@ public struct RunSummary {
   package let stoppedBy: StopReason
   /// How a run went wrong that did; the figures are then those of the weights that it was taken back to.
   package let divergence: Divergence?
-  /// Of the weights that the run hands out, measured at its end; nil where they were not.
+  /// What the weights that the run hands out are worth, measured at its end; nil where they were not.
   package let evaluation: Evaluation?
   package let memory: MemorySnapshot
   package let peakResident: Int?
@@ -59,7 +59,10 @@ public struct RunSummary {
 
   /// Tokens times the columns that processed them.
   package var tokenColumns: Int { progress.tokensPerStream * plan.columns }
-  package var rate: Double? { session.seconds > 0 ? session.tokenColumns / session.seconds : nil }
+  /// Of this session; nil where it has trained nothing.
+  package var rate: Double? {
+    session.seconds > 0 && session.tokenColumns > 0 ? session.tokenColumns / session.seconds : nil
+  }
   package var gflops: Double? { rate.map { $0 * plan.flopsPerTokenColumn / 1e9 } }
 
   /// The held-out loss of the weights that the run hands out: from its end, or else from when they were measured.

@@ -19,21 +19,21 @@ public final class Trainer {
   package var progress: RunProgress
   package let supply: TokenSupply
   package let snapshot: StateSnapshot?
-  /// Of a trial that is under way.
+  /// The values of a trial that is under way.
   package var trialValues: TrialValues?
   package var searchBudget = SearchBudget()
   /// Nothing is left of the run that a search would fit into.
   package var isSearchOver = false
-  /// Of the last window; nil where its update was refused.
+  /// The last window's loss, in nats; nil where its update was refused.
   package var lastLoss: Double?
   private let pool: ThreadPool
   package let evaluator: HeldOutEvaluator?
   package var rhythm: EvaluationRhythm
-  /// Of the weights that are held now; nil where they were not measured.
+  /// What the weights that are held now are worth; nil where they were not measured.
   package var evaluation: Evaluation?
   package let limits: RunLimits
   package let host: RunHost
-  /// Of the folder, once that is taken.
+  /// The folder's metrics, once it is taken.
   private(set) var metrics: RunMetrics?
   package let keeper: CheckpointKeeper
   package private(set) var replayLog: ReplayLog?
@@ -44,7 +44,7 @@ public final class Trainer {
   package let origin: String?
   var clock: TrainingClock
   var lastSave: Double
-  /// Of the last save, and of the last window.
+  /// What the last save and the last window took.
   package var saveSeconds = 0.0
   package var windowSeconds = 0.0
   /// A window was given up half way: there is nothing consistent to save.
@@ -55,7 +55,7 @@ public final class Trainer {
   /// Time in the population step; the rest of a run reads, updates and writes.
   package var stepSeconds = 0.0
   /// Where this process began.
-  private var start = RunProgress()
+  private(set) var start = RunProgress()
 
   /// - Parameters:
   ///   - resume: the checkpoint to go on from, and its file.

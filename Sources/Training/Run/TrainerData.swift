@@ -19,7 +19,7 @@ extension Trainer {
     )
   }
 
-  /// Of data that has nothing to predict.
+  /// The refusal of data that has nothing to predict.
   var noTokens: RunFailure {
     .badData("\(dataName): fewer than two tokens, and nothing to learn from; is the producer alive?")
   }

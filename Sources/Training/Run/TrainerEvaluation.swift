@@ -18,7 +18,8 @@ extension Trainer {
     let point = HeldOutRecord.Point(step: progress.step, lossNats: found.lossNats, targets: found.targets)
     let isBest = add(point)
     tell(.evaluated(found))
-    try metrics?.evaluation(found, progress)
+    // A run that is resumed at its end has had this line.
+    if origin == nil || progress.step > start.step { try metrics?.evaluation(found, progress) }
     if isBest, plan.keepsBestWeights {
       try saveModel()
       keeper.keepsModel = true

@@ -107,7 +107,7 @@ package enum MemoryPlan {
     return modelBytes(c) + trainedBytes(c) - 4 * c.shape.parameterCount
   }
 
-  /// The same as `table` but for the estimator: what is left of a budget is the estimator's.
+  /// All of `table` but the estimator: what is left of a budget is the estimator's.
   package static func tableWithoutEstimator(for c: RunPlan) throws -> MemoryTable {
     var table = model(c)
     table[.stream] +=

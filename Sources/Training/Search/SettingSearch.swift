@@ -5,7 +5,7 @@ public enum SearchedSetting: Sendable {
   case rate, epsilon
 
   package var wording: Wording { self == .rate ? "\(.learningRate) auto" : "\(.epsilon) auto" }
-  /// Of a trial's line in metrics.jsonl, and of that of the choice.
+  /// Keys of a trial's line in metrics.jsonl, and of the line of the choice.
   package var keys: (trial: String, chosen: String) {
     self == .rate ? ("search/rate", "search/chosen") : ("search/eps", "search/chosen_eps")
   }

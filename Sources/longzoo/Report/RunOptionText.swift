@@ -1,14 +1,12 @@
 import Foundation
+import LongzooMemory
 import LongzooTraining
 
 /// `config.json` as options of train: what differs between runs, and the command line that makes a run again.
 enum RunOptionText {
-  /// Options whose names are not those of the configuration with hyphens.
-  private static let names = [
-    "learningRate": "lr", "epsilon": "eps", "schedule": "lr-schedule", "vocabularySize": "vocab-size",
-    "valPath": "val", "initialWeights": "init", "searchesRate": "lr",
-    "searchesEpsilon": "eps", "products": "rank",
-  ]
+  /// By key, what the plan's table calls it.
+  private static let settings = Dictionary(
+    uniqueKeysWithValues: RunPlan.entries.compactMap { entry in entry.setting.map { (entry.key, $0) } })
   /// Data, which is no option.
   static let paths = "paths"
   /// Options that may be auto, and where that is said.
@@ -19,12 +17,8 @@ enum RunOptionText {
   ]
 
   static func name(_ key: String) -> String {
-    if let name = names[key] { return name }
-    var out = ""
-    for character in key {
-      out += character.isUppercase ? "-" + character.lowercased() : String(character)
-    }
-    return out
+    let told = searches.first { $0.value == key }?.key ?? key
+    return String((settings[told] ?? Setting(told)).option.dropFirst(2))
   }
 
   /// What a table calls it.

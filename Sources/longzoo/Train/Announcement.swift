@@ -64,7 +64,7 @@ struct Announcement {
   }
 
   static func plan(_ c: RunPlan, _ limits: RunLimits, training: Int?, from p: RunProgress) -> String {
-    let update = RunLimits.product(c.tokensOfWindow, c.streaming.streams)
+    let update = RunLimits.product(c.longestWindow, c.streaming.streams)
     var parts = ["\(ByteSize.grouped(update)) tokens an update"]
     if let total = limits.totalTokens, total < .max {
       var text = "\(ProgressLine.scaled(Double(total))) tokens"
