@@ -13,7 +13,9 @@
   void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
                                 float *, uint8_t *, float *);                                                        \
   void lz_readout_gradient_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,  \
-                                    float *, float *);                                                               \
+                                    ptrdiff_t, ptrdiff_t, int, float *, float *);                                    \
+  void lz_readout_total_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, float, ptrdiff_t,       \
+                                 float *, float *);                                                                  \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_sum_normals_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, int32_t, ptrdiff_t, ptrdiff_t, const float *,   \
@@ -105,8 +107,17 @@ void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float
 }
 
 void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const float *delta, const float *input,
-                         ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias) {
-  #define CALL(suffix) lz_readout_gradient_##suffix(layout, delta, input, tiles, block, blocks, sum, bias)
+                         ptrdiff_t tokens, ptrdiff_t tiles, ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks,
+                         int fresh, float *sum, float *bias) {
+  #define CALL(suffix)                                                                                                  \
+    lz_readout_gradient_##suffix(layout, delta, input, tokens, tiles, token_tiles, block, blocks, fresh, sum, bias)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_readout_total(lz_instructions which, const lz_layout *layout, const float *sums, const float *biases,
+                      ptrdiff_t groups, float scale, ptrdiff_t row, float *to, float *bias) {
+  #define CALL(suffix) lz_readout_total_##suffix(layout, sums, biases, groups, scale, row, to, bias)
   SELECT(which, CALL)
   #undef CALL
 }

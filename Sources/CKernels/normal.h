@@ -70,38 +70,40 @@ static void NAME(draw_entries)(const lz_philox *p, ptrdiff_t first, ptrdiff_t co
 
 void NAME(sum_normals)(const uint16_t *names, ptrdiff_t tile_stride, ptrdiff_t tiles, int32_t tensor, ptrdiff_t first,
                        ptrdiff_t count, const float *coefficients, float *out) {
-  float z[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64))), sums[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64)));
+  float z[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64)));
   for (ptrdiff_t done = 0; done < count; done += DRAWN_ENTRIES) {
     const ptrdiff_t part = count - done < DRAWN_ENTRIES ? count - done : DRAWN_ENTRIES;
-    memset(sums, 0, sizeof sums);
+    memset(out + done, 0, sizeof(float) * (size_t)part);
     for (ptrdiff_t t = 0; t < tiles; t++) {
       const lz_philox philox = lz_named(names + t * tile_stride, tensor);
       NAME(draw_entries)(&philox, first + done, part, z);
-      for (ptrdiff_t i = 0; i < part * LZ_LANES; i += VL)
-        store(sums + i, load(sums + i) + load(coefficients + t * LZ_LANES + i % LZ_LANES) * load(z + i));
-    }
-    for (ptrdiff_t i = 0; i < part; i++) {
-      float total = 0;
-      for (int lane = 0; lane < LZ_LANES; lane++) total += sums[i * LZ_LANES + lane];
-      out[done + i] = total;
+      for (ptrdiff_t i = 0; i < part; i++) {
+        float total = 0;
+        for (int lane = 0; lane < LZ_LANES; lane++) total += coefficients[t * LZ_LANES + lane] * z[i * LZ_LANES + lane];
+        out[done + i] += total;
+      }
     }
   }
 }
 
 void NAME(sum_normal_row)(const lz_layout *l, const uint16_t *names, ptrdiff_t tile_stride, ptrdiff_t tiles, uint32_t token,
                           const float *coefficients, float *out) {
-  float z[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64)));
+  float z[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64))), total[DRAWN_ENTRIES * LZ_LANES] __attribute__((aligned(64)));
   const ptrdiff_t groups = l->gate_stride / LZ_LANES;
   memset(out, 0, sizeof(float) * (size_t)l->gate_stride);
-  for (ptrdiff_t p = 0; p < tiles * LZ_LANES; p++) {
-    if (coefficients[p] == 0) continue;
-    const lz_philox philox = lz_named(names + p / LZ_LANES * tile_stride, 0);
-    const vf coefficient = splat(coefficients[p]);
+  for (ptrdiff_t t = 0; t < tiles; t++) {
+    const lz_philox philox = lz_named(names + t * tile_stride, 0);
     for (ptrdiff_t done = 0; done < groups; done += DRAWN_ENTRIES) {
       const ptrdiff_t part = groups - done < DRAWN_ENTRIES ? groups - done : DRAWN_ENTRIES;
-      NAME(draw_entries)(&philox, ((ptrdiff_t)token * LZ_LANES + p % LZ_LANES) * groups + done, part, z);
+      memset(total, 0, sizeof total);
+      for (int p = 0; p < LZ_LANES; p++) {
+        const float coefficient = coefficients[t * LZ_LANES + p];
+        if (coefficient == 0) continue;
+        NAME(draw_entries)(&philox, ((ptrdiff_t)token * LZ_LANES + p) * groups + done, part, z);
+        for (ptrdiff_t i = 0; i < part * LZ_LANES; i += VL) store(total + i, load(total + i) + splat(coefficient) * load(z + i));
+      }
       float *to = out + done * LZ_LANES;
-      for (ptrdiff_t i = 0; i < part * LZ_LANES; i += VL) store(to + i, load(to + i) + coefficient * load(z + i));
+      for (ptrdiff_t i = 0; i < part * LZ_LANES; i += VL) store(to + i, load(to + i) + load(total + i));
     }
   }
 }

@@ -55,6 +55,20 @@ void NAME(add_rows)(const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff
   }
 }
 
+void NAME(take_rows)(float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, const uint32_t *targets, float *table,
+                     ptrdiff_t table_stride) {
+  const ptrdiff_t whole = columns / VL * VL;
+  for (ptrdiff_t row = 0; row < rows; row++) {
+    const ptrdiff_t target = (ptrdiff_t)(targets[row] & LZ_ID);
+    float *x = from + target * stride, *to = table + target * table_stride;
+    for (ptrdiff_t column = 0; column < whole; column += VL) {
+      store_any(to + column, load_any(to + column) + load_any(x + column));
+      store_any(x + column, splat(0));
+    }
+    for (ptrdiff_t column = whole; column < columns; column++) to[column] += x[column], x[column] = 0;
+  }
+}
+
 double NAME(sum_squares)(const float *x, ptrdiff_t count) {
   vd sums = (vd)(0.0);
   const ptrdiff_t whole = count / VL * VL;

@@ -8,6 +8,7 @@
   double lz_softmax_rows_##suffix(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, const uint32_t *, float);   \
   void lz_add_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, const uint32_t *, float *,        \
                             ptrdiff_t);                                                                              \
+  void lz_take_rows_##suffix(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const uint32_t *, float *, ptrdiff_t);         \
   double lz_sum_squares_##suffix(const float *, ptrdiff_t);
 DECLARE(portable)
 #if defined(__x86_64__)
@@ -79,6 +80,13 @@ double lz_softmax_rows(lz_instructions which, float *logits, ptrdiff_t stride, p
 void lz_add_rows(lz_instructions which, const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
                  float *sum, const uint32_t *targets, float *table, ptrdiff_t table_stride) {
   #define CALL(suffix) lz_add_rows_##suffix(from, stride, rows, columns, sum, targets, table, table_stride)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_take_rows(lz_instructions which, float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
+                  const uint32_t *targets, float *table, ptrdiff_t table_stride) {
+  #define CALL(suffix) lz_take_rows_##suffix(from, stride, rows, columns, targets, table, table_stride)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -29,16 +29,35 @@ void NAME(expand_nodes)(const uint16_t *words, ptrdiff_t count, const float *coe
 
 void NAME(sum_signs)(const uint16_t *words, ptrdiff_t tile_stride, ptrdiff_t tiles, ptrdiff_t count,
                      const float *coefficients, float *out) {
-  for (ptrdiff_t i = 0; i < count; i++) {
-    vf sum[LZ_LANES / VL];
-    for (int part = 0; part < LZ_LANES / VL; part++) sum[part] = splat(0);
-    for (ptrdiff_t t = 0; t < tiles; t++)
-      for (int part = 0; part < LZ_LANES / VL; part++)
-        sum[part] += negated(load(coefficients + t * LZ_LANES + part * VL), words[t * tile_stride + i], part * VL);
-    float total = 0;
-    for (int part = 0; part < LZ_LANES / VL; part++)
-      for (int lane = 0; lane < VL; lane++) total += sum[part][lane];
-    out[i] = total;
+  typedef uint16_t vw __attribute__((ext_vector_type(VL)));
+  const ptrdiff_t whole = count / VL * VL;
+  for (ptrdiff_t i = 0; i < whole; i += VL) {
+    vf sum = splat(0);
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+      vw narrow;
+      __builtin_memcpy(&narrow, words + t * tile_stride + i, sizeof narrow);
+      const vu wide = __builtin_convertvector(narrow, vu);
+      vf total = splat(0);
+      #pragma clang loop unroll(full)
+      for (int p = 0; p < LZ_LANES; p++) {
+        const vu sign = wide << (31 - p) & 0x80000000u;
+        total += __builtin_bit_cast(vf, __builtin_bit_cast(vu, splat(coefficients[t * LZ_LANES + p])) ^ sign);
+      }
+      sum += total;
+    }
+    store_any(out + i, sum);
+  }
+  for (ptrdiff_t i = whole; i < count; i++) {
+    float sum = 0;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+      float total = 0;
+      for (int p = 0; p < LZ_LANES; p++) {
+        const float c = coefficients[t * LZ_LANES + p];
+        total += words[t * tile_stride + i] >> p & 1 ? -c : c;
+      }
+      sum += total;
+    }
+    out[i] = sum;
   }
 }
 

@@ -8,7 +8,7 @@ final class Directions {
   let population: Population
   private let seed: UInt64
   private let instructions: Instructions
-  /// The column factors b of directions that are products, ±1/√r: for each matrix [columns][r][pairs].
+  /// The column factors b of directions that are products, ±1/√r: for each matrix [columns][tiles][r][16].
   private let columnSigns: Buffer<Float>
   private let offsets: [Tensor: Int]
   /// Words that are drawn, and words whose signs are kept, with their place in `columnSigns`: lists made once.
@@ -64,7 +64,7 @@ final class Directions {
     var kept: [(words: Range<Int>, offset: Int)] = []
     for slice in layout.perturbedMatrices where !offsets.isEmpty {
       for product in 0..<layout.products {
-        var offset = offsets[slice.tensor]! + product * paddedPairs
+        var offset = offsets[slice.tensor]! + product * Tile.pairs
         for words in layout.columnWords(slice, product: product) {
           kept.append((words, offset))
           offset += words.count * layout.products * paddedPairs
@@ -81,13 +81,14 @@ final class Directions {
       count: columns * paddedPairs, .perturbations, for: "the directions' column factors", ledger: ledger)
   }
 
-  /// The column factors of a matrix, [columns][r][pairs]; of a kernel, those of one head.
+  /// The column factors of a matrix, [columns][tiles][r][16]; of a kernel, those of one head.
   func columns(_ slice: TensorSlice, head: Int = 0) -> UnsafePointer<Float> {
     UnsafePointer(columnSigns.pointer + offsets[slice.tensor]! + head * slice.columns * factorStride)
   }
 
-  /// Factors of all pairs that lie together.
+  /// Factors that lie together: of all pairs, and of a tile.
   var factorStride: Int { population.layout.products * paddedPairs }
+  var tileFactors: Int { population.layout.products * Tile.pairs }
 
   /// Whether any pair has read a token since its direction began.
   func isRead(_ token: Int) -> Bool {
@@ -125,7 +126,7 @@ final class Directions {
       instructions.expandSigns(
         signs + words.lowerBound, rows: words.count, coefficients: shares.count > 0 ? shares.pointer : nil,
         seen: nil,
-        into: columnSigns.pointer + offset + tile * Tile.pairs, stride: factorStride)
+        into: columnSigns.pointer + offset + tile * tileFactors, stride: factorStride)
     }
   }
 

@@ -82,8 +82,7 @@ final class EstimateMeters {
       if withEstimate { countSearched(tile: tile) }
     }
     if withEstimate {
-      meters.searched =
-        (0..<population.pairs).reduce(0) { $0 + searched[$1] } / Double(population.pairs)
+      meters.searched = TileSums.sum(population.pairs) { searched[$0] } / Double(population.pairs)
     }
     if let divergence {
       meters.divergence = divergence.ratio
@@ -123,8 +122,8 @@ final class EstimateMeters {
     meters.estimateSquare = square
     let pairs = population.pairs
     guard pairs > 1, knowsLengths else { return }
-    let own = (0..<pairs).reduce(0.0) {
-      $0 + Double(coefficients[$1]) * Double(coefficients[$1]) * searched[$1]
+    let own = TileSums.sum(pairs) {
+      Double(coefficients[$0]) * Double(coefficients[$0]) * searched[$0]
     }
     meters.signalSquare = (square - own / (scale * scale)) * Double(pairs) / Double(pairs - 1)
   }

@@ -153,9 +153,9 @@ package final class InPlaceUpdate {
       expand(
         words: words.rows + job.packed + first, count: count, coefficients: step.coefficients, into: step.rows
       )
-      GEMM.timesTransposed(
-        m: count, n: width, k: pairs, step.rows, lda: pairs, step.columns, ldb: pairs, into: step.product,
-        ldc: width)
+      GEMM.sumOfTiles(
+        population.tiles, m: count, n: width, k: Tile.pairs, step.rows, lda: pairs, step.columns, ldb: pairs,
+        into: step.product, room: step.block)
       // Rows that only pad the last block are 0.
       let padded = (count + Tile.blockRows - 1) / Tile.blockRows * Tile.blockRows
       (step.product + count * width).update(repeating: 0, count: (padded - count) * width)
@@ -196,9 +196,9 @@ package final class InPlaceUpdate {
           token: Int(token),
           into: step.rows + index * pairs)
       }
-      GEMM.timesTransposed(
-        m: tokens.count, n: width, k: pairs, step.rows, lda: pairs, step.columns, ldb: pairs,
-        into: step.product, ldc: width)
+      GEMM.sumOfTiles(
+        population.tiles, m: tokens.count, n: width, k: Tile.pairs, step.rows, lda: pairs, step.columns,
+        ldb: pairs, into: step.product, room: step.block)
       for (index, token) in tokens.enumerated() {
         instructions.descend(
           count: width, rate: step.rate, keep: 1, gradient: step.product + index * width,

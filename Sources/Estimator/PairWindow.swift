@@ -1,8 +1,14 @@
+import LongzooModel
+
 /// The end of a window of pairs: what each of them lost becomes a coefficient, and together the window's loss, refusal and meters.
 ///
 /// An estimate is Σ_p c_p·z_p over all pairs, and anybody can draw the directions z_p, which are functions of the seed. So one number a
 /// pair is all that pairs have to tell each other. **This is the place where several machines will meet**: each runs some of the pairs
 /// until here, `gather` gives every machine every pair's report, and from there on all of them do the same.
+///
+/// What is not a function of reports and directions is summed tile by tile, and those sums have to be exchanged as well: the exact
+/// readout's (`ReadoutGradient`), node perturbation's gradient, and the clean states of a stream whose pairs are on several machines.
+/// Two things are of each pair: the tokens that it has read, and how far apart its states are.
 struct PairWindow {
   /// What a pair says of a window.
   struct Report {
@@ -56,14 +62,14 @@ struct PairWindow {
   private func gather(
     _ report: (_ pair: Int) -> Report?, into coefficients: UnsafeMutablePointer<Float>?
   ) -> (total: Double, broken: Int) {
-    var (total, broken) = (0.0, 0)
-    for pair in 0..<pairs {
+    var broken = 0
+    let total = TileSums.sum(pairs) { pair in
       guard let report = report(pair) else {
         broken += 1
-        continue
+        return 0
       }
-      total += report.loss
       if let coefficients { coefficients[pair] = Float(report.coefficient) }
+      return report.loss
     }
     return (total, broken)
   }

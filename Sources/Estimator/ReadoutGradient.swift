@@ -5,25 +5,65 @@ import LongzooModel
 ///
 /// p and h are the means over both columns of a pair. What a chunk of tokens leaves is kept, and enters the sum as one
 /// product; so memory grows with the chunk and not with the window. No split into chunks changes a bit of the sum.
+///
+/// Tiles lie in groups, each with a sum of its own over all tokens of the window; the groups are added up in their order when the
+/// window ends. So groups may be summed on several machines: all that these have to exchange is one sum a group, once a window.
+/// The number of groups follows from the readout's size and the number of tiles, never from that of machines or threads, and up to
+/// that number a group is one tile. A machine's share of the pairs has to end where a group ends.
 final class ReadoutGradient {
   private let layout: Layout
   private let tiles: Int
+  private let groups: Int
   private let instructions: Instructions
   private let delta: Buffer<Float>  // [chunk][tiles][deltaTile]
   private let input: Buffer<Float>  // [chunk][tiles][inputTile]
-  private let sum: Buffer<Float>  // [V padded][H padded]
-  private let biasSum: Buffer<Float>  // [V padded][16]
+  private let sums: Buffer<Float>  // [groups][V padded][H padded]
+  private let biasSums: Buffer<Float>  // [groups][V padded][16]
   private var isEmpty = true
 
   private var blocks: Int { layout.paddedVocabulary / Tile.blockRows }
 
+  /// A power of two, as machines often are.
+  private static let mostGroups = 8
+  /// There are always so many: two sums are fetched from memory no more often than one is for as many tiles.
+  private static let leastGroups = 2
+  /// More groups than the least take no more than this, in bytes: beyond it the sums leave the caches at every chunk.
+  private static let sumsBytes = 16 << 20
+
+  private static func sumFloats(_ layout: Layout) -> Int { layout.paddedVocabulary * layout.paddedInputs }
+
+  /// Sums that are kept of a window: as many as there are tiles, but at most 8, or 4 or 2 where the readout is large.
+  static func groups(for layout: Layout, tiles: Int) -> Int {
+    var groups = mostGroups
+    while groups > leastGroups, groups * sumFloats(layout) * MemoryLayout<Float>.stride > sumsBytes {
+      groups /= 2
+    }
+    return min(groups, tiles)
+  }
+
   static func byteCount(for layout: Layout, pairs: Int, chunk: Int) -> Int {
-    guard layout.exactReadout else { return 0 }
-    let tiles = chunk * Population.tiles(pairs)
-    return Buffer<Float>.byteCount(for: tiles * layout.deltaTile)
-      + Buffer<Float>.byteCount(for: tiles * layout.inputTile)
-      + Buffer<Float>.byteCount(for: layout.paddedVocabulary * layout.paddedInputs)
-      + Buffer<Float>.byteCount(for: layout.paddedVocabulary * Tile.pairs)
+    layout.exactReadout ? Rooms(layout, pairs: pairs, chunk: chunk).table.total : 0
+  }
+
+  private struct Rooms {
+    let delta: Room<Float>
+    let input: Room<Float>
+    let sums: Room<Float>
+    let biasSums: Room<Float>
+    let table: MemoryTable
+
+    init(_ layout: Layout, pairs: Int, chunk: Int) {
+      let tiles = Population.tiles(pairs)
+      let groups = groups(for: layout, tiles: tiles)
+      var table = MemoryTable()
+      let rows = "the exact readout's rows"
+      delta = table.add(chunk * tiles * layout.deltaTile, .activations, for: rows)
+      input = table.add(chunk * tiles * layout.inputTile, .activations, for: rows)
+      sums = table.add(groups * sumFloats(layout), .activations, for: "the readout's gradient")
+      biasSums = table.add(
+        groups * layout.paddedVocabulary * Tile.pairs, .activations, for: "the readout's gradient")
+      self.table = table
+    }
   }
 
   init(
@@ -32,35 +72,36 @@ final class ReadoutGradient {
     self.layout = layout
     self.instructions = instructions
     tiles = Population.tiles(pairs)
-    let purpose = "the exact readout's rows"
-    delta = try Buffer(count: chunk * tiles * layout.deltaTile, .activations, for: purpose, ledger: ledger)
-    input = try Buffer(count: chunk * tiles * layout.inputTile, .activations, for: purpose, ledger: ledger)
-    sum = try Buffer(
-      count: layout.paddedVocabulary * layout.paddedInputs, .activations, for: "the readout's gradient",
-      ledger: ledger)
-    biasSum = try Buffer(
-      count: layout.paddedVocabulary * Tile.pairs, .activations, for: "the readout's gradient", ledger: ledger
-    )
+    groups = Self.groups(for: layout, tiles: tiles)
+    let rooms = Rooms(layout, pairs: pairs, chunk: chunk)
+    delta = try rooms.delta.buffer(ledger)
+    input = try rooms.input.buffer(ledger)
+    sums = try rooms.sums.buffer(ledger)
+    biasSums = try rooms.biasSums.buffer(ledger)
   }
 
   var rows: ReadoutRows { ReadoutRows(delta: delta.pointer, input: input.pointer) }
+
+  private func sum(_ group: Int) -> UnsafeMutablePointer<Float> {
+    sums.pointer + group * Self.sumFloats(layout)
+  }
+
+  private func biasSum(_ group: Int) -> UnsafeMutablePointer<Float> {
+    biasSums.pointer + group * layout.paddedVocabulary * Tile.pairs
+  }
 
   /// Adds the rows of a chunk of `tokens` tokens.
   func accumulate(tokens: Int, on pool: ThreadPool) {
     let shares = min(blocks, 4 * pool.threads)
     pool.run(shares) { share, _ in
       let mine = blocks * share / shares..<blocks * (share + 1) / shares
-      if isEmpty { clear(mine) }
-      instructions.readoutGradient(
-        layout, rows, tiles: tokens * tiles, blocks: mine, sum: sum.pointer, bias: biasSum.pointer)
+      for group in 0..<groups {
+        instructions.readoutGradient(
+          layout, rows, tokens: tokens, tiles: tiles * group / groups..<tiles * (group + 1) / groups,
+          of: tiles, blocks: mine, fresh: isEmpty, sum: sum(group), bias: biasSum(group))
+      }
     }
     isEmpty = false
-  }
-
-  private func clear(_ blocks: Range<Int>) {
-    let (first, count) = (blocks.lowerBound * Tile.blockRows, blocks.count * Tile.blockRows)
-    (sum.pointer + first * layout.paddedInputs).update(repeating: 0, count: count * layout.paddedInputs)
-    (biasSum.pointer + first * Tile.pairs).update(repeating: 0, count: count * Tile.pairs)
   }
 
   /// Writes scale · the sum to the gradient's readout and bias, and begins anew.
@@ -69,13 +110,9 @@ final class ReadoutGradient {
     let bias = layout.shape.slice(.readoutBias)
     pool.run(blocks) { block, _ in
       for row in block * Tile.blockRows..<min(weights.rows, (block + 1) * Tile.blockRows) {
-        let from = sum.pointer + row * layout.paddedInputs
-        let to = gradient + weights.offset + row * weights.columns
-        for column in 0..<weights.columns { to[column] = scale * from[column] }
-        let parts = biasSum.pointer + row * Tile.pairs
-        var total: Float = 0
-        for pair in 0..<Tile.pairs { total += parts[pair] }
-        gradient[bias.offset + row] = scale * total
+        instructions.readoutTotal(
+          layout, sums: sums.pointer, biases: biasSums.pointer, groups: groups, scale: scale, row: row,
+          into: gradient + weights.offset + row * weights.columns, bias: gradient + bias.offset + row)
       }
     }
     isEmpty = true

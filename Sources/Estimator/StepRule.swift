@@ -1,3 +1,5 @@
+import LongzooModel
+
 /// How long the step along an estimate is. s_p is a pair's slope (L₊ − L₋)/2ε, n the number of pairs.
 public enum StepRule: String, CaseIterable, Codable, Sendable {
   /// The learning rate times the estimate.
@@ -28,7 +30,7 @@ public enum StepRule: String, CaseIterable, Codable, Sendable {
   func rescale(_ coefficients: UnsafeMutablePointer<Float>, pairs: Int, loss: Double) -> Scale {
     let n = Double(pairs)
     func sumOfSquares() -> Double {
-      (0..<pairs).reduce(0.0) { $0 + Double(coefficients[$1]) * Double(coefficients[$1]) }
+      TileSums.sum(pairs) { Double(coefficients[$0]) * Double(coefficients[$0]) }
     }
     switch self {
     case .gradient: return Scale()

@@ -3,8 +3,9 @@ import LongzooModel
 
 /// Σ_p c_p·Z_p over all pairs, for every perturbed tensor.
 ///
-/// Products: A·diag(c)·Bᵀ, one GEMM a panel of rows, over all pairs and products of each. Full-rank: sums of ±c straight from the sign words.
-/// Normal: sums of c·z with entries that are drawn again.
+/// Products: A·diag(c)·Bᵀ, one GEMM a panel of rows and tile, over its pairs and the products of each. Full-rank: sums of ±c straight
+/// from the sign words. Normal: sums of c·z with entries that are drawn again. Everywhere a tile's pairs have a total of their own, and
+/// the totals are added up in the order of tiles.
 ///
 /// A row of the token table that a pair has not read since its direction began cannot have moved its loss: the pair is
 /// left out of that row. The expectation is the same, and the noise of rows that are seldom read is gone.
@@ -25,7 +26,7 @@ final class ZerothOrderGradient {
 
   /// Rows of one GEMM; a multiple of the kernels' blocks, and many, because every GEMM packs the column factors again.
   private static let panel = 10 * Tile.blockRows
-  /// Rows of the token table that one GEMM takes, of those that somebody has read.
+  /// Rows of the token table that one GEMM takes, of those that somebody has read; less than half of a panel.
   private static let tablePanel = 48
 
   static func byteCount(for layout: Layout, pairs: Int, threads: Int) -> Int {
@@ -102,7 +103,7 @@ final class ZerothOrderGradient {
   /// Terms of an element of a product's panel: pairs, times the products in a direction.
   private var terms: Int { directions.factorStride }
 
-  /// ±c of row factors a for rows `rows`, [rows][r][pairs].
+  /// ±c of row factors a for rows `rows`, [rows][tiles][r][16].
   private func expand(
     _ slice: TensorSlice, row: Int, count: Int, _ coefficients: UnsafePointer<Float>, masked: Bool,
     into room: UnsafeMutablePointer<Float>
@@ -115,7 +116,7 @@ final class ZerothOrderGradient {
           population.signs.pointer + tile * layout.signsPerTile + words,
           rows: count, coefficients: coefficients + tile * Tile.pairs,
           seen: masked ? population.seen.pointer + tile * layout.shape.vocabularySize + row : nil,
-          into: room + product * pairs + tile * Tile.pairs, stride: terms)
+          into: room + tile * directions.tileFactors + product * Tile.pairs, stride: terms)
       }
     }
   }
@@ -127,10 +128,10 @@ final class ZerothOrderGradient {
     let columns = job.slice.columns
     expand(
       job.slice, row: job.packed, count: job.rows.count, coefficients, masked: false, into: room)
-    GEMM.timesTransposed(
-      m: job.rows.count, n: columns, k: terms, room, lda: terms,
+    GEMM.sumOfTiles(
+      population.tiles, m: job.rows.count, n: columns, k: directions.tileFactors, room, lda: terms,
       directions.columns(job.slice, head: job.head), ldb: terms,
-      into: out + job.rows.lowerBound * columns, ldc: columns)
+      into: out + job.rows.lowerBound * columns, room: room + Self.panel * terms)
   }
 
   /// One panel of the rows that somebody has read, and zeros in the rows before, between and, of the last panel, behind.
@@ -148,9 +149,9 @@ final class ZerothOrderGradient {
     }
     let compact = room + Self.panel * terms
     if !places.isEmpty {
-      GEMM.timesTransposed(
-        m: places.count, n: columns, k: terms, room, lda: terms, directions.columns(slice), ldb: terms,
-        into: compact, ldc: columns)
+      GEMM.sumOfTiles(
+        population.tiles, m: places.count, n: columns, k: directions.tileFactors, room, lda: terms,
+        directions.columns(slice), ldb: terms, into: compact, room: compact + Self.tablePanel * columns)
     }
     var next = panel == 0 ? 0 : Int(read[places.lowerBound - 1]) + 1
     for (index, place) in places.enumerated() {

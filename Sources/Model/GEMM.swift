@@ -84,6 +84,32 @@ package enum GEMM {
       blasint(ldb), accumulate ? 1 : 0, c, blasint(ldc))
   }
 
+  /// The longest sums that every build of OpenBLAS makes in one pass, and adds to C as they are.
+  private static let onePass = 128
+
+  /// Columns of C that are summed at a time: they stay in the cache from tile to tile.
+  private static let tileColumns = 256
+
+  /// C[m × n] = Σ_t A_t[m × k] · B_t[n × k]ᵀ, where a tile's columns of A and B begin with column t·k: each tile's product has a total of
+  /// its own, and the totals are added up in the order of tiles.
+  /// - Parameter room: [m × n], for totals of more terms than 128.
+  package static func sumOfTiles(
+    _ tiles: Int, m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>,
+    ldb: Int, into c: UnsafeMutablePointer<Float>, room: UnsafeMutablePointer<Float>
+  ) {
+    for first in stride(from: 0, to: n, by: tileColumns) {
+      let width = min(tileColumns, n - first)
+      for tile in 0..<tiles {
+        let isApart = k > onePass && tile > 0
+        timesTransposed(
+          m: m, n: width, k: k, a + tile * k, lda: lda, b + first * ldb + tile * k, ldb: ldb,
+          into: (isApart ? room : c) + first, ldc: n, accumulate: !isApart && tile > 0)
+        guard isApart else { continue }
+        for row in 0..<m { for i in row * n + first..<row * n + first + width { c[i] += room[i] } }
+      }
+    }
+  }
+
   /// C[m × n] = A[k × m]ᵀ · B[k × n] (+ C if `accumulate`), row-major, with the given row strides.
   package static func transposedTimes(
     m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,

@@ -29,15 +29,27 @@ public enum Instructions: String, CaseIterable, Sendable {
 }
 
 extension Instructions {
-  /// Adds Σ (p − y)·hᵀ over `tiles` tiles times tokens to `sum` [V padded][H padded], and Σ (p − y) to `bias`
-  /// [V padded][16], for some of the blocks of 12 rows.
+  /// Adds Σ (p − y)·hᵀ over some of the `allTiles` tiles of each of `tokens` tokens to `sum` [V padded][H padded], and Σ (p − y) to
+  /// `bias` [V padded][16], for some of the blocks of 12 rows; begins them anew if `fresh`.
   package func readoutGradient(
-    _ layout: Layout, _ rows: ReadoutRows, tiles: Int, blocks: Range<Int>, sum: UnsafeMutablePointer<Float>,
-    bias: UnsafeMutablePointer<Float>
+    _ layout: Layout, _ rows: ReadoutRows, tokens: Int, tiles: Range<Int>, of allTiles: Int,
+    blocks: Range<Int>, fresh: Bool, sum: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
   ) {
     withUnsafePointer(to: layout.c) {
       lz_readout_gradient(
-        code, $0, rows.delta, rows.input, tiles, blocks.lowerBound, blocks.count, sum, bias)
+        code, $0, rows.delta + tiles.lowerBound * layout.deltaTile,
+        rows.input + tiles.lowerBound * layout.inputTile, tokens, tiles.count, allTiles, blocks.lowerBound,
+        blocks.count, fresh ? 1 : 0, sum, bias)
+    }
+  }
+
+  /// One row of scale · the total of `groups` such sums, added up in their order: its H weights and its bias.
+  package func readoutTotal(
+    _ layout: Layout, sums: UnsafePointer<Float>, biases: UnsafePointer<Float>, groups: Int, scale: Float,
+    row: Int, into to: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: layout.c) {
+      lz_readout_total(code, $0, sums, biases, groups, scale, row, to, bias)
     }
   }
 

@@ -131,6 +131,14 @@ extension Instructions {
     lz_add_rows(code, from, stride, rows, columns, sum, targets, table, tableStride)
   }
 
+  /// Adds row targets[i] of `from` to that of `table` and clears it, for `rows` rows i: one that comes again finds zeros.
+  package func takeRows(
+    _ from: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int, targets: UnsafePointer<UInt32>,
+    to table: UnsafeMutablePointer<Float>, tableStride: Int
+  ) {
+    lz_take_rows(code, from, stride, rows, columns, targets, table, tableStride)
+  }
+
   /// Σ x² in Double.
   package func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
     lz_sum_squares(code, x, count)

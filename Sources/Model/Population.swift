@@ -188,7 +188,8 @@ package final class Population {
   package func resetStates() { states.elements.update(repeating: 0) }
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
-  /// the stream's pairs, which is the unperturbed state up to O(ε²).
+  /// the stream's pairs, which is the unperturbed state up to O(ε²). Of a stream whose pairs lie on several machines, these
+  /// have to exchange their tiles' sums.
   package func restart(_ chosen: Tiles, on pool: ThreadPool) {
     guard carriesStates else { return }
     if streams == pairs {
@@ -242,13 +243,15 @@ package final class Population {
   private func takeMean(ofStream stream: Int, rows: Int) {
     let to = clean.pointer + stream * rows
     let members = pairs(ofStream: stream)
-    to.update(repeating: 0, count: rows)
-    for pair in members {
-      let from = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
-      for row in 0..<rows { to[row] += from[row * Tile.columns] + from[row * Tile.columns + Tile.pairs] }
-    }
     let scale = 0.5 / Float(members.count)
-    for row in 0..<rows { to[row] *= scale }
+    for row in 0..<rows {
+      to[row] =
+        scale
+        * TileSums.sum(members) { pair in
+          let from = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+          return from[row * Tile.columns] + from[row * Tile.columns + Tile.pairs]
+        }
+    }
   }
 
   /// The same for the pairs of one stream.

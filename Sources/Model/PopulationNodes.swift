@@ -1,17 +1,21 @@
 import CLongzooKernels
 
-/// Where the mean states of all pairs go while their gates are moved: [L][K + 1][P padded][row], before the first token and
-/// behind every token.
+/// Where the mean states of all pairs go while their gates are moved: [L][T][K + 1][16][row] with any strides, before the
+/// first token and behind every token.
 package struct NodeMeans {
   package var at: UnsafeMutablePointer<Float>
   package var layerStride: Int
+  package var tileStride: Int
   package var tokenStride: Int
   /// Floats of a pair's units, padded with zeros.
   package var row: Int
 
-  package init(at: UnsafeMutablePointer<Float>, layerStride: Int, tokenStride: Int, row: Int) {
+  package init(
+    at: UnsafeMutablePointer<Float>, layerStride: Int, tileStride: Int, tokenStride: Int, row: Int
+  ) {
     self.at = at
     self.layerStride = layerStride
+    self.tileStride = tileStride
     self.tokenStride = tokenStride
     self.row = row
   }
@@ -41,7 +45,7 @@ extension Population {
       chunk.delta = readout.delta + tile * layout.c.delta_tile
       chunk.input = readout.input + tile * layout.c.input_tile
       chunk.means = lz_means(
-        at: means.at + first * means.tokenStride + tile * Tile.pairs * means.row, layer: means.layerStride,
+        at: means.at + first * means.tokenStride + tile * means.tileStride, layer: means.layerStride,
         token: means.tokenStride, row: means.row)
       withUnsafePointer(to: layout.c) {
         lz_run_chunk(instructions.code, $0, &chunk, scratch(ofThread: thread))

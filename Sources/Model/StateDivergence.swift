@@ -55,12 +55,8 @@ package final class StateDivergence {
 
   /// Of all pairs together.
   package var ratio: Double {
-    var (apart, square) = (0.0, 0.0)
-    for pair in 0..<population.pairs {
-      let sums = sums(ofPair: pair)
-      apart += Double(sums.apart)
-      square += Double(sums.square)
-    }
+    let apart = TileSums.sum(population.pairs) { Double(sums(ofPair: $0).apart) }
+    let square = TileSums.sum(population.pairs) { Double(sums(ofPair: $0).square) }
     return square > 0 ? (apart / square).squareRoot() : 0
   }
 
@@ -88,15 +84,14 @@ extension Population {
     }
     let to = column(pair)
     for row in stride(from: 0, to: rows * Tile.columns, by: Tile.columns) {
-      var sum: Float = 0
-      if count > 0 {
-        for member in members where isSound(member) {
+      let sum =
+        count == 0
+        ? to[row] + to[row + Tile.pairs]
+        : TileSums.sum(members) { member in
+          guard isSound(member) else { return 0 }
           let from = column(member)
-          sum += from[row] + from[row + Tile.pairs]
+          return from[row] + from[row + Tile.pairs]
         }
-      } else {
-        sum = to[row] + to[row + Tile.pairs]
-      }
       let mean = 0.5 * sum / Float(max(1, count))
       to[row] = mean
       to[row + Tile.pairs] = mean

@@ -251,9 +251,14 @@ static void check_gradient(const size *s) {
   const ptrdiff_t block = l.readout_blocks / 3, blocks = l.readout_blocks - block;
   const float *delta = random_floats(tiles * l.delta_tile, 1), *input = random_floats(tiles * l.input_tile, 1);
   float *sum = floats(rows * width), *bias = floats(rows * LZ_LANES);
+  // What is not begun anew is added to.
   memset(sum, 0, sizeof(float) * (size_t)(rows * width));
-  memset(bias, 0, sizeof(float) * (size_t)(rows * LZ_LANES));
-  lz_readout_gradient(instructions, &l, delta, input, tiles, block, blocks, sum, bias);
+  memset(bias, 0xff, sizeof(float) * (size_t)(rows * LZ_LANES));
+  for (ptrdiff_t row = block * LZ_BLOCK; row < rows; row++) sum[row * width] = NAN;
+  // The last of three tiles, and the first two.
+  lz_readout_gradient(instructions, &l, delta + 2 * l.delta_tile, input + 2 * l.input_tile, s->count, 1, 3, block, blocks, 1,
+                      sum, bias);
+  lz_readout_gradient(instructions, &l, delta, input, s->count, 2, 3, block, blocks, 0, sum, bias);
   const double tolerance = 1e-6 * (double)(tiles * LZ_LANES);
   for (ptrdiff_t row = block * LZ_BLOCK; row < rows; row++) {
     for (ptrdiff_t u = 0; u < width; u++) {

@@ -190,9 +190,33 @@ static void check_addition(ptrdiff_t rows, ptrdiff_t columns, int with_table) {
   release_all();
 }
 
+static void check_taking(ptrdiff_t rows, ptrdiff_t columns) {
+  CASE("take_rows, %td × %td", rows, columns);
+  const ptrdiff_t stride = columns + 3, table_stride = columns + 1, vocabulary = 5, from_cells = (vocabulary - 1) * stride + columns;
+  const ptrdiff_t cells = (vocabulary - 1) * table_stride + columns;
+  float *from = floats_anywhere(from_cells, 1), *table = floats_anywhere(cells, 2);
+  fill_random(from, from_cells, 1);
+  fill_random(table, cells, 1);
+  uint32_t *targets = tokens(rows);
+  fill_tokens(targets, rows, (uint32_t)vocabulary);
+  const float *from_before = copy_of(from, from_cells), *table_before = copy_of(table, cells);
+  lz_take_rows(instructions, from, stride, rows, columns, targets, table, table_stride);
+  for (ptrdiff_t v = 0; v < vocabulary; v++) {
+    int taken = 0;
+    for (ptrdiff_t row = 0; row < rows; row++) taken |= (targets[row] & LZ_ID) == v;
+    for (ptrdiff_t c = 0; c < columns; c++) {
+      const double own = (double)from_before[v * stride + c], before = (double)table_before[v * table_stride + c];
+      expect_near("taken", v * table_stride + c, (double)table[v * table_stride + c], taken ? before + own : before, 0x1p-22);
+      expect_near("left", v * stride + c, (double)from[v * stride + c], taken ? 0 : own, 0);
+    }
+  }
+  release_all();
+}
+
 void check_rows(void) {
   for (ptrdiff_t vocabulary = 1; vocabulary < 60; vocabulary += 7) check_softmax(vocabulary % 4 + 1, vocabulary);
   for (ptrdiff_t columns = 1; columns < 40; columns += 3) check_addition(columns % 7 + 1, columns, columns % 2);
+  for (ptrdiff_t columns = 1; columns < 40; columns += 3) check_taking(columns % 9 + 1, columns);
   for (ptrdiff_t count = 1; count < 40; count++) {
     CASE("sum_squares of %td", count);
     float *x = floats_anywhere(count, count % 3);

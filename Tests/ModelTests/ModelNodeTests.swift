@@ -39,7 +39,9 @@ struct ModelNodeTests {
       for i in 0..<population.signs.count {
         population.signs[i] = UInt16(truncatingIfNeeded: random.word() >> 20)
       }
-      let to = NodeMeans(at: means.pointer, layerStride: (count + 1) * token, tokenStride: token, row: row)
+      let to = NodeMeans(
+        at: means.pointer, layerStride: (count + 1) * token, tileStride: Tile.pairs * row, tokenStride: token,
+        row: row)
       let rows = ReadoutRows(delta: delta.pointer, input: input.pointer)
       for tile in 0..<tiles {
         var first = 0

@@ -153,12 +153,18 @@ void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, cons
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
 ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 
-// The exact readout's gradient: adds Σ (p − y)·hᵀ over `tiles` (tiles times tokens) to sum [readout_blocks · 12]
-// [input_panels · 32] and Σ (p − y) to bias [readout_blocks · 12][16], whose columns are for the caller to add up; for
-// `blocks` blocks of 12 rows from `block`. Every element is one chain in the order of tiles and pairs: any split of the
-// tiles over calls, or of the blocks over threads, gives the same bits.
+// The exact readout's gradient: adds Σ (p − y)·hᵀ over `tiles` tiles of each of `tokens` tokens to sum [readout_blocks · 12]
+// [input_panels · 32] and Σ (p − y) to bias [readout_blocks · 12][16], or begins them anew if `fresh`; for `blocks` blocks of
+// 12 rows from `block`. `delta` and `input` begin with the first of the tiles, and those of a token are `token_tiles` tiles
+// behind those of the one before. Every element is one chain in the order of tokens, tiles and pairs: any split of the tokens
+// over calls, or of the blocks over threads, gives the same bits.
 void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, const float *delta, const float *input,
-                         ptrdiff_t tiles, ptrdiff_t block, ptrdiff_t blocks, float *sum, float *bias);
+                         ptrdiff_t tokens, ptrdiff_t tiles, ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks,
+                         int fresh, float *sum, float *bias);
+
+// One row of scale · the total of `groups` such sums, added up in their order: to [H] and its bias.
+void lz_readout_total(lz_instructions instructions, const lz_layout *layout, const float *sums, const float *biases,
+                      ptrdiff_t groups, float scale, ptrdiff_t row, float *to, float *bias);
 
 // Random signs: `count` words, eight of each counter (index, counter[0], counter[1], counter[2]) of Philox 4×32-10 (Salmon et
 // al., SC 2011) with index = 0, 1, …; the low half of each 32-bit word comes first.
@@ -181,7 +187,8 @@ static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_n
 static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.layers); }
 
 // out[i] = Σ over the pairs of all tiles of coefficient · entry, for entries first ..< first + count of a tensor in the order of
-// its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned.
+// its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned. Each tile has a total of
+// its own, in the order of its pairs, and the totals are added up in the order of tiles; so in the sums below.
 void lz_sum_normals(lz_instructions instructions, const uint16_t *names, ptrdiff_t tile_stride, ptrdiff_t tiles,
                     int32_t tensor, ptrdiff_t first, ptrdiff_t count, const float *coefficients, float *out);
 // The same of a token's row of the table, [gate_stride], aligned. Its entries belong to one pair and 16 gate rows each: entry

@@ -60,6 +60,10 @@ double lz_softmax_rows(lz_instructions instructions, float *logits, ptrdiff_t st
 void lz_add_rows(lz_instructions instructions, const float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
                  float *sum, const uint32_t *targets, float *table, ptrdiff_t table_stride);
 
+// Adds row targets[i] of `from` to that of `table` and clears it, for `rows` rows i: one that comes again finds zeros.
+void lz_take_rows(lz_instructions instructions, float *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
+                  const uint32_t *targets, float *table, ptrdiff_t table_stride);
+
 // Σ x², in double.
 double lz_sum_squares(lz_instructions instructions, const float *x, ptrdiff_t count);
 

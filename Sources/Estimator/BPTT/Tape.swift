@@ -55,6 +55,15 @@ final class Tape {
     gateValues.pointer + (layer * plan.step + index) * 4 * slot
   }
 
+  /// What the gradient of weights is made of, for some slots.
+  /// - Parameter tokens: [slots][B].
+  func samples(slots: Range<Int>, tokens: UnsafePointer<UInt32>) -> GradientSamples {
+    GradientSamples(
+      count: slots.count * plan.streams, gates: gates(0, slot: slots.lowerBound),
+      gatesOfLayer: plan.step * 4 * slot, before: h(0, slot: slots.lowerBound),
+      after: h(0, slot: slots.lowerBound + 1), statesOfLayer: (plan.step + 1) * slot, tokens: tokens)
+  }
+
   // MARK: States, [L][h, c][B][U]
 
   /// The state before the stretch becomes `state`.

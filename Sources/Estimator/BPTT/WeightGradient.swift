@@ -1,6 +1,20 @@
 import LongzooMemory
 import LongzooModel
 
+/// What a gradient of weights is summed over: rows of ∂gates and of states, tokens and streams, that lie together.
+struct GradientSamples {
+  var count: Int
+  /// ∂gates of the first layer, [4U] a sample, and of the layers above.
+  var gates: UnsafePointer<Float>
+  var gatesOfLayer: Int
+  /// h before the tokens and after them, [U] a sample.
+  var before: UnsafePointer<Float>
+  var after: UnsafePointer<Float>
+  var statesOfLayer: Int
+  /// The tokens that were read.
+  var tokens: UnsafePointer<UInt32>
+}
+
 /// Sums the gradient of kernels, biases and token table over a block of tokens, once ∂gates are on the tape.
 ///
 /// Cut into fixed jobs that write to different places, so any thread may take any of them.
@@ -21,8 +35,7 @@ struct WeightGradient {
     self.plan = plan
     self.instructions = instructions
     let gates = 4 * plan.shape.hiddenSize
-    // Few panels: each GEMM packs all of the block's states for itself.
-    let kernelPanel = max(64, (plan.shape.hiddenSize + 15) / 16 * 16)
+    let kernelPanel = Self.kernelPanel(plan.shape)
     var jobs: [Job] = []
     for layer in 0..<plan.shape.layers {
       jobs += Self.panels(gates, kernelPanel).map { .kernel(layer: layer, rows: $0) }
@@ -32,6 +45,9 @@ struct WeightGradient {
     }
     self.jobs = jobs
   }
+
+  /// Few panels: each GEMM packs all of the block's states for itself.
+  private static func kernelPanel(_ shape: ModelShape) -> Int { max(64, (shape.hiddenSize + 15) / 16 * 16) }
 
   private static func panels(_ count: Int, _ size: Int) -> [Range<Int>] {
     stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
@@ -44,34 +60,118 @@ struct WeightGradient {
     _ index: Int, tape: Tape, slots: Range<Int>, tokens: UnsafePointer<UInt32>,
     into gradient: UnsafeMutablePointer<Float>
   ) {
-    let shape = plan.shape
-    let samples = slots.count * plan.streams
+    let samples = tape.samples(slots: slots, tokens: tokens)
     switch jobs[index] {
     case .kernel(let layer, let rows):
-      let inputs = shape.inputs(ofLayer: layer)
-      let to = gradient + shape.slice(.kernel(layer)).offset
-      let delta = tape.gates(layer, slot: slots.lowerBound)
-      func add(_ rows: Range<Int>, _ states: UnsafePointer<Float>, columns: Int, at column: Int) {
-        GEMM.transposedTimes(
-          m: rows.count, n: columns, k: samples, delta + rows.lowerBound, lda: 4 * plan.units, states,
-          ldb: plan.units, into: to + rows.lowerBound * inputs + column, ldc: inputs, accumulate: true)
-      }
-      // Above the first layer the columns are: the state below at the same token, then the own head's state before it.
-      let below = layer == 0 ? 0 : shape.hiddenSize
-      if layer > 0 { add(rows, tape.h(layer - 1, slot: slots.lowerBound + 1), columns: below, at: 0) }
-      for head in rows.lowerBound / (4 * shape.headSize)...(rows.upperBound - 1) / (4 * shape.headSize) {
-        let own = rows.clamped(to: head * 4 * shape.headSize..<(head + 1) * 4 * shape.headSize)
-        add(
-          own, tape.h(layer, slot: slots.lowerBound) + head * shape.headSize, columns: shape.headSize,
-          at: below)
-      }
+      let to = gradient + first(ofKernel: layer, rows)
+      sumKernel(layer, rows, samples, into: to, accumulate: true)
     case .bias(let layer, let rows):
+      let shape = plan.shape
       instructions.addRows(
-        tape.gates(layer, slot: slots.lowerBound) + rows.lowerBound, stride: 4 * plan.units, rows: samples,
-        columns: rows.count, to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound,
+        samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: 4 * plan.units,
+        rows: samples.count, columns: rows.count,
+        to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound,
         targets: layer == 0 ? tokens : nil,
         table: layer == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil,
         tableStride: 4 * shape.hiddenSize)
+    }
+  }
+
+  private func first(ofKernel layer: Int, _ rows: Range<Int>) -> Int {
+    let slice = plan.shape.slice(.kernel(layer))
+    return slice.offset + rows.lowerBound * slice.columns
+  }
+
+  /// Rows of a kernel's gradient, [rows][inputs].
+  private func sumKernel(
+    _ layer: Int, _ rows: Range<Int>, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>,
+    accumulate: Bool
+  ) {
+    let shape = plan.shape
+    let inputs = shape.inputs(ofLayer: layer)
+    let delta = samples.gates + layer * samples.gatesOfLayer
+    func add(_ part: Range<Int>, _ states: UnsafePointer<Float>, columns: Int, at column: Int) {
+      GEMM.transposedTimes(
+        m: part.count, n: columns, k: samples.count, delta + part.lowerBound, lda: 4 * plan.units, states,
+        ldb: plan.units, into: to + (part.lowerBound - rows.lowerBound) * inputs + column, ldc: inputs,
+        accumulate: accumulate)
+    }
+    // Above the first layer the columns are: the state below at the same token, then the own head's state before it.
+    let below = layer == 0 ? 0 : shape.hiddenSize
+    if layer > 0 { add(rows, samples.after + (layer - 1) * samples.statesOfLayer, columns: below, at: 0) }
+    for head in rows.lowerBound / (4 * shape.headSize)...(rows.upperBound - 1) / (4 * shape.headSize) {
+      let own = rows.clamped(to: head * 4 * shape.headSize..<(head + 1) * 4 * shape.headSize)
+      add(
+        own, samples.before + layer * samples.statesOfLayer + head * shape.headSize, columns: shape.headSize,
+        at: below)
+    }
+  }
+}
+
+/// Where samples are those of a population: each tile's sum over all of its tokens is made apart, and the sums are added to the gradient in
+/// the order of tiles.
+extension WeightGradient {
+  /// Columns of the token table that are summed at once: the sum of a tile has all tokens' rows.
+  private static let tablePanel = 16
+
+  /// Floats of a thread's room: a panel of a tile's sum, then rows of the token table, which are zeros between two tiles.
+  static func tileFloats(_ shape: ModelShape) -> Int {
+    panelFloats(shape) + shape.vocabularySize * tablePanel
+  }
+
+  private static func panelFloats(_ shape: ModelShape) -> Int {
+    let widest = (0..<shape.layers).reduce(0) { max($0, shape.inputs(ofLayer: $1)) }
+    let rows = min(4 * shape.hiddenSize, kernelPanel(shape))
+    return (max(biasPanel, rows * widest) + 15) / 16 * 16
+  }
+
+  /// Runs a job for all tiles, one after the other.
+  /// - Parameter room: the thread's, [tileFloats], of zeros at first.
+  func run(
+    _ index: Int, tiles: Int, room: UnsafeMutablePointer<Float>, into gradient: UnsafeMutablePointer<Float>,
+    _ samples: (_ tile: Int) -> GradientSamples
+  ) {
+    let shape = plan.shape
+    for tile in 0..<tiles {
+      let samples = samples(tile)
+      switch jobs[index] {
+      case .kernel(let layer, let rows):
+        sumKernel(layer, rows, samples, into: room, accumulate: false)
+        add(
+          room, count: rows.count * shape.inputs(ofLayer: layer), to: gradient + first(ofKernel: layer, rows))
+      case .bias(let layer, let rows):
+        room.update(repeating: 0, count: rows.count)
+        if layer == 0 {
+          sumTokens(rows, samples, room, into: gradient + shape.slice(.table).offset)
+        } else {
+          instructions.addRows(
+            samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: 4 * plan.units,
+            rows: samples.count, columns: rows.count, to: room)
+        }
+        add(room, count: rows.count, to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound)
+      }
+    }
+  }
+
+  private func add(_ from: UnsafePointer<Float>, count: Int, to: UnsafeMutablePointer<Float>) {
+    for i in 0..<count { to[i] += from[i] }
+  }
+
+  /// The sum of all tokens, the bias', stays in the room; those of each token are added to the table.
+  private func sumTokens(
+    _ rows: Range<Int>, _ samples: GradientSamples, _ room: UnsafeMutablePointer<Float>,
+    into gradient: UnsafeMutablePointer<Float>
+  ) {
+    let panel = Self.tablePanel
+    let table = room + Self.panelFloats(plan.shape)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: panel) {
+      let count = min(panel, rows.upperBound - first)
+      instructions.addRows(
+        samples.gates + first, stride: 4 * plan.units, rows: samples.count, columns: count,
+        to: room + first - rows.lowerBound, targets: samples.tokens, table: table, tableStride: panel)
+      instructions.takeRows(
+        table, stride: panel, rows: samples.count, columns: count, targets: samples.tokens,
+        to: gradient + first, tableStride: 4 * plan.shape.hiddenSize)
     }
   }
 }

@@ -66,11 +66,13 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private let layout: Layout
   private let instructions: Instructions
   private let readout: ReadoutGradient
-  /// The pairs' mean h, and d_t in the place of ∂gates.
+  /// The pairs' mean h, and d_t in the place of ∂gates; tile by tile, so that a tile's samples lie together: [L][T][K + 1][16][U] and
+  /// [L][T][K][16][4U].
   private let tape: Tape
   private let weightGradient: WeightGradient
   private let coefficients: Buffer<Float>  // [K][P padded]
-  private let inputs: Buffer<UInt32>  // [K][P padded] the tokens that were read
+  private let inputs: Buffer<UInt32>  // [T][K][16] the tokens that were read
+  private let tileSums: Buffer<Float>  // [threads][WeightGradient.tileFloats]
   private let divergence: StateDivergence
   private let pool: ThreadPool
   private var targets = WindowTargets()
@@ -99,6 +101,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
       + StateDivergence.byteCount(forPairs: c.pairs)
     table[.perturbations] +=
       Buffer<Float>.byteCount(for: cells) + Buffer<Float>.byteCount(for: shape.parameterCount)
+      + Buffer<Float>.byteCount(for: threads * WeightGradient.tileFloats(shape))
     table[.stream] += Buffer<UInt32>.byteCount(for: cells)
     return table
   }
@@ -132,6 +135,9 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     coefficients = try Buffer(
       count: cells, .perturbations, for: "the coefficients of pairs and tokens", ledger: ledger)
     inputs = try Buffer(count: cells, .stream, for: "the window's tokens", ledger: ledger)
+    tileSums = try Buffer(
+      count: pool.threads * WeightGradient.tileFloats(shape), .perturbations, for: "a tile's gradient",
+      ledger: ledger)
     divergence = try StateDivergence(population, ledger: ledger)
     gradient = try Buffer(
       count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
@@ -141,10 +147,22 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private var lanes: Int { population.tiles * Tile.pairs }
 
   private var means: NodeMeans {
-    let token = lanes * tape.plan.units
+    let token = Tile.pairs * tape.plan.units
+    let tile = (configuration.window + 1) * token
     return NodeMeans(
-      at: tape.h(0), layerStride: (configuration.window + 1) * token, tokenStride: token, row: tape.plan.units
-    )
+      at: tape.h(0), layerStride: population.tiles * tile, tileStride: tile, tokenStride: token,
+      row: tape.plan.units)
+  }
+
+  /// A tile's tokens of the window.
+  private func samples(ofTile tile: Int, tokens: Int) -> GradientSamples {
+    let (window, means) = (configuration.window, means)
+    let before = means.at + tile * means.tileStride
+    let gates = window * 4 * means.tokenStride
+    return GradientSamples(
+      count: tokens * Tile.pairs, gates: tape.gates(0) + tile * gates, gatesOfLayer: population.tiles * gates,
+      before: before, after: before + means.tokenStride, statesOfLayer: means.layerStride,
+      tokens: inputs.pointer + tile * window * Tile.pairs)
   }
 
   // MARK: One window
@@ -196,7 +214,8 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private func note(_ tokens: TokenBlock, tile: Int) {
     for pair in tile * Tile.pairs..<(tile + 1) * Tile.pairs {
       let from = tokens.row(population.stream(ofPair: pair))
-      for token in 0..<tokens.count { inputs[(consumed + token) * lanes + pair] = from[token] & TokenMark.id }
+      let to = inputs.pointer + (tile * configuration.window + consumed) * Tile.pairs + pair % Tile.pairs
+      for token in 0..<tokens.count { to[token * Tile.pairs] = from[token] & TokenMark.id }
     }
   }
 
@@ -242,7 +261,8 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     return loss
   }
 
-  /// Σ d_t·h_(t−1)ᵀ and its like.
+  /// Σ d_t·h_(t−1)ᵀ and its like: a tile's sums over all tokens, then those of the tiles in their order. Machines that share the pairs have
+  /// to exchange their tiles' sums.
   private func sumGradient(tokens: Int) {
     let tiles = population.tiles
     pool.run(tokens * tiles) { task, _ in expand(tile: task % tiles, token: task / tiles) }
@@ -251,17 +271,20 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     pool.run((count + piece - 1) / piece) { task, _ in
       gradient.elements[task * piece..<min(count, (task + 1) * piece)].update(repeating: 0)
     }
-    pool.run(weightGradient.jobCount) { job, _ in
-      weightGradient.run(
-        job, tape: tape, slots: 0..<tokens, tokens: UnsafePointer(inputs.pointer), into: gradient.pointer)
+    pool.run(weightGradient.jobCount) { job, thread in
+      let room = tileSums.pointer + thread * WeightGradient.tileFloats(layout.shape)
+      weightGradient.run(job, tiles: tiles, room: room, into: gradient.pointer) {
+        samples(ofTile: $0, tokens: tokens)
+      }
     }
   }
 
   /// d_t of a tile's pairs, where the tape has ∂gates.
   private func expand(tile: Int, token: Int) {
     let (words, stride) = (population.signs(tile: tile, token: token), 4 * tape.plan.units)
+    let sample = (tile * configuration.window + token) * Tile.pairs
     for layer in 0..<layout.shape.layers {
-      let to = tape.gates(layer, slot: token) + tile * Tile.pairs * stride
+      let to = tape.gates(layer) + sample * stride
       for head in 0..<layout.shape.heads {
         let gates = layout.gates(ofHead: head)
         instructions.expandNodes(
