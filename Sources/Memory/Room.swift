@@ -21,6 +21,13 @@ package struct Room<Element: BitwiseCopyable>: Sendable {
   package let category: MemoryCategory
   package let purpose: String
 
+  /// A room by itself, for a component that has no other.
+  package init(_ count: Int, _ category: MemoryCategory, for purpose: String) {
+    self.count = count
+    self.category = category
+    self.purpose = purpose
+  }
+
   /// The bytes that the buffer reserves.
   package var byteCount: Int { Buffer<Element>.byteCount(for: count) }
 
@@ -36,7 +43,7 @@ extension MemoryTable {
   package mutating func add<Element: BitwiseCopyable>(
     _ count: Int, _ category: MemoryCategory, for purpose: String
   ) -> Room<Element> {
-    let room = Room<Element>(count: count, category: category, purpose: purpose)
+    let room = Room<Element>(count, category, for: purpose)
     self[category] += room.byteCount
     return room
   }

@@ -17,8 +17,10 @@ public final class PackedWeights {
   }
 
   /// The bytes that `init` reserves.
-  public static func byteCount(for layout: Layout) -> Int {
-    Buffer<Float>.byteCount(for: layout.c.weights)
+  public static func byteCount(for layout: Layout) -> Int { valuesRoom(layout).byteCount }
+
+  private static func valuesRoom(_ layout: Layout) -> Room<Float> {
+    Room(layout.c.weights, .parameters, for: "the packed weights")
   }
 
   /// All zero, until `pack` or `initialize`.
@@ -28,7 +30,7 @@ public final class PackedWeights {
   ) throws(MemoryError) {
     self.layout = layout
     self.instructions = instructions
-    values = try Buffer(count: layout.c.weights, .parameters, for: "the packed weights", ledger: ledger)
+    values = try Self.valuesRoom(layout).buffer(ledger)
     jobs = layout.shape.tensors.flatMap { slice in
       Self.runs(slice, layout).flatMap { rows, packed in
         let blocks = slice.tensor == .table ? rows.count : (rows.count + Tile.blockRows - 1) / Tile.blockRows

@@ -10,7 +10,13 @@ public final class Parameters {
 
   /// The bytes that `init` reserves.
   public static func byteCount(for shape: ModelShape) -> Int {
-    Buffer<Float>.byteCount(for: shape.parameterCount)
+    valuesRoom(shape, .parameters, for: "the parameters").byteCount
+  }
+
+  private static func valuesRoom(
+    _ shape: ModelShape, _ category: MemoryCategory, for purpose: String
+  ) -> Room<Float> {
+    Room(shape.parameterCount, category, for: purpose)
   }
 
   /// All zero.
@@ -20,7 +26,7 @@ public final class Parameters {
     ledger: MemoryLedger
   ) throws(MemoryError) {
     self.shape = shape
-    values = try Buffer(count: shape.parameterCount, category, for: purpose, ledger: ledger)
+    values = try Self.valuesRoom(shape, category, for: purpose).buffer(ledger)
   }
 
   /// A tensor's first element, for as long as the parameters are there.
