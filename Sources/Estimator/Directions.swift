@@ -20,18 +20,28 @@ final class Directions {
   let paddedPairs: Int
 
   static func byteCount(for layout: Layout, pairs: Int, keepsFactors: Bool) -> Int {
-    Buffer<Float>.byteCount(
-      for: columnCount(layout, keepsFactors) * Population.tiles(pairs) * Tile.pairs)
-      + Buffer<UInt32>.byteCount(for: listedTokens(layout))
-      + Buffer<Float>.byteCount(for: shareCount(layout))
+    Rooms(layout, pairs: pairs, keepsFactors: keepsFactors).table.total
   }
 
-  /// Only rank-one updates gather the rows of the token table that were read.
-  private static func listedTokens(_ layout: Layout) -> Int {
-    layout.isFactored ? layout.shape.vocabularySize : 0
-  }
+  private struct Rooms {
+    let tokens: Room<UInt32>
+    let shares: Room<Float>
+    let columnSigns: Room<Float>
+    let table: MemoryTable
 
-  private static func shareCount(_ layout: Layout) -> Int { layout.products > 1 ? Tile.pairs : 0 }
+    init(_ layout: Layout, pairs: Int, keepsFactors: Bool) {
+      var table = MemoryTable()
+      // Only rank-one updates gather the rows of the token table that were read.
+      tokens = table.add(
+        layout.isFactored ? layout.shape.vocabularySize : 0, .perturbations, for: "the tokens that were read")
+      shares = table.add(
+        layout.products > 1 ? Tile.pairs : 0, .perturbations, for: "the products' share")
+      columnSigns = table.add(
+        columnCount(layout, keepsFactors) * Population.tiles(pairs) * Tile.pairs, .perturbations,
+        for: "the directions' column factors")
+      self.table = table
+    }
+  }
 
   private static func columnCount(_ layout: Layout, _ keepsFactors: Bool) -> Int {
     layout.isFactored && keepsFactors
@@ -72,13 +82,11 @@ final class Directions {
       }
     }
     self.kept = kept
-    tokens = try Buffer(
-      count: Self.listedTokens(layout), .perturbations, for: "the tokens that were read", ledger: ledger)
-    shares = try Buffer(
-      count: Self.shareCount(layout), .perturbations, for: "the products' share", ledger: ledger)
+    let rooms = Rooms(layout, pairs: population.pairs, keepsFactors: keepsFactors)
+    tokens = try rooms.tokens.buffer(ledger)
+    shares = try rooms.shares.buffer(ledger)
     shares.elements.update(repeating: 1 / Float(layout.products).squareRoot())
-    columnSigns = try Buffer(
-      count: columns * paddedPairs, .perturbations, for: "the directions' column factors", ledger: ledger)
+    columnSigns = try rooms.columnSigns.buffer(ledger)
   }
 
   /// The column factors of a matrix, [columns][tiles][r][16]; of a kernel, those of one head.

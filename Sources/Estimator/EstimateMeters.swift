@@ -30,13 +30,30 @@ final class EstimateMeters {
   static func byteCount(
     for layout: Layout, pairs: Int, carriesStates: Bool, method: PopulationMethod, inPlace: Bool
   ) -> MemoryTable {
-    var table = MemoryTable()
-    table[.activations] =
-      carriesStates && method != .tangent ? StateDivergence.byteCount(forPairs: pairs) : 0
-    table[.perturbations] =
-      Buffer<Double>.byteCount(for: Population.tiles(pairs) * Tile.pairs)
-      + Buffer<Double>.byteCount(for: pieceCount(estimateCount(layout, inPlace)))
+    var table = Rooms(layout, pairs: pairs, inPlace: inPlace).table
+    if comparesStates(carriesStates, method) {
+      table[.activations] += StateDivergence.byteCount(forPairs: pairs)
+    }
     return table
+  }
+
+  private static func comparesStates(_ carriesStates: Bool, _ method: PopulationMethod) -> Bool {
+    carriesStates && method != .tangent
+  }
+
+  private struct Rooms {
+    let searched: Room<Double>
+    let pieces: Room<Double>
+    let table: MemoryTable
+
+    init(_ layout: Layout, pairs: Int, inPlace: Bool) {
+      var table = MemoryTable()
+      searched = table.add(
+        Population.tiles(pairs) * Tile.pairs, .perturbations, for: "the pairs' searched parameters")
+      pieces = table.add(
+        pieceCount(estimateCount(layout, inPlace)), .perturbations, for: "the estimate's norm")
+      self.table = table
+    }
   }
 
   private static func pieceCount(_ count: Int) -> Int { (count + piece - 1) / piece }
@@ -60,13 +77,11 @@ final class EstimateMeters {
     // What pes follows is a sum of directions, and sums have no length that could be counted.
     knowsLengths = method != .persistent && layout.kind.hasFixedLength
     divergence =
-      population.carriesStates && method != .tangent
+      Self.comparesStates(population.carriesStates, method)
       ? try StateDivergence(population, ledger: ledger) : nil
-    searched = try Buffer(
-      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' searched parameters",
-      ledger: ledger)
-    pieces = try Buffer(
-      count: Self.pieceCount(estimateCount), .perturbations, for: "the estimate's norm", ledger: ledger)
+    let rooms = Rooms(layout, pairs: population.pairs, inPlace: inPlace)
+    searched = try rooms.searched.buffer(ledger)
+    pieces = try rooms.pieces.buffer(ledger)
   }
 
   /// Looks at the states behind a window, and sends back the pairs that have come too far apart.

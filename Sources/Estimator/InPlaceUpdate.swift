@@ -29,8 +29,12 @@ package final class InPlaceUpdate {
   package static let widest = 2048
   private static let tokenPanel = 48
 
-  static func byteCount(for layout: Layout, pairs: Int, threads: Int) -> Int {
-    Buffer<Float>.byteCount(for: threads * scratchFloats(pairs: pairs))
+  static func byteCount(pairs: Int, threads: Int) -> Int {
+    scratchRoom(pairs: pairs, threads: threads).byteCount
+  }
+
+  private static func scratchRoom(pairs: Int, threads: Int) -> Room<Float> {
+    Room(threads * scratchFloats(pairs: pairs), .perturbations, for: "the update's scratch")
   }
 
   /// Column factors, row factors, a panel of the product, and a block of it in the kernels' order.
@@ -47,9 +51,9 @@ package final class InPlaceUpdate {
       layout.kind == .rank1 && !layout.exactReadout, "in place: rank-one directions, for all weights")
     self.directions = directions
     self.instructions = instructions
-    scratchStride = Self.scratchFloats(pairs: directions.population.pairs)
-    scratch = try Buffer(
-      count: threads * scratchStride, .perturbations, for: "the update's scratch", ledger: ledger)
+    let pairs = directions.population.pairs
+    scratchStride = Self.scratchFloats(pairs: pairs)
+    scratch = try Self.scratchRoom(pairs: pairs, threads: threads).buffer(ledger)
     jobs = layout.shape.tensors.flatMap { Self.jobs($0, layout) }
   }
 

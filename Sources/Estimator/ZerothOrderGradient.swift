@@ -30,7 +30,11 @@ final class ZerothOrderGradient {
   private static let tablePanel = 48
 
   static func byteCount(for layout: Layout, pairs: Int, threads: Int) -> Int {
-    Buffer<Float>.byteCount(for: threads * scratchFloats(layout, pairs: pairs))
+    scratchRoom(layout, pairs: pairs, threads: threads).byteCount
+  }
+
+  private static func scratchRoom(_ layout: Layout, pairs: Int, threads: Int) -> Room<Float> {
+    Room(threads * scratchFloats(layout, pairs: pairs), .perturbations, for: "the update's scratch")
   }
 
   private static func scratchFloats(_ layout: Layout, pairs: Int) -> Int {
@@ -49,9 +53,9 @@ final class ZerothOrderGradient {
     self.directions = directions
     self.instructions = instructions
     let layout = directions.population.layout
-    scratchStride = Self.scratchFloats(layout, pairs: directions.population.pairs)
-    scratch = try Buffer(
-      count: threads * scratchStride, .perturbations, for: "the update's scratch", ledger: ledger)
+    let pairs = directions.population.pairs
+    scratchStride = Self.scratchFloats(layout, pairs: pairs)
+    scratch = try Self.scratchRoom(layout, pairs: pairs, threads: threads).buffer(ledger)
     let isCompact = layout.isFactored
     jobs = layout.shape.tensors.filter {
       layout.isPerturbed($0.tensor) && !(isCompact && $0.tensor == .table)

@@ -16,22 +16,30 @@ final class ReadoutSweep {
   /// Rows of one GEMM, and of the gradient; fixed, so that results do not depend on the threads.
   private static let piece = 128
 
-  static func byteCount(for plan: BPTTPlan) -> Int {
-    Buffer<Float>.byteCount(for: plan.logitRows * plan.logitStride)
-      + Buffer<Double>.byteCount(for: (plan.logitRows + piece - 1) / piece)
-      + Buffer<Float>.byteCount(for: plan.blockRows * plan.units)
+  static func byteCount(for plan: BPTTPlan) -> Int { Rooms(plan).table.total }
+
+  private struct Rooms {
+    let logits: Room<Float>
+    let losses: Room<Double>
+    let adjoint: Room<Float>
+    let table: MemoryTable
+
+    init(_ plan: BPTTPlan) {
+      var table = MemoryTable()
+      logits = table.add(plan.logitRows * plan.logitStride, .activations, for: "the logits of a block")
+      losses = table.add((plan.logitRows + piece - 1) / piece, .activations, for: "the losses of a block")
+      adjoint = table.add(plan.blockRows * plan.units, .activations, for: "the readout's derivatives")
+      self.table = table
+    }
   }
 
   init(_ plan: BPTTPlan, instructions: Instructions, ledger: MemoryLedger) throws(MemoryError) {
     self.plan = plan
     self.instructions = instructions
-    logits = try Buffer(
-      count: plan.logitRows * plan.logitStride, .activations, for: "the logits of a block", ledger: ledger)
-    losses = try Buffer(
-      count: (plan.logitRows + Self.piece - 1) / Self.piece, .activations, for: "the losses of a block",
-      ledger: ledger)
-    adjoint = try Buffer(
-      count: plan.blockRows * plan.units, .activations, for: "the readout's derivatives", ledger: ledger)
+    let rooms = Rooms(plan)
+    logits = try rooms.logits.buffer(ledger)
+    losses = try rooms.losses.buffer(ledger)
+    adjoint = try rooms.adjoint.buffer(ledger)
   }
 
   /// A block of rows: states, targets, and where the gradient goes.

@@ -73,18 +73,14 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
         layout, pairs: configuration.pairs, chunk: configuration.chunk, instructions: instructions,
         ledger: ledger)
       : nil
-    coefficients = try Buffer(
-      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    let rooms = Rooms(shape, configuration)
+    coefficients = try rooms.coefficients.buffer(ledger)
     unroll = configuration.method.isUnrolled ? try UnrollStart(ledger: ledger) : nil
-    earlier = try Buffer(
-      count: configuration.method == .persistent ? shape.parameterCount : 0, .perturbations,
-      for: "the earlier directions' share", ledger: ledger)
+    earlier = try rooms.earlier.buffer(ledger)
     meters = try EstimateMeters(
       population, method: configuration.method, inPlace: configuration.inPlace, instructions: instructions,
       ledger: ledger)
-    gradient = try Buffer(
-      count: configuration.inPlace ? 0 : shape.parameterCount, .perturbations, for: "the gradient estimate",
-      ledger: ledger)
+    gradient = try rooms.gradient.buffer(ledger)
   }
 
   public var layout: Layout { population.layout }

@@ -23,15 +23,32 @@ extension CDRGE {
     table[.perturbations] +=
       Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: !c.inPlace)
       + (c.inPlace
-        ? InPlaceUpdate.byteCount(for: layout, pairs: c.pairs, threads: threads)
+        ? InPlaceUpdate.byteCount(pairs: c.pairs, threads: threads)
         : ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads))
-      + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
-      + Buffer<Float>.byteCount(for: c.inPlace ? 0 : shape.parameterCount)
-      + (c.method.isUnrolled ? UnrollStart.byteCount : 0)
-      + Buffer<Float>.byteCount(for: c.method == .persistent ? shape.parameterCount : 0)
-    return table
+      + (c.method.isUnrolled ? UnrollStart.wordsRoom.byteCount : 0)
+    return table + Rooms(shape, c).table
       + EstimateMeters.byteCount(
         for: layout, pairs: c.pairs, carriesStates: c.carriesStates, method: c.method, inPlace: c.inPlace)
+  }
+
+  /// The estimator's own buffers, besides those of its parts.
+  struct Rooms {
+    let coefficients: Room<Float>
+    let earlier: Room<Float>
+    let gradient: Room<Float>
+    let table: MemoryTable
+
+    init(_ shape: ModelShape, _ c: Configuration) {
+      var table = MemoryTable()
+      coefficients = table.add(
+        Population.tiles(c.pairs) * Tile.pairs, .perturbations, for: "the pairs' coefficients")
+      earlier = table.add(
+        c.method == .persistent ? shape.parameterCount : 0, .perturbations,
+        for: "the earlier directions' share")
+      gradient = table.add(
+        c.inPlace ? 0 : shape.parameterCount, .perturbations, for: "the gradient estimate")
+      self.table = table
+    }
   }
 
   static func isInHeadOrder(_ layout: Layout, _ c: Configuration) -> Bool {
@@ -51,7 +68,7 @@ extension CDRGE {
   /// The bytes of `carried`.
   public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
     let tiles = Population.tiles(c.pairs)
-    let words = tiles * shape.vocabularySize + (c.method.isUnrolled ? 5 : 0)
+    let words = tiles * shape.vocabularySize + (c.method.isUnrolled ? UnrollStart.wordsRoom.count : 0)
     let floats = c.carriesStates ? tiles * layout(for: shape, c).c.state : 0
     return floats * MemoryLayout<Float>.stride + words * MemoryLayout<UInt16>.stride
   }

@@ -35,10 +35,10 @@ final class UnrollStart {
   /// [1 while an unroll runs, and four words of the window's number].
   let words: Buffer<UInt16>
 
-  static let byteCount = Buffer<UInt16>.byteCount(for: 5)
+  static let wordsRoom = Room<UInt16>(5, .perturbations, for: "the start of the unroll")
 
   init(ledger: MemoryLedger) throws(MemoryError) {
-    words = try Buffer(count: 5, .perturbations, for: "the start of the unroll", ledger: ledger)
+    words = try Self.wordsRoom.buffer(ledger)
   }
 
   var window: Int { (0..<4).reduce(0) { $0 | Int(words[1 + $1]) << (16 * $1) } }

@@ -48,11 +48,24 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     table[.perturbations] +=
       Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: true)
       + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
-      + Buffer<Float>.byteCount(for: Population.tiles(c.pairs) * Tile.pairs)
-      + Buffer<Float>.byteCount(for: shape.parameterCount)
-    return table
+    return table + Rooms(shape, c).table
       + EstimateMeters.byteCount(
         for: layout, pairs: c.pairs, carriesStates: false, method: .central, inPlace: false)
+  }
+
+  /// The estimator's own buffers, besides those of its parts.
+  private struct Rooms {
+    let coefficients: Room<Float>
+    let gradient: Room<Float>
+    let table: MemoryTable
+
+    init(_ shape: ModelShape, _ c: Configuration) {
+      var table = MemoryTable()
+      coefficients = table.add(
+        Population.tiles(c.pairs) * Tile.pairs, .perturbations, for: "the pairs' coefficients")
+      gradient = table.add(shape.parameterCount, .perturbations, for: "the gradient estimate")
+      self.table = table
+    }
   }
 
   /// The bytes of `carried`.
@@ -86,12 +99,11 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
       c.exactReadout
       ? try ReadoutGradient(
         layout, pairs: Self.rowPairs(c), chunk: c.chunk, instructions: instructions, ledger: ledger) : nil
-    coefficients = try Buffer(
-      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
+    let rooms = Rooms(shape, c)
+    coefficients = try rooms.coefficients.buffer(ledger)
     meters = try EstimateMeters(
       population, method: .central, inPlace: false, instructions: instructions, ledger: ledger)
-    gradient = try Buffer(
-      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+    gradient = try rooms.gradient.buffer(ledger)
   }
 
   // MARK: One window

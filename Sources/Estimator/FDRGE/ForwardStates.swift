@@ -22,15 +22,22 @@ final class ForwardStates {
 
   static func byteCount(for layout: Layout, pairs: Int, streams: Int) -> Int {
     let beside = beside(streams: streams, pairs: pairs)
-    return Buffer<Float>.byteCount(
-      for: Population.forwardTiles(pairs: pairs, beside) * layout.stateFloats)
+    return statesRoom(layout, pairs: pairs, beside).byteCount
       + (beside == .nextTile ? SequenceModel.byteCount(for: layout) : 0)
+  }
+
+  private static func statesRoom(
+    _ layout: Layout, pairs: Int, _ beside: Population.Beside
+  ) -> Room<Float> {
+    Room(
+      Population.forwardTiles(pairs: pairs, beside) * layout.stateFloats, .activations,
+      for: "the directions' states")
   }
 
   /// Floats of all states: those of the directions, and of the unperturbed column if there is one.
   static func floats(for layout: Layout, pairs: Int, streams: Int) -> Int {
     let beside = beside(streams: streams, pairs: pairs)
-    return Population.forwardTiles(pairs: pairs, beside) * layout.stateFloats
+    return statesRoom(layout, pairs: pairs, beside).count
       + (beside == .nextTile ? SequenceModel.stateCount(layout) : 0)
   }
 
@@ -43,8 +50,7 @@ final class ForwardStates {
     beside = Self.beside(streams: streams, pairs: pairs)
     tiles = Population.forwardTiles(pairs: pairs, beside)
     signTiles = Population.tiles(pairs)
-    states = try Buffer(
-      count: tiles * layout.stateFloats, .activations, for: "the directions' states", ledger: ledger)
+    states = try Self.statesRoom(layout, pairs: pairs, beside).buffer(ledger)
     base =
       beside == .nextTile
       ? try SequenceModel(weights, instructions: instructions, ledger: ledger) : nil

@@ -67,19 +67,34 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
 
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(shape, c)
-    let tiles = Population.tiles(c.pairs)
     var table =
       BPTT.byteCount(for: shape, c.exact, threads: threads)
       + Population.byteCount(for: layout, pairs: c.pairs, streams: c.exact.streams, threads: threads)
     table[.parameters] += PackedWeights.byteCount(for: layout)
-    table[.activations] += Buffer<Float>.byteCount(for: tiles * layout.stateFloats / 2)
     table[.perturbations] +=
       Directions.byteCount(for: layout, pairs: c.pairs, keepsFactors: true)
       + ZerothOrderGradient.byteCount(for: layout, pairs: c.pairs, threads: threads)
-      + Buffer<Float>.byteCount(for: tiles * Tile.pairs)
-      + Buffer<Float>.byteCount(for: shape.parameterCount)
       + (c.momentum > 0 ? LongRangeMean.byteCount(for: shape) : 0)
-    return table
+    return table + Rooms(layout, pairs: c.pairs).table
+  }
+
+  /// The estimator's own buffers, besides those of its parts.
+  private struct Rooms {
+    let displacements: Room<Float>
+    let coefficients: Room<Float>
+    let beyond: Room<Float>
+    let table: MemoryTable
+
+    init(_ layout: Layout, pairs: Int) {
+      let tiles = Population.tiles(pairs)
+      var table = MemoryTable()
+      displacements = table.add(
+        tiles * layout.stateFloats / 2, .activations, for: "the pairs' displacements")
+      coefficients = table.add(tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients")
+      beyond = table.add(
+        layout.shape.parameterCount, .perturbations, for: "the gradient beyond the window")
+      self.table = table
+    }
   }
 
   public init(
@@ -101,13 +116,10 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
       population, seed: configuration.seed, instructions: instructions, ledger: ledger)
     longRange = try ZerothOrderGradient(
       directions, instructions: instructions, threads: pool.threads, ledger: ledger)
-    displacements = try Buffer(
-      count: population.tiles * layout.stateFloats / 2, .activations, for: "the pairs' displacements",
-      ledger: ledger)
-    coefficients = try Buffer(
-      count: population.tiles * Tile.pairs, .perturbations, for: "the pairs' coefficients", ledger: ledger)
-    beyond = try Buffer(
-      count: shape.parameterCount, .perturbations, for: "the gradient beyond the window", ledger: ledger)
+    let rooms = Rooms(layout, pairs: configuration.pairs)
+    displacements = try rooms.displacements.buffer(ledger)
+    coefficients = try rooms.coefficients.buffer(ledger)
+    beyond = try rooms.beyond.buffer(ledger)
     mean =
       configuration.momentum > 0
       ? try LongRangeMean(shape, momentum: configuration.momentum, ledger: ledger) : nil

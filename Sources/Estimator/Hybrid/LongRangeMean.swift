@@ -39,23 +39,39 @@ final class LongRangeMean {
     }
   }
 
-  static func byteCount(for shape: ModelShape) -> Int {
-    2 * Buffer<Float>.byteCount(for: shape.slice(.readout).offset) + Buffer<Float>.byteCount(for: 1)
-      + Buffer<Double>.byteCount(for: 2 * pieces(shape).count)
-      + Buffer<Float>.byteCount(for: tensors(shape).count)
+  static func byteCount(for shape: ModelShape) -> Int { Rooms(shape).table.total }
+
+  private struct Rooms {
+    let first: Room<Float>
+    let second: Room<Float>
+    let weight: Room<Float>
+    let sums: Room<Double>
+    let factors: Room<Float>
+    let table: MemoryTable
+
+    init(_ shape: ModelShape) {
+      let count = shape.slice(.readout).offset
+      let purpose = "the running mean of the gradient beyond the window"
+      var table = MemoryTable()
+      first = table.add(count, .perturbations, for: purpose)
+      second = table.add(count, .perturbations, for: purpose)
+      weight = table.add(1, .perturbations, for: purpose)
+      sums = table.add(2 * pieces(shape).count, .perturbations, for: purpose)
+      factors = table.add(tensors(shape).count, .perturbations, for: purpose)
+      self.table = table
+    }
   }
 
   init(_ shape: ModelShape, momentum: Float, ledger: MemoryLedger) throws(MemoryError) {
     precondition(momentum >= 0 && momentum < 1, "a momentum of \(momentum)")
     beta = momentum
     pieces = Self.pieces(shape)
-    let count = shape.slice(.readout).offset
-    let purpose = "the running mean of the gradient beyond the window"
-    first = try Buffer(count: count, .perturbations, for: purpose, ledger: ledger)
-    second = try Buffer(count: count, .perturbations, for: purpose, ledger: ledger)
-    weight = try Buffer(count: 1, .perturbations, for: purpose, ledger: ledger)
-    sums = try Buffer(count: 2 * pieces.count, .perturbations, for: purpose, ledger: ledger)
-    factors = try Buffer(count: Self.tensors(shape).count, .perturbations, for: purpose, ledger: ledger)
+    let rooms = Rooms(shape)
+    first = try rooms.first.buffer(ledger)
+    second = try rooms.second.buffer(ledger)
+    weight = try rooms.weight.buffer(ledger)
+    sums = try rooms.sums.buffer(ledger)
+    factors = try rooms.factors.buffer(ledger)
   }
 
   /// Takes a window's estimate from the pairs of one half.
@@ -118,7 +134,10 @@ final class LongRangeMean {
   }
 
   /// The floats of `carried`.
-  static func carriedFloats(_ shape: ModelShape) -> Int { 2 * shape.slice(.readout).offset + 1 }
+  static func carriedFloats(_ shape: ModelShape) -> Int {
+    let rooms = Rooms(shape)
+    return rooms.first.count + rooms.second.count + rooms.weight.count
+  }
 
   var carried: [CarriedState] {
     [

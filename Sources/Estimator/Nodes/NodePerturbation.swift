@@ -22,39 +22,6 @@ import LongzooModel
 public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   public typealias WindowResult = CDRGE.WindowResult
 
-  public struct Configuration: Sendable {
-    public var pairs: Int
-    public var epsilon: Float
-    /// γ, in 0 ... 1.
-    public var creditDecay: Float
-    /// False: the readout learns from moved logits.
-    public var exactReadout: Bool
-    /// The most tokens of a window, K; less than 2¹⁶.
-    public var window: Int
-    /// Positions in the data; pair p reads stream ⌊p·S/P⌋.
-    public var streams: Int
-    /// The most tokens that `consume` is given at a time.
-    public var chunk: Int
-    public var seed: UInt64
-    /// Windows of which one has its estimate measured.
-    public var measuredEvery = 1
-
-    public init(
-      pairs: Int, epsilon: Float, creditDecay: Float = 1, exactReadout: Bool = true, window: Int,
-      streams: Int = 1,
-      chunk: Int, seed: UInt64
-    ) {
-      self.pairs = pairs
-      self.epsilon = epsilon
-      self.creditDecay = creditDecay
-      self.exactReadout = exactReadout
-      self.window = window
-      self.streams = streams
-      self.chunk = chunk
-      self.seed = seed
-    }
-  }
-
   /// A window is shorter than so many tokens.
   static let windowLimit = 1 << 16
 
@@ -79,38 +46,6 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private var window = 0
   private var consumed = 0
 
-  /// A tape for which every pair is a stream.
-  private static func plan(_ shape: ModelShape, _ c: Configuration) -> BPTTPlan {
-    BPTTPlan.resolve(
-      shape, BPTT.Configuration(streams: Population.tiles(c.pairs) * Tile.pairs, window: c.window))
-  }
-
-  private static func layout(_ shape: ModelShape, _ c: Configuration) -> Layout {
-    Layout(nodesOf: shape, movesLogits: !c.exactReadout)
-  }
-
-  public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
-    let layout = layout(shape, c)
-    let cells = c.window * Population.tiles(c.pairs) * Tile.pairs
-    var table = Population.byteCount(
-      for: layout, pairs: c.pairs, streams: c.streams, threads: threads, tokenSets: c.window)
-    table[.parameters] = PackedWeights.byteCount(for: layout)
-    table[.activations] +=
-      ReadoutGradient.byteCount(for: layout, pairs: c.pairs, chunk: c.chunk)
-      + Tape.byteCount(for: plan(shape, c), keepsCells: false)
-      + StateDivergence.byteCount(forPairs: c.pairs)
-    table[.perturbations] +=
-      Buffer<Float>.byteCount(for: cells) + Buffer<Float>.byteCount(for: shape.parameterCount)
-      + Buffer<Float>.byteCount(for: threads * WeightGradient.tileFloats(shape))
-    table[.stream] += Buffer<UInt32>.byteCount(for: cells)
-    return table
-  }
-
-  /// The bytes of `carried`.
-  public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
-    Population.tiles(c.pairs) * layout(shape, c).stateFloats * MemoryLayout<Float>.stride
-  }
-
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -131,16 +66,12 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     let plan = Self.plan(shape, c)
     tape = try Tape(plan, keepsCells: false, ledger: ledger)
     weightGradient = WeightGradient(plan, instructions: instructions)
-    let cells = c.window * plan.streams
-    coefficients = try Buffer(
-      count: cells, .perturbations, for: "the coefficients of pairs and tokens", ledger: ledger)
-    inputs = try Buffer(count: cells, .stream, for: "the window's tokens", ledger: ledger)
-    tileSums = try Buffer(
-      count: pool.threads * WeightGradient.tileFloats(shape), .perturbations, for: "a tile's gradient",
-      ledger: ledger)
+    let rooms = Rooms(shape, c, threads: pool.threads)
+    coefficients = try rooms.coefficients.buffer(ledger)
+    inputs = try rooms.inputs.buffer(ledger)
+    tileSums = try rooms.tileSums.buffer(ledger)
     divergence = try StateDivergence(population, ledger: ledger)
-    gradient = try Buffer(
-      count: shape.parameterCount, .perturbations, for: "the gradient estimate", ledger: ledger)
+    gradient = try rooms.gradient.buffer(ledger)
   }
 
   /// Pairs with their padding.
