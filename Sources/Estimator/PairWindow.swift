@@ -29,22 +29,25 @@ struct PairWindow {
   /// Ends a window.
   /// - Parameters:
   ///   - coefficients: [pairs], where c_p go; nil for an estimator that has one for every token and not for every pair.
-  ///   - report: of a pair; nil if a loss was infinite or NaN: then the pair's states have been set to zero.
+  ///   - report: what a pair says, given `targetsOfPair`; nil if a loss was infinite or NaN: then the pair's states
+  ///     have been set to zero.
   ///   - lossOfTarget: the mean loss of a target, from the mean of the pairs' sums.
   ///   - measure: what the states say; asked once all pairs have reported, and whether or not there is a gradient.
   ///   - estimate: computes the gradient from the coefficients, which `StepRule` has rescaled, and adds what it says of itself.
   func end(
-    coefficients: UnsafeMutablePointer<Float>?, step: StepRule = .gradient, report: (_ pair: Int) -> Report?,
-    lossOfTarget: (Double) -> Double, measure: () -> WindowMeters,
+    coefficients: UnsafeMutablePointer<Float>?, step: StepRule = .gradient,
+    report: (_ pair: Int, _ targets: Double) -> Report?,
+    lossOfTarget: (_ sum: Double, PairWindow) -> Double = { $0 / $1.targetsOfPair },
+    measure: () -> WindowMeters,
     estimate: (StepRule.Scale, inout WindowMeters) -> Void
   ) -> CDRGE.WindowResult {
     guard targets.pairs > 0 else {
       readout?.discard()
       return CDRGE.WindowResult(loss: 0, targets: 0, brokenPairs: 0)
     }
-    let (total, broken) = gather(report, into: coefficients)
+    let (total, broken) = gather({ report($0, targetsOfPair) }, into: coefficients)
     var result = CDRGE.WindowResult(
-      loss: lossOfTarget(total / Double(max(1, pairs - broken))), targets: targets.streams,
+      loss: lossOfTarget(total / Double(max(1, pairs - broken)), self), targets: targets.streams,
       brokenPairs: broken)
     result.meters = measure()
     result.meters.lostPairs = broken

@@ -184,12 +184,9 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   /// Ends a window of `tokens` tokens: computes `gradient`.
   public func finishWindow(tokens: Int) -> WindowResult {
     let isMeasured = window % configuration.measuredEvery == 0
-    let end = PairWindow(pairs: configuration.pairs, targets: targets, readout: readout)
-    let targetsOfPair = end.targetsOfPair
-    return end.end(
+    return PairWindow(pairs: configuration.pairs, targets: targets, readout: readout).end(
       coefficients: coefficients.pointer, step: configuration.step,
-      report: { report(ofPair: $0, targets: targetsOfPair) },
-      lossOfTarget: { $0 / targetsOfPair },
+      report: { report(ofPair: $0, targets: $1) },
       measure: {
         meters.measureStates(bound: configuration.maxDivergence, withEstimate: isMeasured, on: pool)
       },

@@ -161,12 +161,9 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
   }
 
   public func finishWindow(tokens: Int) -> WindowResult {
-    let end = PairWindow(pairs: configuration.pairs, targets: targets, readout: readout)
-    let targetsOfPair = end.targetsOfPair
-    return end.end(
+    PairWindow(pairs: configuration.pairs, targets: targets, readout: readout).end(
       coefficients: coefficients.pointer, step: configuration.step,
-      report: { report(ofPair: $0, targets: targetsOfPair) },
-      lossOfTarget: { $0 / targetsOfPair },
+      report: { report(ofPair: $0, targets: $1) },
       measure: {
         if !baseLoss.isFinite { states.base?.reset() }
         return meters.measureStates(bound: 0, withEstimate: true, on: pool)

@@ -151,11 +151,10 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   }
 
   public func finishWindow(tokens: Int) -> WindowResult {
-    let pairs = Double(configuration.pairs)
-    return PairWindow(pairs: configuration.pairs, targets: targets, readout: readout).end(
+    PairWindow(pairs: configuration.pairs, targets: targets, readout: readout).end(
       coefficients: nil,
-      report: { report(ofPair: $0, tokens: tokens) },
-      lossOfTarget: { $0 / Double(targets.pairs) * pairs },
+      report: { pair, _ in report(ofPair: pair, tokens: tokens) },
+      lossOfTarget: { $0 / Double($1.targets.pairs) * Double($1.pairs) },
       measure: {
         var meters = WindowMeters()
         meters.pairs = configuration.pairs
