@@ -169,7 +169,7 @@ extension Layout {
     }
   }
 
-  /// The same of column factors.
+  /// Words from a product's column factors to those of the next.
   private func columnStep(_ slice: TensorSlice) -> Int {
     slice.tensor == .table ? gateStride : columnFactors(slice)
   }

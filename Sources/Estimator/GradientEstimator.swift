@@ -33,10 +33,10 @@ public protocol WindowEstimator: AnyObject {
   /// A context begins: all states are zero again.
   func beginContext()
 
-  /// The same for one stream; not for pairs that all begin together.
+  /// A context of one stream begins: its states are zero again. Not for pairs that all begin together.
   func beginContext(ofStream stream: Int)
 
-  /// What a checkpoint has to keep beside the weights.
+  /// What a checkpoint has to keep besides the weights.
   var carried: [CarriedState] { get }
 
   /// Makes again what `carried` leaves out, as it was when window number `window` ended; then `carried` is to be filled.
@@ -58,7 +58,7 @@ public protocol InterruptibleEstimator: WindowEstimator {
 
 /// One that writes its gradient down, for weights that somebody else keeps.
 public protocol GradientEstimator: WindowEstimator {
-  /// Of the last window, in the order of `ModelShape.tensors`.
+  /// The last window's gradient, [parameterCount] in the order of `ModelShape.tensors`.
   var gradient: Buffer<Float> { get }
 
   /// The weights from here on; to be called whenever they have changed. `parameters` must stay until the window's end.
@@ -67,6 +67,7 @@ public protocol GradientEstimator: WindowEstimator {
 
 /// One that keeps the only copy of the weights, and applies its estimate to them without writing it down.
 public protocol InPlaceEstimator: WindowEstimator {
+  /// The only copy of the weights, in the kernels' order.
   var weights: PackedWeights { get }
 
   /// θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
@@ -91,5 +92,6 @@ public protocol GradientResult: Sendable {
 extension GradientResult {
   /// A window without any target has none, and that is no fault.
   public var hasGradient: Bool { refusal == nil && targets > 0 }
+  /// Nothing was measured.
   public var meters: WindowMeters { WindowMeters() }
 }

@@ -15,10 +15,10 @@ package final class InPlaceUpdate {
   private struct Job {
     var slice: TensorSlice
     var head: Int
-    /// Of a matrix: rows, and where they begin in the kernels' order.
+    /// Rows of a matrix, and where they begin in the kernels' order.
     var rows: Range<Int>
     var packed: Int
-    /// Of a matrix or of a head's gates.
+    /// Columns of a matrix or of a head's gates.
     var columns: Range<Int>
   }
 

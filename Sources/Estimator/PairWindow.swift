@@ -29,8 +29,8 @@ struct PairWindow {
   /// Ends a window.
   /// - Parameters:
   ///   - coefficients: [pairs], where c_p go; nil for an estimator that has one for every token and not for every pair.
-  ///   - report: what a pair says, given `targetsOfPair`; nil if a loss was infinite or NaN: then the pair's states
-  ///     have been set to zero.
+  ///   - report: what a pair says, given `targetsOfPair`; nil if a loss was infinite or NaN: then the
+  ///     pair's states have been set to zero.
   ///   - lossOfTarget: the mean loss of a target, from the mean of the pairs' sums.
   ///   - measure: what the states say; asked once all pairs have reported, and whether or not there is a gradient.
   ///   - estimate: computes the gradient from the coefficients, which `StepRule` has rescaled, and adds what it says of itself.
@@ -77,7 +77,7 @@ struct PairWindow {
     return (total, broken)
   }
 
-  /// The same of pairs that have nothing to say but their coefficients.
+  /// The coefficients of pairs that have nothing else to say.
   static func gather(
     _ pairs: Int, into coefficients: UnsafeMutablePointer<Float>, _ coefficient: (_ pair: Int) -> Float
   ) {

@@ -11,7 +11,7 @@ public enum StepRule: String, CaseIterable, Codable, Sendable {
   /// −z are equally likely): steps are as long in valleys as on cliffs. FZOO's rule (Dang et al., 2025, arXiv 2506.09034), which divides by the standard
   /// deviation of one-sided losses, for differences.
   case normalized
-  /// The same with every s_p/σ clipped to ±2: one outlier among the pairs does not lead the step.
+  /// `normalized` with every s_p/σ clipped to ±2: one outlier among the pairs does not lead the step.
   case clipped
 
   /// The bound of `clipped`, in σ.

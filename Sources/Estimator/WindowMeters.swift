@@ -18,5 +18,6 @@ public struct WindowMeters: Equatable, Sendable {
   /// Pairs whose loss difference was clipped; nil where nothing clips.
   public var clippedPairs: Int?
 
+  /// Nothing measured.
   public init() {}
 }

@@ -258,7 +258,7 @@ final class ZerothOrderGradient {
     }
   }
 
-  /// Those of the pairs that have read a row's token; 0 for the others.
+  /// Coefficients of the pairs that have read a row's token; 0 for the others.
   private func maskCoefficients(
     _ coefficients: UnsafePointer<Float>, row: Int, into room: UnsafeMutablePointer<Float>
   ) {

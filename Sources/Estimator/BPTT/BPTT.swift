@@ -1,23 +1,30 @@
 import LongzooMemory
 import LongzooModel
 
-/// The exact gradient by back-propagation through time over a window: the baseline.
+/// The exact gradient by back-propagation through time over a window: the baseline (Werbos, 1990; truncated:
+/// Williams and Peng, 1990).
 ///
 /// g = ∂/∂θ of the mean loss of the window's targets (K·B tokens without a mark), the state that the window begins with being a constant. A window of
 /// the whole context from a zero state is full BPTT; shorter windows with carried states are truncated BPTT.
 ///
 /// Tokens are kept until the window ends; then it runs forward, saving states as the checkpoint schedule says, and
 /// backward in blocks of 16 tokens. Results depend neither on the schedule, nor on the threads, nor on how the tokens came.
+///
+/// Memory grows with the window, at least by its tokens. Not for credit over more tokens than fit: `Hybrid`
+/// reaches beyond the window.
 public final class BPTT: GradientEstimator, InterruptibleEstimator {
+  /// What back-propagation is told.
   public struct Configuration: Sendable {
-    /// Positions in the data that are read in parallel, B.
+    /// Positions in the data that are read in parallel, B, at least 1.
     public var streams: Int
-    /// The most tokens of a window, K.
+    /// The most tokens of a window, K, at least 1.
     public var window: Int
+    /// What is kept of a window and what is computed again. No bit of the gradient depends on it.
     public var checkpointing: Checkpointing
-    /// The largest Euclidean norm of the gradient; longer ones are scaled down to it.
+    /// The largest Euclidean norm of the gradient; longer ones are scaled down to it. nil: any.
     public var clip: Float?
 
+    /// Keeps all activations and clips nothing, unless told.
     public init(streams: Int, window: Int, checkpointing: Checkpointing = .none, clip: Float? = nil) {
       self.streams = streams
       self.window = window
@@ -26,10 +33,11 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     }
   }
 
+  /// What it was told.
   public let configuration: Configuration
-  /// The gradient of the last window, in the order of `ModelShape.tensors`.
+  /// The gradient of the last window, clipped, [parameterCount] in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
-  /// The states behind the last window, [L][h, c][B][U] with U = H rounded up to 16.
+  /// The states after the last window, [L][h, c][B][U] with U = H rounded up to 16.
   public let states: Buffer<Float>
 
   let plan: BPTTPlan
@@ -64,6 +72,11 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     BPTTPlan.resolve(shape, c).byteCount
   }
 
+  /// - Parameters:
+  ///   - pool: its threads share a window's work; results do not depend on their number.
+  ///   - instructions: the widest by default; for tests and measurements.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it, or if
+  ///   `Checkpointing.within` has fewer bytes than a single saved state needs.
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -115,6 +128,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
 
   // MARK: One window
 
+  /// Keeps the parameters, and reads them when the window ends: they must not change before.
   public func take(_ parameters: Parameters) { weights = parameters }
 
   public func beginWindow(_ window: Int) {
@@ -148,6 +162,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     public var gradientNorm: Double
     /// Whether loss and gradient are finite. If not, the states that are not finite start from zero.
     public var isFinite: Bool
+    /// ‖g‖² before it was clipped, if it is finite, and nothing else.
     public var meters: WindowMeters {
       var meters = WindowMeters()
       if isFinite { meters.estimateSquare = gradientNorm * gradientNorm }
@@ -160,6 +175,8 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     }
   }
 
+  /// Runs the window forward and backward, and clips the gradient. Without a target only the states go on.
+  /// - Precondition: `count` tokens of every stream have come, at least one, and `take` was called.
   public func finishWindow(tokens count: Int) -> WindowResult {
     precondition(count == consumed && count > 0, "\(count) tokens of \(consumed) that came")
     guard let weights else { preconditionFailure("a window ends before any weights were taken") }

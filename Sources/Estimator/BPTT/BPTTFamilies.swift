@@ -1,12 +1,13 @@
 /// One estimator under two names, which differ in their defaults.
 extension EstimatorFamily {
-  /// Back-propagation through the whole context.
+  /// Back-propagation through the whole context, `BPTT` with a window for each. Not for contexts without end:
+  /// memory grows with them.
   public static let bptt = EstimatorFamily("bptt", "over the whole context") {
     $0.window = .context
     $0.pipeContext = $0.context
   }
 
-  /// Truncated back-propagation.
+  /// Truncated back-propagation, `BPTT` with short windows: nothing is credited across a window's border.
   public static let tbptt = EstimatorFamily("tbptt", "truncated to windows of \(truncation)") {
     $0.setTruncated()
   }

@@ -9,12 +9,18 @@ import LongzooModel
 /// state of its stream, so that credit reaches at most R·K tokens back. The tiles' lifetimes are staggered. In
 /// expectation g is the gradient of the smoothed loss E L(θ + εz), truncated to the lifetime. The same population serves
 /// the estimators of `PopulationMethod`.
+///
+/// Its memory grows neither with the window nor with the context; its noise grows with the parameters. Not
+/// where the exact gradient fits memory: that has no noise (`BPTT`).
 public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimator {
+  /// What it was told.
   public let configuration: Configuration
+  /// ε of the next window; at first the configuration's.
   public var epsilon: Float
   package let population: Population
-  /// The estimate of the last window, in the order of `ModelShape.tensors`.
+  /// The estimate of the last window, [parameterCount] in the order of `ModelShape.tensors`; empty in place.
   public let gradient: Buffer<Float>
+  /// The unmoved weights as the kernels read them; in place the only copy there is.
   public let weights: PackedWeights
   private let directions: Directions
   private let zerothOrder: ZerothOrderGradient?
@@ -33,6 +39,12 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   private let meters: EstimateMeters
   private let pool: ThreadPool
 
+  /// - Parameters:
+  ///   - pool: its threads share the tiles; results do not depend on their number.
+  ///   - instructions: the widest by default; for tests and measurements.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
+  /// - Precondition: lifetime ≥ 1, ε > 0, and at least a pair for each stream. In place: directions are
+  ///   rank-one, the readout is estimated, and the method is not pes.
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -83,6 +95,7 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     gradient = try rooms.gradient.buffer(ledger)
   }
 
+  /// The order of weights and directions in the kernels.
   public var layout: Layout { population.layout }
   public var shape: ModelShape { layout.shape }
   public var streams: Int { configuration.streams }
@@ -165,22 +178,6 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     }
   }
 
-  /// What a window of the population says.
-  public struct WindowResult: GradientResult {
-    /// Mean loss of a target over all columns, in nats.
-    public var loss: Double
-    public var targets: Int
-    /// Pairs whose loss was infinite or NaN. If there are any, there is no gradient, and their states start from zero.
-    public var brokenPairs: Int
-    public var meters = WindowMeters()
-    public var refusal: Wording? {
-      brokenPairs == 0
-        ? nil
-        : "\(brokenPairs) pairs had an infinite or NaN loss; their states start again from zero "
-          + "(a smaller \(.learningRate) helps if this goes on)"
-    }
-  }
-
   /// Ends a window of `tokens` tokens: computes `gradient`.
   public func finishWindow(tokens: Int) -> WindowResult {
     let isMeasured = window % configuration.measuredEvery == 0
@@ -246,6 +243,8 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   public var lastCoefficients: [Float] { (0..<configuration.pairs).map { coefficients[$0] } }
 
   /// Makes an estimate again out of its coefficients, in a window that has begun and whose tokens are marked as read.
+  /// - Precondition: there are as many as pairs, and the readout is estimated: an exact one is not made of
+  ///   coefficients.
   public func recompute(_ given: [Float]) {
     precondition(given.count == configuration.pairs && !configuration.exactReadout)
     for pair in given.indices { coefficients[pair] = given[pair] }
@@ -254,6 +253,7 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   }
 
   /// In place: θ ← (1 − ηλ)·θ − η·g with the estimate g of the window that has ended.
+  /// - Precondition: the configuration said `inPlace`; otherwise the weights are somebody else's.
   public func descend(rate: Float, decay: Float) {
     guard let update else { preconditionFailure("the weights are somebody else's") }
     update.descend(
@@ -266,6 +266,8 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     unroll?.end()
   }
 
+  /// The states of one stream's pairs are zero again.
+  /// - Precondition: the method is not an unroll, whose pairs all begin together.
   public func beginContext(ofStream stream: Int) {
     precondition(unroll == nil, "an unroll has all of its pairs in step")
     population.resetStates(ofStream: stream)

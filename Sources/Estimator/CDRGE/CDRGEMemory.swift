@@ -3,6 +3,7 @@ import LongzooModel
 
 /// What an estimator takes, known before there is one.
 extension CDRGE {
+  /// The order of weights and directions in the kernels, for a model under a configuration.
   public static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
     Layout(shape, kind: c.kind, exactReadout: c.exactReadout)
   }
@@ -57,6 +58,8 @@ extension CDRGE {
   }
 
   /// The chunk that keeps the exact readout's rows within about 4 MiB; it does not depend on the context.
+  /// - Parameter window: tokens of a window, the most that a chunk can have; nil for a whole context.
+  /// - Returns: tokens of a stream, from 1 to 256.
   public static func chunk(for shape: ModelShape, pairs: Int, exactReadout: Bool, window: Int?) -> Int {
     let layout = Layout(shape, kind: .rank1, exactReadout: exactReadout)
     let bytesPerToken =

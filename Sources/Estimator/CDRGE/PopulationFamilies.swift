@@ -2,7 +2,7 @@ import LongzooMemory
 
 /// The families that one population serves, each by a `PopulationMethod`.
 extension EstimatorFamily {
-  /// Central differences along random directions.
+  /// Central differences along random directions, `CDRGE` (arXiv 2505.17852).
   public static let cdRGE = EstimatorFamily(
     "cd-rge", "central differences; a direction lives for its lifetime of windows", method: .central,
     settings: [.epsilon, .lifetime, .maxDivergence]
@@ -10,7 +10,8 @@ extension EstimatorFamily {
     $0.worksInPlace = true
   }
 
-  /// Forward mode.
+  /// Forward mode: derivatives along random directions, without ε and without the bias of differences
+  /// (`PopulationMethod.tangent`).
   public static let jvp = EstimatorFamily(
     "jvp", "forward mode: the exact derivative along each direction, without ε", method: .tangent,
     settings: [.lifetime]
@@ -21,7 +22,8 @@ extension EstimatorFamily {
     ]
   }
 
-  /// A direction for each context.
+  /// Central differences with a direction for each context: credit over all of it, and of its class the least
+  /// variance (Li et al., 2023, arXiv 2304.12180).
   public static let nres = EstimatorFamily(
     "nres", "central differences, a direction for each context", method: .unroll,
     settings: [.epsilon, .maxDivergence]
@@ -29,7 +31,9 @@ extension EstimatorFamily {
     $0.setUnrolled()
   }
 
-  /// A direction for each window, with credit back to the context's start.
+  /// Central differences with a direction for each window, and credit back to the context's start (Vicol et
+  /// al., 2021, arXiv 2112.13835). Not for contexts of many windows: cost and variance of an update grow with
+  /// those since the reset.
   public static let pes = EstimatorFamily(
     "pes",
     "central differences, a direction for each window, credit back to the context's start; "

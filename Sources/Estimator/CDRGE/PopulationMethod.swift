@@ -3,10 +3,11 @@ import LongzooModel
 
 /// What the pairs of a population estimate, and when they take new directions. z is a direction, L the window's loss.
 public enum PopulationMethod: CaseIterable, Sendable {
-  /// cd-rge: [(L₊ − L₋)/2ε]·z; the direction is kept for a lifetime, then the pair starts again from the clean state.
+  /// cd-rge: [(L₊ − L₋)/2ε]·z; the direction is kept for a lifetime, then the pair starts again from the
+  /// clean state (arXiv 2505.17852).
   case central
-  /// jvp: (∇L·z)·z by a forward-mode tangent that is carried beside the state; no ε. A lifetime ends by setting the tangent to
-  /// zero: the state itself is clean.
+  /// jvp: (∇L·z)·z by a forward-mode tangent that is carried next to the state; no ε (Baydin et al., 2022,
+  /// arXiv 2202.08587). A lifetime ends by setting the tangent to zero: the state itself is clean.
   case tangent
   /// nres: [(L₊ − L₋)/2ε]·z with a direction for all windows of an unroll, from reset to reset (arXiv 2304.12180).
   case unroll

@@ -6,15 +6,23 @@ import LongzooModel
 ///
 /// Where all directions read one stream they share one unperturbed column: n directions cost n + 1 columns, half of what
 /// central differences take, for a bias of order ε and not ε². Directions on streams of their own each need L₀ of their
-/// stream, and cost two columns as central differences do.
+/// stream, and cost two columns as central differences do: take `CDRGE` there, which has the smaller bias.
+/// With `StepRule.normalized` it is FZOO (arXiv 2506.09034), but for the mean of the slopes, which is taken as 0.
 public final class FDRGE: GradientEstimator, PerturbingEstimator {
+  /// What `CDRGE` is told, but for `method`, `maxDivergence`, `measuredEvery` and `carriesStates`, which are
+  /// not read.
   public typealias Configuration = CDRGE.Configuration
+  /// What `CDRGE` says of a window; the loss is the unperturbed model's.
   public typealias WindowResult = CDRGE.WindowResult
 
+  /// What it was told.
   public let configuration: Configuration
+  /// ε of the next window; at first the configuration's.
   public var epsilon: Float
   package let population: Population
+  /// The estimate of the last window, [parameterCount] in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
+  /// The unmoved weights as the kernels read them.
   public let weights: PackedWeights
   private let states: ForwardStates
   private let directions: Directions
@@ -23,12 +31,13 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
   private let coefficients: Buffer<Float>
   private let meters: EstimateMeters
   private let pool: ThreadPool
-  /// Of the window so far, of the one unperturbed column.
+  /// The one unperturbed column's loss of the window so far, a sum in nats.
   private var baseLoss = 0.0
   /// Targets of the window so far: of the streams, and of the pairs that read them.
   private var targets = WindowTargets()
 
-  /// Columns that process a token of every stream.
+  /// Columns that process a token of every stream: one for all, or one a direction, stands for the
+  /// unperturbed model.
   public static func columns(pairs: Int, streams: Int) -> Int { streams == 1 ? pairs + 1 : 2 * pairs }
 
   /// Pairs for which the exact readout has rows.
@@ -37,6 +46,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
       * Tile.pairs
   }
 
+  /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = CDRGE.layout(for: shape, c)
     var table = Population.byteCount(
@@ -75,6 +85,12 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
       + Population.tiles(c.pairs) * shape.vocabularySize * MemoryLayout<UInt16>.stride
   }
 
+  /// - Parameters:
+  ///   - pool: its threads share the tiles; results do not depend on their number.
+  ///   - instructions: the widest by default; for tests and measurements.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
+  /// - Precondition: lifetime ≥ 1, ε > 0, at least a direction for each stream, no normal entries, and not
+  ///   in place.
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -153,7 +169,8 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     }
   }
 
-  /// The losses of a pair over the window so far: of its direction, and of the unperturbed model.
+  /// The losses of a pair over the window so far, sums in nats: of its direction, and of the unperturbed
+  /// model.
   public func loss(ofPair pair: Int) -> (moved: Double, base: Double) {
     let column = states.column(ofPair: pair)
     let losses = population.losses.pointer + column.tile * Tile.columns + column.lane
@@ -199,6 +216,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   public func beginContext() { states.reset() }
 
+  /// The states of one stream's directions are zero again.
   public func beginContext(ofStream stream: Int) {
     guard states.base == nil else { return states.reset() }
     for pair in population.pairs(ofStream: stream) { states.reset(pair: pair) }

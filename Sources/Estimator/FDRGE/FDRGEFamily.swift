@@ -1,7 +1,8 @@
 import LongzooMemory
 
 extension EstimatorFamily {
-  /// Forward differences.
+  /// Forward differences, `FDRGE`: half the columns of central ones where there is one stream, and a bias of
+  /// order ε.
   public static let fdRGE = EstimatorFamily(
     "fd-rge",
     "differences from the unperturbed model: one stream shares it, and a direction costs one column and not two; "

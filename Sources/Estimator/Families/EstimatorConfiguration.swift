@@ -8,9 +8,11 @@ public struct EstimatorConfiguration: Codable, Equatable, Sendable {
   public var pairs: Int
   /// ε, what a perturbation is multiplied with; more than 0.
   public var epsilon: Double
+  /// What the pairs' directions are made of.
   public var perturbation: Perturbation
   /// Products in a direction of `Perturbation.rank1`, at least 1.
   public var rank: Int
+  /// How long the step along an estimate is.
   public var step: StepRule
   /// Windows for which a pair keeps its direction, at least 1.
   public var lifetime: Int
@@ -20,7 +22,9 @@ public struct EstimatorConfiguration: Codable, Equatable, Sendable {
   public var beyondMomentum: Double
   /// γ, what a loss one token later is worth to a gate, in 0 ... 1.
   public var creditDecay: Double
+  /// How the readout learns where pairs estimate the rest; exact gradients have it exact.
   public var readout: ReadoutKind
+  /// What back-propagation keeps of its window.
   public var checkpointing: CheckpointingChoice
   /// The largest norm of an exact gradient; 0: any.
   public var clipNorm: Double
@@ -78,12 +82,20 @@ public enum ReadoutKind: String, CaseIterable, Codable, Sendable {
 
 /// What back-propagation keeps of its window; `Checkpointing` has the bytes of `binomial` too.
 public enum CheckpointingChoice: Codable, Equatable, Sendable {
-  case none, sqrt, binomial
+  /// All activations.
+  case none
+  /// States about √K tokens apart, and the activations between two of them.
+  case sqrt
+  /// All activations if they fit `EstimatorWorkload.checkpointingBytes`; otherwise as many states as do, where
+  /// they save the most.
+  case binomial
+  /// States so many tokens apart, rounded up to a multiple of 16, and the activations between two of them.
   case every(Int)
 }
 
 /// Tokens between updates.
 public enum WindowChoice: Codable, Equatable, Sendable {
+  /// So many, at least 1.
   case tokens(Int)
   /// All of a context.
   case context

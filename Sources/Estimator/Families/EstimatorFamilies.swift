@@ -26,6 +26,7 @@ extension EstimatorFamily: CustomStringConvertible {
 
 /// Coded as its name.
 extension EstimatorFamily: Codable {
+  /// - Throws: `DecodingError`, if there is no estimator of the coded name.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let name = try container.decode(String.self)

@@ -18,11 +18,13 @@ public struct EstimatorFamily: Sendable {
     case context
   }
 
+  /// What it is called and coded as; no two of `all` share one.
   public let name: String
   /// What it does, in a line that follows its name.
   public let help: String
   /// The settings of an `EstimatorConfiguration` that mean something to it.
   public let settings: Set<Setting>
+  /// How far back it credits a loss; `creditReach` has it in tokens.
   public let credit: Credit
 
   // MARK: Traits
@@ -41,6 +43,7 @@ public struct EstimatorFamily: Sendable {
   public internal(set) var holdsLogits = false
   /// The part of a window's work that is done while its tokens come, 0 … 1; the rest is done when it ends.
   public internal(set) var readingShare = 1.0
+  /// What it is told where nobody says.
   public internal(set) var defaults = EstimatorDefaults()
 
   /// Whether pairs of perturbed models run.

@@ -3,14 +3,19 @@ import LongzooModel
 
 /// An estimator that its own `Configuration` decides, and whose bytes are known before there is one.
 public protocol ConfiguredEstimator: GradientEstimator {
+  /// All that decides it but the model's sizes and the machine.
   associatedtype Configuration: Sendable
 
-  /// - Throws: `MemoryError.overBudget`, before memory is touched.
+  /// - Parameters:
+  ///   - pool: its threads share the work; results do not depend on their number.
+  ///   - instructions: which kernels compute.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it; what would break the
+  ///   budget is not touched.
   init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions,
     ledger: MemoryLedger) throws(MemoryError)
 
-  /// The bytes that `init` reserves.
+  /// The bytes that `init` reserves, to the byte.
   static func byteCount(for shape: ModelShape, _ configuration: Configuration, threads: Int) -> MemoryTable
   /// The bytes of `carried`.
   static func carriedBytes(for shape: ModelShape, _ configuration: Configuration) -> Int

@@ -2,6 +2,7 @@ import LongzooModel
 
 /// What an estimator has to work on: the model, the data's layout and the machine, none of which it chooses.
 public struct EstimatorWorkload: Equatable, Sendable {
+  /// The model's sizes.
   public var shape: ModelShape
   /// Positions in the data that are read in parallel, B; with pairs at most as many as those.
   public var streams: Int
@@ -11,6 +12,7 @@ public struct EstimatorWorkload: Equatable, Sendable {
   public var isWholeContext: Bool
   /// Tokens from reset to reset; nil: states are never reset.
   public var context: Int?
+  /// What random directions are drawn from; exact gradients need none.
   public var seed: UInt64
   /// Threads that work on it.
   public var threads: Int

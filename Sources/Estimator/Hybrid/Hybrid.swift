@@ -13,19 +13,28 @@ import LongzooModel
 /// has the expectation of CD-RGE over the lifetime, but only the part that crosses a window's border has its noise. The
 /// pairs' columns need no readout and no losses. (Forward products ∂s/∂θ·z as in Silver et al., "Learning by directional
 /// gradient descent", 2022; that they are needed at window borders only is what makes them cheap here.)
+///
+/// Not for data whose dependencies end within the window: pairs cost time and tell nothing there, and truncated
+/// back-propagation alone learns at least as well.
 public final class Hybrid: GradientEstimator, PerturbingEstimator, InterruptibleEstimator {
+  /// What the hybrid is told.
   public struct Configuration: Sendable {
+    /// The part within the window, whose streams and window are those of the hybrid.
     public var exact: BPTT.Configuration
     /// Pairs of columns, at least one a stream; pair p reads stream ⌊p·B/P⌋.
     public var pairs: Int
+    /// ε at the beginning, more than 0.
     public var epsilon: Float
+    /// What directions are made of; the readout has none.
     public var kind: DirectionKind
-    /// Windows for which a direction is kept.
+    /// Windows for which a direction is kept, R, at least 1: how far credit reaches.
     public var lifetime: Int
-    /// β of the running mean of what lies beyond the window; 0: each window's estimate as it is, and in full.
+    /// β of the running mean of what lies beyond the window, in 0 ..< 1; 0: each window's estimate as it is,
+    /// and in full.
     public var momentum: Float
     /// The most tokens that `consume` is given at a time.
     public var chunk: Int
+    /// Directions are functions of it, the tile and the window.
     public var seed: UInt64
 
     public init(
@@ -43,8 +52,11 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     }
   }
 
+  /// What it was told.
   public let configuration: Configuration
+  /// ε of the next window; at first the configuration's.
   public var epsilon: Float
+  /// The part within the window; its `gradient` holds the sum of both parts once a window has ended.
   public let exact: BPTT
   package let population: Population
   private let weights: PackedWeights
@@ -57,6 +69,8 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
   private let mean: LongRangeMean?
   private let pool: ThreadPool
 
+  /// The last window's exact gradient, clipped, and the unclipped estimate of what lies beyond it,
+  /// [parameterCount] in the order of `ModelShape.tensors`.
   public var gradient: Buffer<Float> {
     _read { yield exact.gradient }
   }
@@ -65,6 +79,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     Layout(shape, kind: c.kind, exactReadout: true)
   }
 
+  /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(shape, c)
     var table =
@@ -97,6 +112,11 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     }
   }
 
+  /// - Parameters:
+  ///   - pool: its threads share the work; results do not depend on their number.
+  ///   - instructions: the widest by default; for tests and measurements.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
+  /// - Precondition: lifetime ≥ 1, ε > 0, at least a pair for each stream, and β in 0 ..< 1.
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger
@@ -171,6 +191,8 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     }
   }
 
+  /// Ends a window of `tokens` tokens: the exact gradient, and what lies beyond added to it.
+  /// - Returns: what the exact part says; its norm is that of the exact gradient alone.
   public func finishWindow(tokens: Int) -> BPTT.WindowResult {
     let result = exact.finishWindow(tokens: tokens)
     guard result.hasGradient else { return result }

@@ -1,5 +1,6 @@
 extension EstimatorFamily {
-  /// Exact within the window, random directions beyond it.
+  /// Exact within the window, random directions beyond it, `Hybrid`: for credit beyond the window that fits
+  /// memory.
   public static let hybrid = EstimatorFamily(
     "hybrid",
     "exact in the window, and what lies beyond it from pairs that carry their states for their lifetime of windows",

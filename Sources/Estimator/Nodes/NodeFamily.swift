@@ -1,7 +1,8 @@
 import LongzooMemory
 
 extension EstimatorFamily {
-  /// Directions of the gates' inputs, and not of the weights.
+  /// Directions of the gates' inputs, and not of the weights, `NodePerturbation`. Not for long windows:
+  /// memory and noise grow with them.
   public static let node = EstimatorFamily(
     "node",
     "central differences in the gates' inputs, with new signs at every token, "

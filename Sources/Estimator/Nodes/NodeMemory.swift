@@ -13,6 +13,7 @@ extension NodePerturbation {
     Layout(nodesOf: shape, movesLogits: !c.exactReadout)
   }
 
+  /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
     let layout = layout(shape, c)
     var table = Population.byteCount(

@@ -20,15 +20,20 @@ import LongzooModel
 ///
 /// Memory grows with the window, and not with the context.
 public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
+  /// What `CDRGE` says of a window.
   public typealias WindowResult = CDRGE.WindowResult
 
   /// A window is shorter than so many tokens.
   static let windowLimit = 1 << 16
 
+  /// What it was told.
   public let configuration: Configuration
+  /// ε of the next window; at first the configuration's.
   public var epsilon: Float
   package let population: Population
+  /// The estimate of the last window, [parameterCount] in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
+  /// The weights as the kernels read them; none of them is moved.
   public let weights: PackedWeights
   private let layout: Layout
   private let instructions: Instructions
@@ -46,6 +51,11 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private var window = 0
   private var consumed = 0
 
+  /// - Parameters:
+  ///   - pool: its threads share the tiles; results do not depend on their number.
+  ///   - instructions: the widest by default; for tests and measurements.
+  /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.
+  /// - Precondition: ε > 0, at least a pair for each stream, and a window from 1 to 2¹⁶ − 1 tokens.
   public init(
     _ shape: ModelShape, _ configuration: Configuration, pool: ThreadPool, instructions: Instructions = .best,
     ledger: MemoryLedger

@@ -3,7 +3,12 @@ import LongzooModel
 
 /// The optimizers that there are.
 public enum OptimizerKind: String, CaseIterable, Codable, Sendable {
-  case sgd, adam, muon
+  /// Gradient descent with momentum.
+  case sgd
+  /// Adam, whose decay is decoupled (Kingma and Ba, 2015; Loshchilov and Hutter, 2019).
+  case adam
+  /// Orthogonal steps of the layers' matrices, Adam's for everything else (Jordan et al., 2024).
+  case muon
 
   /// Vectors as long as the parameters that it keeps: 1 or 2. Only those with a second one have a β₂.
   public var moments: Int { rule.moments }

@@ -2,7 +2,12 @@ import Glibc
 
 /// How the learning rate runs over a run.
 public enum ScheduleKind: String, CaseIterable, Codable, Sendable {
-  case constant, linear, cosine
+  /// The base rate throughout.
+  case constant
+  /// It falls to 0 along a straight line.
+  case linear
+  /// It falls to 0 along half a cosine.
+  case cosine
 }
 
 /// The learning rate over a run.
