@@ -46,7 +46,6 @@ struct LongzooCommand: ParsableCommand {
   }
 
   private static func end(_ message: String, details: String? = nil, code: Int32) -> Never {
-    fflush(nil)
     let text = code == ExitStatus.usage ? CommandLineReader.withSources(message) : message
     StandardStreams.tellFailure(text, details: details)
     Foundation.exit(code)
@@ -62,12 +61,12 @@ struct LongzooCommand: ParsableCommand {
   private static func end(_ error: any Error) -> Never {
     let code = exitCode(for: error)
     let text = fullMessage(for: error)
-    if !text.isEmpty {
-      if code.isSuccess {
-        try? StandardStreams.printResult(text)
-      } else {
-        fflush(nil)
-        StandardStreams.tell(text + "\n")
+    if !text.isEmpty, !code.isSuccess { StandardStreams.tell(text + "\n") }
+    if !text.isEmpty, code.isSuccess {
+      do throws(RunFailure) {
+        try StandardStreams.printResult(text)
+      } catch {
+        end(error.message, code: error.exitCode)
       }
     }
     Foundation.exit(code.rawValue)

@@ -15,7 +15,7 @@ enum StandardStreams {
 
   /// Says something on standard error, with its line breaks. Nobody may be listening any more: a log's reader that is gone, or
   /// a full disk, ends no run.
-  static func tell(_ text: String) { write(TerminalText.lines(text)) }
+  static func tell(_ text: String) { _ = write(TerminalText.lines(text), to: STDERR_FILENO) }
 
   /// The last words of a program that failed: one line, and what stands below it.
   static func tellFailure(_ message: String, details: String? = nil) {
@@ -23,22 +23,27 @@ enum StandardStreams {
   }
 
   /// Rewrites a line of the terminal on standard error.
-  static func showStatus(_ text: String) { write("\r" + TerminalText.line(text) + "\u{1B}[K\r") }
-
-  /// Prints a result, and does not take it for printed before the system has it. JSON stays what it is.
-  /// - Throws: exit code 74.
-  static func printResult(_ text: String) throws(RunFailure) {
-    print(TerminalText.lines(text))
-    guard fflush(nil) == 0 else { throw .system("write to", "standard output", errno: errno) }
+  static func showStatus(_ text: String) {
+    _ = write("\r" + TerminalText.line(text) + "\u{1B}[K\r", to: STDERR_FILENO)
   }
 
-  private static func write(_ text: String) {
+  /// Prints a result, and does not take it for printed before the system has it. JSON stays what it is. A reader that is gone has
+  /// had enough, as `head` has.
+  /// - Throws: exit code 74.
+  static func printResult(_ text: String) throws(RunFailure) {
+    let code = write(TerminalText.lines(text) + "\n", to: STDOUT_FILENO)
+    guard code == 0 || code == EPIPE else { throw .system("write to", "standard output", errno: code) }
+  }
+
+  /// - Returns: 0, or the system's number for what went wrong.
+  private static func write(_ text: String, to descriptor: Int32) -> Int32 {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
-      let written = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if written < 0, errno == EINTR { continue }
-      guard written > 0 else { return }
+      guard written > 0 else { return written < 0 ? errno : EIO }
       bytes = bytes.dropFirst(written)
     }
+    return 0
   }
 }
