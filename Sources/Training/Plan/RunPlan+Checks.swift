@@ -86,7 +86,7 @@ extension RunPlan {
       data.vocabularySize * model.hiddenSize <= ModelShape.largestMatrix,
       "\(.vocabularySize) \(data.vocabularySize) times \(.hiddenSize) \(model.hiddenSize) is more than 2^40")
     try require(
-      model.tokenScale.map(isSize) ?? true, "\(.tokenScale) must be a number of at least 0")
+      model.tokenScale.map(isSize) ?? true, "\(.tokenScale) \(model.tokenScale ?? 0) is not \(sizes)")
     try require(
       model.tokenScale == nil || model.initialWeights == nil,
       "\(.tokenScale) is for random weights; it means nothing beside \(.initialWeights)")
@@ -105,7 +105,7 @@ extension RunPlan {
         + (estimator.family.hasPairs ? "as many as \(.pairs) (\(estimator.pairs))" : "\(1 << 20)"))
     try require(
       Float(estimator.epsilon) > 0 && Float(estimator.epsilon).isFinite,
-      "\(.epsilon) \(estimator.epsilon) is not a positive number of 32 bits")
+      "\(.epsilon) \(estimator.epsilon) is not from \(Float.leastNonzeroMagnitude) to \(Float.greatestFiniteMagnitude)")
     try require(
       (1...DirectionKind.mostProducts).contains(estimator.rank),
       "\(.rank) \(estimator.rank) is not from 1 to \(DirectionKind.mostProducts)")
@@ -118,10 +118,10 @@ extension RunPlan {
       "\(.perturbation) gaussian numbers the entries of a matrix up to 2^28, and here there are more; take rank1 or rademacher"
     )
     try require(
-      (1...(1 << 30)).contains(estimator.lifetime), "\(.lifetime) \(estimator.lifetime) is not at least 1")
+      (1...(1 << 30)).contains(estimator.lifetime), "\(.lifetime) \(estimator.lifetime) is not from 1 to 2^30")
     try require(
       isSize(estimator.maxDivergence),
-      "\(.maxDivergence) \(estimator.maxDivergence) is not a number of at least 0")
+      "\(.maxDivergence) \(estimator.maxDivergence) is not \(sizes)")
   }
 
   private func validateWindows() throws(RunFailure) {
@@ -145,11 +145,11 @@ extension RunPlan {
       estimator.checkpointing != .binomial || run.memoryBudget != nil,
       "\(.checkpointing) binomial needs a \(.memoryBudget): it takes what that leaves")
     try require(
-      isSize(estimator.clipNorm), "\(.clipNorm) \(estimator.clipNorm) is not a number of at least 0")
+      isSize(estimator.clipNorm), "\(.clipNorm) \(estimator.clipNorm) is not \(sizes)")
     try require(
-      isFraction(estimator.beyondMomentum), "\(.beyondMomentum) \(estimator.beyondMomentum) is not in [0, 1)")
+      isFraction(estimator.beyondMomentum), "\(.beyondMomentum) \(estimator.beyondMomentum) is not \(fractions)")
     try require(
-      (0...1).contains(estimator.creditDecay), "\(.creditDecay) must be a number from 0 to 1")
+      (0...1).contains(estimator.creditDecay), "\(.creditDecay) \(estimator.creditDecay) is not from 0 to 1")
     if let refusal = estimator.family.refusal(of: estimator.configuration, workload) { throw .usage(refusal) }
     try require(
       !run.replayLog || estimator.family.hasCoefficients,
@@ -175,13 +175,13 @@ extension RunPlan {
   private func validateOptimizer() throws(RunFailure) {
     try require(
       isSize(optimizer.learningRate),
-      "\(.learningRate) \(optimizer.learningRate) is not a number of at least 0")
-    try require(isFraction(optimizer.momentum), "\(.momentum) \(optimizer.momentum) is not in [0, 1)")
-    try require(isFraction(optimizer.beta2), "\(.beta2) \(optimizer.beta2) is not in [0, 1)")
+      "\(.learningRate) \(optimizer.learningRate) is not \(sizes)")
+    try require(isFraction(optimizer.momentum), "\(.momentum) \(optimizer.momentum) is not \(fractions)")
+    try require(isFraction(optimizer.beta2), "\(.beta2) \(optimizer.beta2) is not \(fractions)")
     try require(
-      isSize(optimizer.weightDecay), "\(.weightDecay) \(optimizer.weightDecay) is not a number of at least 0")
+      isSize(optimizer.weightDecay), "\(.weightDecay) \(optimizer.weightDecay) is not \(sizes)")
     try require(
-      isSize(optimizer.tableRate), "\(.tableRate) must be a number of at least 0")
+      isSize(optimizer.tableRate), "\(.tableRate) \(optimizer.tableRate) is not \(sizes)")
   }
 
   private func validateData() throws(RunFailure) {
@@ -200,7 +200,7 @@ extension RunPlan {
     try require(data.tokensBefore ?? 0 >= 0, "the tokens before \(.newData) cannot be fewer than none")
     try require(
       data.holdoutFraction >= 0 && data.holdoutFraction < 1,
-      "\(.holdoutFraction) \(data.holdoutFraction) is not in [0, 1)")
+      "\(.holdoutFraction) \(data.holdoutFraction) is not from 0 to less than 1")
     try require(
       data.heldOutPath == nil || data.holdoutFraction == 0,
       "\(.heldOutPath) and \(.holdoutFraction) exclude each other")
@@ -220,16 +220,16 @@ extension RunPlan {
   private func validateRunNumbers() throws(RunFailure) {
     try require(run.threads >= 1 && run.threads <= 1024, "\(.threads) \(run.threads) is not from 1 to 1024")
     try require(
-      limits.maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "\(.maxSeconds) must be a positive number")
+      limits.maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "\(.maxSeconds) must be more than 0, and at most \(Double.greatestFiniteMagnitude) seconds")
     try require(
-      limits.stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "\(.stopAbove) must be a number of at least 0")
+      limits.stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "\(.stopAbove) \(limits.stopAbove ?? 0) is not from 0 to \(Double.greatestFiniteMagnitude) nats")
     try require(
       limits.stopBelow.map { $0 > 0 && $0.isFinite } ?? true,
-      "\(.stopBelow) must be a positive number of nats")
+      "\(.stopBelow) must be more than 0, and at most \(Double.greatestFiniteMagnitude) nats")
     try require(run.lossWindows >= 1, "\(.lossWindows) must be at least 1")
     try require(limits.maxSteps.map { $0 > 0 } ?? true, "\(.maxSteps) must be at least 1")
     try require(limits.maxTokens.map { $0 > 0 } ?? true, "\(.maxTokens) must be at least 1")
-    try require(limits.epochs.map { $0 > 0 && $0.isFinite } ?? true, "\(.epochs) must be a positive number")
+    try require(limits.epochs.map { $0 > 0 && $0.isFinite } ?? true, "\(.epochs) must be more than 0, and at most \(Double.greatestFiniteMagnitude)")
     let counts: [(Setting, Int)] = [
       (.warmup, optimizer.warmup), (.evalInterval, run.evalInterval ?? 0), (.evalTokens, run.evalTokens ?? 0),
       (.logInterval, run.logInterval ?? 0), (.memoryBudget, run.memoryBudget ?? 0),
@@ -242,6 +242,11 @@ extension RunPlan {
   }
 
   private func validateEnd() throws(RunFailure) {
+    if let above = limits.stopAbove, let below = limits.stopBelow, above > 0, above < below {
+      throw .usage(
+        "\(.stopAbove) \(above) is less than \(.stopBelow) \(below): the run would end well at every loss at which it is not given up; \(.stopAbove) has to be more"
+      )
+    }
     try require(
       limits.epochs == nil || !data.isPipe,
       "\(.epochs) counts passes over files, and a pipe is read once; leave it out")
@@ -257,7 +262,9 @@ private func require(_ condition: Bool, _ text: @autoclosure () -> Wording) thro
 }
 
 /// In [0, 1) as 32 bits have it: 1 − 1e-9 is 1 there.
+private let fractions = "from 0 to \((1 as Float).nextDown), the last number of 32 bits below 1"
 private func isFraction(_ value: Double) -> Bool { value >= 0 && Float(value) < 1 }
 
 /// At least 0, and finite in 32 bits.
+private let sizes = "from 0 to \(Float.greatestFiniteMagnitude)"
 private func isSize(_ value: Double) -> Bool { value >= 0 && Float(value).isFinite }

@@ -63,10 +63,10 @@ enum SearchedNumber: Equatable {
 
   static func parse(_ text: String) throws -> SearchedNumber {
     if text == "auto" { return .auto }
-    guard let value = try? DecimalNumber.parse(text) else {
+    guard text.contains(where: \.isNumber) else {
       throw ValidationError("it is neither a decimal number nor 'auto'.")
     }
-    return .value(value)
+    return .value(try DecimalNumber.parse(text))
   }
 }
 

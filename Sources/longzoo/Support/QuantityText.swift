@@ -53,7 +53,7 @@ enum QuantityText {
     guard let exponent, parts.count <= 2, let whole = parts.first, !whole.isEmpty,
       parts.last?.isEmpty == false
     else { throw ValidationError("it must start with a number.") }
-    guard abs(exponent) <= largestPower else { throw ValidationError("its exponent is too large.") }
+    guard abs(exponent) <= largestPower else { throw ValidationError("its exponent is not from -\(largestPower) to \(largestPower).") }
     return (Array(whole), parts.count == 2 ? Array(parts[1]) : [], exponent)
   }
 
@@ -70,13 +70,13 @@ enum QuantityText {
 
   private static func product(_ a: Int, _ b: Int) throws -> Int {
     let (value, overflow) = a.multipliedReportingOverflow(by: b)
-    if overflow { throw ValidationError("it is too large.") }
+    if overflow { throw ValidationError("it is over \(Int.max), the largest number here.") }
     return value
   }
 
   private static func sum(_ a: Int, _ b: Int) throws -> Int {
     let (value, overflow) = a.addingReportingOverflow(b)
-    if overflow { throw ValidationError("it is too large.") }
+    if overflow { throw ValidationError("it is over \(Int.max), the largest number here.") }
     return value
   }
 
@@ -95,8 +95,11 @@ enum DecimalNumber {
     let isDecimal = characters.allSatisfy { byte in
       byte >= 0x30 && byte <= 0x39 || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains(byte)
     }
-    guard isDecimal, let value = Double(text), value.isFinite else {
+    guard isDecimal, let value = Double(text) else {
       throw ValidationError("it must be a decimal number, such as 0.01 or 1e-3.")
+    }
+    guard value.isFinite else {
+      throw ValidationError("it is over \(Double.greatestFiniteMagnitude), the largest number here.")
     }
     return value
   }
