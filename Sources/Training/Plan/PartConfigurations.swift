@@ -33,8 +33,10 @@ extension RunPlan {
   package var columns: Int { estimator.family.columns(estimator.configuration, workload) }
   /// Tokens of a stream that go through the kernels at a time; the same for every context.
   package var chunk: Int { estimator.family.chunk(estimator.configuration, workload) }
-  /// Tokens over which a loss is credited to what came before it.
-  package var creditReach: Int { estimator.family.creditReach(estimator.configuration, workload) }
+  /// Tokens over which a loss is credited to what came before it: none beyond the start of its context.
+  package var creditReach: Int {
+    min(estimator.family.creditReach(estimator.configuration, workload), tokensToReset ?? .max)
+  }
 
   package var optimizerConfiguration: Optimizer.Configuration {
     Optimizer.Configuration(

@@ -62,7 +62,7 @@ struct Advice {
   }
 
   private var towardsMoreUpdates: String? {
-    let window = plan.tokensOfWindow
+    let window = plan.longestWindow
     guard updates < Self.manyUpdates, window >= 2 * truncation else { return nil }
     return
       "--estimator tbptt makes \(ByteSize.grouped(window / truncation)) updates in the time of one where "

@@ -60,7 +60,7 @@ struct Announcement {
   private static func credit(_ c: RunPlan) -> String {
     let reach = ByteSize.grouped(c.creditReach)
     guard c.estimator.family.hasPairs, c.estimator.family.isExact else { return reach }
-    return "\(ByteSize.grouped(c.tokensOfWindow)) exactly and \(reach) by estimate"
+    return "\(ByteSize.grouped(c.longestWindow)) exactly and \(reach) by estimate"
   }
 
   static func plan(_ c: RunPlan, _ limits: RunLimits, training: Int?, from p: RunProgress) -> String {
