@@ -22,6 +22,8 @@ public final class HeldOutReader {
     set { decoder.isInterrupted = newValue }
   }
 
+  private let files: [DataFile]
+  private let skipped: Int
   private let source: SequentialTokens
   private let decoder: ByteDecoder
   private let layout: TokenLayout
@@ -71,10 +73,12 @@ public final class HeldOutReader {
     let pipe = try isPipe ? InputFile.pipe(configuration) : nil
     pipe?.isInterrupted = configuration.isInterrupted
 
-    var start = configuration.skipTokens
+    skipped = configuration.skipTokens
+    var start = skipped
     var total = totalTokens
     let space = UnsafeMutableRawBufferPointer(block.elements)
     let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: space)
+    self.files = files ?? []
     let isPlain = files?.allSatisfy { $0.format == .plain } ?? false
     if let files, configuration.holdoutFraction == nil {
       try HeadCheck.run(files, configuration, decoder: decoder, space: space)
@@ -117,7 +121,9 @@ public final class HeldOutReader {
     rewind()
     while read < wanted {
       let filled = source.fill(stream: 0, into: UnsafeMutableRawBufferPointer(block.elements))
-      if let failure = filled.failure, read + filled.tokens < wanted { throw failure }
+      if let failure = filled.failure, read + filled.tokens < wanted {
+        throw FirstOutside.error(failure, in: files, layout, after: skipped)
+      }
       if filled.isEnd {
         try Self.requirePair(read, name: name)
         if !hasTarget {
@@ -148,7 +154,7 @@ public final class HeldOutReader {
         if first == last {
           if let failure {
             if count > 0 { break }
-            throw failure
+            throw FirstOutside.error(failure, in: files, layout, after: skipped)
           }
           let filled = source.fill(stream: 0, into: UnsafeMutableRawBufferPointer(block.elements))
           if filled.isEnd { break }

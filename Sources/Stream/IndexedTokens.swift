@@ -98,6 +98,9 @@ final class IndexedTokens: TokenSource {
       if let index = filled.failure?.tokenIndex {
         filled.tokens += index - region.lowerBound - progress[stream]
       }
+      filled.failure = filled.failure.map {
+        FirstOutside.error($0, in: files, layout, after: region.lowerBound)
+      }
     }
     return filled
   }

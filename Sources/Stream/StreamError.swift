@@ -31,6 +31,8 @@ public struct StreamError: Error, Equatable, CustomStringConvertible, Sendable {
   public var tokenIndex: Int?
   /// The step that mends it, if there is one.
   public var remedy: Remedy?
+  /// An id is outside of the vocabulary.
+  var isOfVocabulary = false
   private var problem: Wording
   private var advice: Wording?
 

@@ -96,12 +96,14 @@ struct TokenLayout {
   }
 
   func outside(_ id: UInt32, token: Int, file: String, offset: Int?) -> StreamError {
-    StreamError(
+    var error = StreamError(
       .badData, "the id \(id) is outside the vocabulary of \(vocabularySize) tokens",
       advice: isVocabularyFixed
         ? "check \(.tokenType) (now \(type.rawValue)), and that this is data for the model"
         : "set \(.vocabularySize) to more than the largest id, or check \(.tokenType) (now \(type.rawValue))",
       file: file, compressedOffset: offset, tokenIndex: token)
+    error.isOfVocabulary = true
+    return error
   }
 
   func unexpectedEnd(_ count: Int, expected: Int, file: String) -> StreamError {
