@@ -106,6 +106,16 @@ package final class RunFolder {
     file(modelName, in: parent(of: checkpoint))
   }
 
+  /// The version of a checkpoint or a model that was kept next to it, if there is one.
+  package static func previous(of path: String) -> String? {
+    for (name, previous) in [(checkpointName, previousCheckpointName), (modelName, previousModelName)]
+    where path == name || path.hasSuffix("/" + name) {
+      let other = file(previous, in: parent(of: path))
+      return RegularFile.exists(other) ? other : nil
+    }
+    return nil
+  }
+
   /// Whether two paths lead to one file that exists.
   package static func isSame(_ path: String, _ other: String) -> Bool {
     var (first, second) = (stat(), stat())

@@ -23,6 +23,23 @@ package struct FileSink {
     }
   }
 
+  /// Whether what was written can be written again: not in a pipe.
+  package var isSeekable: Bool { lseek(descriptor, 0, SEEK_CUR) >= 0 }
+
+  /// Writes over the first bytes of the file.
+  /// - Throws: exit code 74.
+  package func replace(with bytes: UnsafeRawBufferPointer) throws(RunFailure) {
+    var written = 0
+    while written < bytes.count {
+      let count = pwrite(descriptor, bytes.baseAddress! + written, bytes.count - written, written)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .system("write", path, errno: errno)
+      }
+      written += count
+    }
+  }
+
   /// Writes `text` as UTF-8.
   /// - Throws: exit code 74.
   package func write(_ text: String) throws(RunFailure) {

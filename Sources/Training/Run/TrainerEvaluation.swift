@@ -102,8 +102,8 @@ extension Trainer {
     guard plan.keepsBestWeights, let record = progress.heldOut else { return }
     let path = RunFolder.model(beside: checkpoint.path)
     guard RegularFile.exists(path), let file = try? SafetensorsReader(path: path),
-      let point = WeightsFile.heldOutPoint(of: file),
-      point.lossNats <= record.best.lossNats
+      let point = WeightsFile.heldOutPoint(of: file), point.lossNats <= record.best.lossNats,
+      (try? file.requireSound(through: transfer.bytes)) != nil
     else {
       progress.heldOut = nil
       return

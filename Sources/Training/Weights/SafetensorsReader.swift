@@ -10,8 +10,10 @@ package final class SafetensorsReader {
   private let byName: [String: Safetensors.Entry]
   private let dataStart: Int
   private let descriptor: Int32
+  private var watch: ChecksumWatch
 
-  /// Opens `path` and checks all that can be checked without reading the tensors.
+  /// Opens `path` and checks all that can be checked without reading the tensors. Their checksums, where the file has some, are
+  /// looked at as they are read from their start to their end.
   /// - Throws: exit code 66 when it cannot be opened, 65 when it is not a sound file, with the offset of the fault.
   package init(path: String) throws(RunFailure) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -22,6 +24,7 @@ package final class SafetensorsReader {
       self.metadata = parsed.metadata
       self.entries = parsed.entries
       self.dataStart = 8 + length
+      watch = ChecksumWatch(try FileChecksums(parsed.metadata, path: path))
     } catch {
       close(descriptor)
       throw error
@@ -52,7 +55,7 @@ package final class SafetensorsReader {
   }
 
   /// Reads a part: `destination.count` bytes from `offset` bytes behind the start of the tensor.
-  /// - Throws: exit code 65 when the file ends early, 74 when the system cannot read.
+  /// - Throws: exit code 65 when the file ends early or is damaged, 74 when the system cannot read.
   package func read(
     _ entry: Safetensors.Entry, from offset: Int, into destination: UnsafeMutableRawBufferPointer
   ) throws(RunFailure) {
@@ -60,6 +63,20 @@ package final class SafetensorsReader {
       offset >= 0 && offset + destination.count <= entry.byteCount,
       "bytes \(offset)..<\(offset + destination.count) of the \(entry.byteCount) of \(entry.name)")
     try Self.fill(destination, from: dataStart + entry.range.lowerBound + offset, descriptor, path)
+    guard watch.isSound(UnsafeRawBufferPointer(destination), from: offset, of: entry) else {
+      throw FileChecksums.damaged(path, "tensor \"\(entry.name)\"")
+    }
+  }
+
+  /// Reads all tensors, for their checksums.
+  /// - Throws: exit code 65 where the file is damaged, as far as it says what it should be; 74 when the system cannot read.
+  package func requireSound(through buffer: UnsafeMutableRawBufferPointer) throws(RunFailure) {
+    for entry in entries {
+      for offset in stride(from: 0, to: entry.byteCount, by: buffer.count) {
+        let piece = buffer[..<min(buffer.count, entry.byteCount - offset)]
+        try read(entry, from: offset, into: UnsafeMutableRawBufferPointer(rebasing: piece))
+      }
+    }
   }
 
   /// Reads floats one after the other, as many at a time as `buffer` holds.

@@ -62,17 +62,32 @@ package struct TensorToWrite {
 
 /// Writes safetensors files through one fixed buffer, atomically.
 package enum SafetensorsWriter {
-  /// Writes `path`; the old file stays as it was if anything fails. `"format":"pt"` is added to the metadata.
+  /// Writes `path`; the old file stays as it was if anything fails. `"format":"pt"` is added to the metadata, and checksums of all
+  /// that is written, where they can be put in at the end: not in a pipe.
   /// - Throws: what a tensor's `fill` throws, or `RunFailure` with exit code 74.
   package static func write(
     to path: String, isOfRun: Bool = false, metadata: [String: String], tensors: [TensorToWrite],
     through buffer: TransferBuffer
   ) throws {
     let ordered = inFileOrder(tensors)
-    let header = header(metadata: metadata, ordered)
     try AtomicFile.write(to: path, isOfRun: isOfRun) { file in
-      try header.withUnsafeBytes { try file.write($0) }
-      for tensor in ordered { try tensor.forEachPiece(through: buffer.bytes) { try file.write($0) } }
+      var checksums = FileChecksums()
+      checksums.add(metadata)
+      for tensor in ordered { checksums.add(0, of: tensor.name) }
+      func header() -> [UInt8] {
+        let list = file.isSeekable ? [FileChecksums.key: checksums.text] : [:]
+        return self.header(metadata: metadata.merging(list) { $1 }, ordered)
+      }
+      try header().withUnsafeBytes { try file.write($0) }
+      for tensor in ordered {
+        var checksum = Checksum()
+        try tensor.forEachPiece(through: buffer.bytes) {
+          checksum.add($0)
+          try file.write($0)
+        }
+        checksums.add(checksum.value, of: tensor.name)
+      }
+      if file.isSeekable { try header().withUnsafeBytes { try file.replace(with: $0) } }
     }
   }
 
