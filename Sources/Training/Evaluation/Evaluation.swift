@@ -2,7 +2,7 @@ import Foundation
 
 /// What a model does on tokens that it was not trained on.
 public struct Evaluation {
-  /// Tokens behind the first.
+  /// Tokens behind the first that were read.
   public var tokens: Int
   /// Tokens that were to be predicted.
   public var targets: Int
@@ -13,6 +13,8 @@ public struct Evaluation {
   public var lossByPosition: [Double?]
   /// The score of marked data.
   public var answers: AnswerScore?
+  /// It was given up before the end of the data: the figures are those of the tokens that were read until then.
+  public var isPartial = false
 
   public var bitsPerToken: Double { lossNats / log(2) }
 }
@@ -29,6 +31,8 @@ public struct AnswerScore {
 
 /// The sums over some of the evaluated tokens.
 package struct EvaluationSums {
+  /// With those that are marked.
+  package private(set) var tokens = 0
   package private(set) var targets = 0
   package private(set) var answers = 0
   private var loss = 0.0
@@ -42,6 +46,7 @@ package struct EvaluationSums {
   /// Adds a target, or with nil one that is marked.
   /// - Parameter position: tokens since the state was zero, from 1.
   package mutating func add(_ target: (loss: Float, isHit: Bool)?, position: Int) {
+    tokens += 1
     guard let target else { return endAnswer() }
     targets += 1
     loss += Double(target.loss)
@@ -62,6 +67,7 @@ package struct EvaluationSums {
   }
 
   package mutating func add(_ other: EvaluationSums) {
+    tokens += other.tokens
     targets += other.targets
     answers += other.answers
     loss += other.loss

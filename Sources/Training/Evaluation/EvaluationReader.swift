@@ -52,30 +52,41 @@ package final class EvaluationReader {
   /// - Parameters:
   ///   - baseline: counts all tokens.
   ///   - pool: of the threads that share the sequence; nil: there is one.
-  ///   - observe: told between blocks how many predictions were made so far.
+  ///   - observe: told after some tenths of a second of work how many tokens it has come by.
   ///   - stop: asked every some tenths of a second, by all threads; true ends it.
-  /// - Returns: sums by lane, and the tokens behind the first.
+  /// - Returns: sums by lane, and whether they are those of a part only, because it was ended.
   package func run(
     _ data: HeldOutReader, _ share: Share, baseline: NGramBaseline?, on pool: ThreadPool?,
     observe: (Int) -> Void = { _ in }, stop: () -> Bool
-  ) throws(StreamError) -> (sums: [EvaluationSums], tokens: Int) {
+  ) throws(StreamError) -> (sums: [EvaluationSums], isPartial: Bool) {
     var sums = [EvaluationSums](repeating: EvaluationSums(), count: Self.lanes)
     var (read, sinceReset, piece, carried) = (0, 0, 0, 0)
     model.reset()
     data.rewind()
-    while !stop() {
+    while true {
+      if stop() { return (sums, true) }
       observe(read)
       var wanted = model.block
       if share.limit > 0 { wanted = min(wanted, share.limit - read) }
       if share.resetEvery > 0 { wanted = min(wanted, share.resetEvery - sinceReset) }
       if wanted == 0 { break }
       var room = UnsafeMutableBufferPointer(rebasing: tokens.elements[carried...wanted]).mutableSpan
-      let count = carried + (try data.next(into: &room))
+      let count: Int
+      do throws(StreamError) {
+        count = carried + (try data.next(into: &room))
+      } catch {
+        if error.kind == .interrupted { return (sums, true) }
+        throw error
+      }
       guard count > 1 else { break }
       let block = UnsafeBufferPointer(rebasing: tokens.elements[..<count])
       baseline?.add(block)
       let lane = share.lane(ofPiece: piece)
-      if let lane { evaluate(block, from: sinceReset, into: &sums[lane], on: pool, stop: stop) }
+      if let lane {
+        let right = evaluate(
+          block, from: sinceReset, into: &sums[lane], on: pool, observe: { observe(read + $0) }, stop: stop)
+        if right < count - 1 { return (sums, true) }
+      }
       read += count - 1
       sinceReset += count - 1
       tokens[0] = tokens[count - 1]
@@ -88,21 +99,24 @@ package final class EvaluationReader {
       }
     }
     for lane in sums.indices { sums[lane].endAnswer() }
-    return (sums, read)
+    return (sums, false)
   }
 
+  /// - Returns: the tokens that were predicted: all of the block, unless it was stopped.
   private func evaluate(
     _ block: UnsafeBufferPointer<UInt32>, from position: Int, into sums: inout EvaluationSums,
-    on pool: ThreadPool?, stop: () -> Bool
-  ) {
+    on pool: ThreadPool?, observe: (Int) -> Void, stop: () -> Bool
+  ) -> Int {
     let rows = TokenBlock(
       unchecked: block.baseAddress!, streams: 1, stride: block.count, count: block.count - 1,
       vocabularySize: vocabularySize)
-    model.run(rows, losses: losses.pointer, hits: hits.pointer, on: pool, stop: stop)
-    for index in 0..<block.count - 1 {
+    let right = model.run(
+      rows, losses: losses.pointer, hits: hits.pointer, on: pool, observe: observe, stop: stop)
+    for index in 0..<right {
       let isMarked = block[index + 1] & TokenMark.mark != 0
       sums.add(
         isMarked ? nil : (losses[index], hits[index] != 0), position: position + index + 1)
     }
+    return right
   }
 }

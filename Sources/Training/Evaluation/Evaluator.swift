@@ -40,14 +40,14 @@ package final class Evaluator {
   ///   - pool: of at least as many threads as were named, if there are several.
   ///   - observe: told again and again, on the caller's thread, how many predictions the first reader has come by.
   ///   - stop: asked again and again, by every thread; true gives the evaluation up.
-  /// - Returns: nil if it was given up, or there is nothing to predict.
+  /// - Returns: what was measured until it was given up, without the tables' bits; nil if there was nothing to predict.
   package func evaluate(
     _ data: [HeldOutReader], limit: Int = 0, resetEvery: Int = 0, on pool: ThreadPool? = nil,
     observe: (Int) -> Void = { _ in }, stop: @Sendable () -> Bool = { false }
   ) throws(StreamError) -> Evaluation? {
     precondition(data.count == readers.count && (readers.count == 1 || resetEvery > 0))
     baseline.reset()
-    var results = [Result<(sums: [EvaluationSums], tokens: Int), StreamError>?](
+    var results = [Result<(sums: [EvaluationSums], isPartial: Bool), StreamError>?](
       repeating: nil, count: readers.count)
     results.withUnsafeMutableBufferPointer { results in
       func run(_ index: Int, on pool: ThreadPool?) {
@@ -66,18 +66,19 @@ package final class Evaluator {
       }
     }
     var lanes = [EvaluationSums](repeating: EvaluationSums(), count: EvaluationReader.lanes)
-    var tokens = 0
+    var isPartial = false
     for result in results {
       let part = try result!.get()
-      tokens = part.tokens
+      isPartial = isPartial || part.isPartial
       for lane in lanes.indices { lanes[lane].add(part.sums[lane]) }
     }
     var sums = EvaluationSums()
     for lane in lanes { sums.add(lane) }
-    guard sums.targets > 0, !stop() else { return nil }
+    guard sums.targets > 0 else { return nil }
+    // The tables have counted a whole block, and of several readers all that the first one came by.
     return Evaluation(
-      tokens: tokens, targets: sums.targets, lossNats: sums.lossNats, unigramBits: baseline.unigramBits,
-      bigramBits: baseline.bigramBits, lossByPosition: sums.lossByPosition,
-      answers: isMarked ? sums.score : nil)
+      tokens: sums.tokens, targets: sums.targets, lossNats: sums.lossNats,
+      unigramBits: isPartial ? nil : baseline.unigramBits, bigramBits: isPartial ? nil : baseline.bigramBits,
+      lossByPosition: sums.lossByPosition, answers: isMarked ? sums.score : nil, isPartial: isPartial)
   }
 }

@@ -43,7 +43,8 @@ package final class HeldOutEvaluator {
     model.prepareEvaluation()
     reader.isInterrupted = stop
     do throws(StreamError) {
-      return try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+      let found = try evaluator.evaluate([reader], limit: limit, on: pool, observe: observe, stop: stop)
+      return found.map { $0.isPartial || stop() } ?? true ? nil : found
     } catch {
       if error.kind == .interrupted { return nil }
       throw error

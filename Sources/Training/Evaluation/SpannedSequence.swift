@@ -1,6 +1,7 @@
 import Foundation
 import LongzooMemory
 import LongzooModel
+import Synchronization
 
 /// Runs a model over one long token sequence on several threads, with the very losses that one thread would find.
 ///
@@ -61,41 +62,56 @@ package final class SpannedSequence {
   ///   - losses: room for the losses of all targets in nats.
   ///   - hits: likewise for whether the target was the most probable id.
   ///   - pool: of at least as many threads as this was made for; nil: all on the caller's.
-  ///   - stop: asked by every thread; once it is true, what was computed is void.
+  ///   - observe: told on the caller's thread, after some tenths of a second of work, how many tokens all threads have predicted.
+  ///   - stop: asked by every thread; once it is true, nothing more is predicted.
+  /// - Returns: the tokens from the block's first on whose losses are right: all, unless it was stopped.
   package func run(
     _ tokens: TokenBlock, losses: UnsafeMutablePointer<Float>,
-    hits: UnsafeMutablePointer<UInt8>, on pool: ThreadPool?, stop: () -> Bool
-  ) {
+    hits: UnsafeMutablePointer<UInt8>, on pool: ThreadPool?, observe: (Int) -> Void = { _ in },
+    stop: () -> Bool
+  ) -> Int {
     let count = tokens.count
     let spans = (count + Self.span - 1) / Self.span
+    let done = Atomic<Int>(0)
+    func run(_ span: Int, of range: Range<Int>, tells: Bool) -> Int {
+      predict(models[span], tokens, range, losses: losses, hits: hits, stop: stop) { count in
+        let all = done.add(count, ordering: .relaxed).newValue
+        if tells { observe(min(all, tokens.count)) }
+      }
+    }
     guard let pool, models.count > 1, spans > 1, pause == 0 else {
       pause = max(0, pause - 1)
-      return predict(models[0], tokens, 0..<count, losses: losses, hits: hits, stop: stop)
+      return run(0, of: 0..<count, tells: true)
     }
     precondition(spans <= models.count, "\(tokens.count) tokens for \(models.count) threads")
-    func run(_ span: Int) {
-      predict(
-        models[span], tokens, span * Self.span..<min(count, (span + 1) * Self.span), losses: losses,
-        hits: hits,
-        stop: stop)
-    }
-    pool.run(spans) { span, _ in
+    func range(_ span: Int) -> Range<Int> { span * Self.span..<min(count, (span + 1) * Self.span) }
+    var first = 0
+    pool.run(spans) { span, thread in
       if span > 0 { self.warmUp(span, tokens, stop: stop) }
-      run(span)
+      let predicted = run(span, of: range(span), tells: thread == 0)
+      if span == 0 { first = predicted }
     }
-    settle(spans, again: run)
+    // Only the first span is known to have begun with the true state.
+    if stop() { return first }
+    return settle(spans) { run($0, of: range($0), tells: true) == range($0).count ? nil : range($0).lowerBound }
+      ?? count
   }
 
   /// Predicts the tokens after those of `range`.
+  /// - Returns: how many, from the first on: all, unless it was stopped.
   private func predict(
     _ model: SequenceModel, _ tokens: TokenBlock, _ range: Range<Int>,
-    losses: UnsafeMutablePointer<Float>?, hits: UnsafeMutablePointer<UInt8>?, stop: () -> Bool
-  ) {
-    for first in stride(from: range.lowerBound, to: range.upperBound, by: piece) where !stop() {
+    losses: UnsafeMutablePointer<Float>?, hits: UnsafeMutablePointer<UInt8>?, stop: () -> Bool,
+    observe: (Int) -> Void = { _ in }
+  ) -> Int {
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
+      if stop() { return first - range.lowerBound }
       let last = min(range.upperBound, first + piece)
       _ = model.run(
         tokens[first..<last], losses: losses.map { $0 + first }, hits: hits.map { $0 + first })
+      observe(last - first)
     }
+    return range.count
   }
 
   /// Guesses the state of a span from the tokens before it.
@@ -104,7 +120,7 @@ package final class SpannedSequence {
     let first = span * Self.span - Self.warmUp
     for i in 0...Self.warmUp { marked[i] = tokens.row(0)[first + i] | TokenMark.mark }
     models[span].reset()
-    predict(
+    _ = predict(
       models[span],
       TokenBlock(
         unchecked: marked, streams: 1, stride: Self.warmUp + 1, count: Self.warmUp,
@@ -114,7 +130,9 @@ package final class SpannedSequence {
   }
 
   /// Runs again what was begun with another state than the true one.
-  private func settle(_ spans: Int, again run: (Int) -> Void) {
+  /// - Parameter run: returns the right tokens before a span that could not be brought to its end.
+  /// - Returns: likewise; nil where all are right.
+  private func settle(_ spans: Int, again run: (Int) -> Int?) -> Int? {
     var isRight = true
     for span in 1..<spans {
       let end = models[span - 1].state.pointer
@@ -123,10 +141,11 @@ package final class SpannedSequence {
       isRight = false
       repeatedSpans += 1
       models[span].state.pointer.update(from: end, count: stateCount)
-      run(span)
+      if let right = run(span) { return right }
     }
     if spans > 1 { models[0].state.pointer.update(from: models[spans - 1].state.pointer, count: stateCount) }
     pause = isRight ? 0 : nextPause
     nextPause = isRight ? 1 : min(2 * nextPause, Self.longestPause)
+    return nil
   }
 }

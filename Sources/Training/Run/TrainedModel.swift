@@ -47,7 +47,8 @@ public final class TrainedModel {
   ///   - limit: predictions at most; 0: all.
   ///   - observe: told again and again how many predictions were made.
   ///   - host: its `stop` gives the evaluation up, its `warn` is told what is odd about the data.
-  /// - Returns: nil if it was given up, or there is nothing to predict.
+  /// - Returns: the figures, which of an evaluation that was given up are those of the tokens before (`isPartial`); nil if there was nothing
+  ///   to predict.
   /// - Throws: `RunFailure` if the data cannot be that of the model; what reading it throws.
   public func evaluate(
     _ data: DataPlan, resetEvery: Int = 0, limit: Int = 0, host: RunHost = RunHost(),

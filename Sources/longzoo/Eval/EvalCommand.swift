@@ -46,7 +46,7 @@ struct EvalCommand: ParsableCommand {
     let evaluation = try model.evaluate(
       plan, resetEvery: resetEvery?.value ?? 0, limit: maxTokens?.value ?? 0,
       host: .commandLine(quiet: json), observe: { if MonotonicClock().now - start > 1 { line.update($0) } })
-    if let signal = Signals.received { throw ExitCode(ExitStatus.signal(signal)) }
+    if let signal = Signals.received { try end(evaluation, by: signal, line) }
     guard let evaluation else {
       let isMarked = (data.targets ?? model.targets) == .marked
       throw RunFailure.badData(
@@ -57,10 +57,21 @@ struct EvalCommand: ParsableCommand {
     try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
   }
 
+  /// After a signal: what was measured until then.
+  private func end(_ evaluation: Evaluation?, by signal: Int32, _ line: ProgressLine) throws {
+    line.clear()
+    if let evaluation {
+      try StandardStreams.printResult(json ? jsonText(evaluation) : text(evaluation))
+    } else {
+      StandardStreams.tell("longzoo: stopped before anything was measured\n")
+    }
+    throw ExitCode(ExitStatus.signal(signal))
+  }
+
   private func jsonText(_ e: Evaluation) -> String {
     let positions = e.lossByPosition.map { JSONText.number($0) }.joined(separator: ",")
     return """
-      {"command":"eval","loss_nats":\(JSONText.number(e.lossNats)),"bits_per_token":\(JSONText.number(e.bitsPerToken)),\
+      {"command":"eval","partial":\(e.isPartial),"loss_nats":\(JSONText.number(e.lossNats)),"bits_per_token":\(JSONText.number(e.bitsPerToken)),\
       "tokens":\(e.tokens),"targets":\(e.targets),"unigram_bits":\(JSONText.number(e.unigramBits)),"bigram_bits":\(JSONText.number(e.bigramBits)),\
       "loss_by_position":[\(positions)],"accuracy":\(JSONText.number(e.answers?.accuracy)),\
       "sequence_accuracy":\(JSONText.number(e.answers?.sequenceAccuracy)),"answers":\(JSONText.number(e.answers?.answers))}
@@ -77,12 +88,19 @@ struct EvalCommand: ParsableCommand {
         right answers    \(Text.number(100 * $0.sequenceAccuracy, 2)) %
         """
       } ?? ""
+    let tables =
+      e.isPartial
+      ? ""
+      : """
+
+        unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
+        bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before
+        """
+    let part = e.isPartial ? " (partial: it was stopped there)" : ""
     return """
-      tokens           \(ByteSize.grouped(e.tokens))
+      tokens           \(ByteSize.grouped(e.tokens))\(part)
       loss             \(Text.number(e.lossNats, 4)) nats/token
-      bits per token   \(Text.number(e.bitsPerToken, 4))
-      unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
-      bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before\(score)
+      bits per token   \(Text.number(e.bitsPerToken, 4))\(tables)\(score)
       """
   }
 }

@@ -64,8 +64,8 @@ final class ProgressLine {
   }
 
   /// Shows a text of another kind, if it is time to.
-  func updateText(_ text: () -> String) {
-    guard !quiet, let now = dueTime else { return }
+  func updateText(isDue: Bool = false, _ text: () -> String) {
+    guard !quiet, let now = isDue ? output.now() : dueTime else { return }
     show(text(), now)
     lastCount = nil
   }

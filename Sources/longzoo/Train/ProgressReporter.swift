@@ -8,6 +8,8 @@ final class ProgressReporter {
 
   private let line: ProgressLine
   private var hasToldPace = false
+  /// When the evaluation that is under way has begun; nil once it has shown how far it is.
+  private var evaluationStart: Double?
 
   /// - Parameters:
   ///   - total: stream tokens of the run, where they are known.
@@ -28,8 +30,14 @@ final class ProgressReporter {
       within(run, part: part, tokens: tokens * run.plan.streaming.streams, seconds: seconds)
     case .refused(let update, let reason):
       line.message("update \(update) refused: \(reason.commandText)")
-    case .beginsEvaluation: Signals.enter(.evaluating)
-    case .evaluates(let tokens, let total): evaluating(tokens, of: total)
+    case .beginsEvaluation:
+      Signals.enter(.evaluating)
+      evaluationStart = run.host.clock.now
+    case .evaluates(let tokens, let total):
+      // In a log, too, nobody is left to wonder for longer than a second.
+      let isDue = evaluationStart.map { run.host.clock.now - $0 > 1 } ?? false
+      if isDue { evaluationStart = nil }
+      evaluating(tokens, of: total, isDue: isDue)
     case .endsEvaluation: Signals.enter(.training)
     case .evaluated(let evaluation): line.message(text(evaluation, run))
     case .searched(let trials, let chosen): tell(trials, chosen, run)
@@ -67,8 +75,8 @@ final class ProgressReporter {
     run.plan.limits.maxSeconds.map { max(0, $0 - run.progress.trainSeconds) }
   }
 
-  private func evaluating(_ tokens: Int, of total: Int?) {
-    line.updateText {
+  private func evaluating(_ tokens: Int, of total: Int?, isDue: Bool) {
+    line.updateText(isDue: isDue) {
       "evaluating: "
         + (total.map { "\(100 * tokens / max(1, $0)) % of \(ProgressLine.scaled(Double($0)))" }
           ?? ProgressLine.scaled(Double(tokens))) + " held-out tokens"
