@@ -9,6 +9,13 @@ public struct DataOutline: Equatable, Sendable {
   /// Tokens that are held out of them; nil where only decoding tells.
   public let heldOutTokens: Int?
 
+  /// Stored bytes of the files that are compressed: what has to be unpacked to be read as a whole. 0 for a pipe, which is not touched.
+  /// - Throws: `StreamError` for files that are not there or cannot be what they are said to be.
+  package static func compressedBytes(_ configuration: StreamConfiguration) throws(StreamError) -> Int {
+    let files = try DataFile.inspect(configuration) ?? []
+    return files.reduce(0) { $0 + ($1.format == .plain ? 0 : $1.size) }
+  }
+
   /// Looks at the files and, in compressed ones, at the sizes that their frames name; nil for a pipe, which is not touched.
   /// - Throws: `StreamError` for files that are not there or cannot be what they are said to be, and for too few tokens.
   public init?(_ configuration: StreamConfiguration) throws(StreamError) {

@@ -23,13 +23,16 @@ package final class HeldOutEvaluator {
       data.read(for: host, warns: c.data.heldOutPath != nil),
       totalTokens: c.data.heldOutPath == nil ? totalTokens : nil,
       ledger: ledger)
-    // Rather now than at the first evaluation.
-    if reader.beginsAtOnce {
-      try reader.check(limit: c.run.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
-    }
+    try Self.check(reader, c)
     evaluator = try Evaluator(
       model.weightsToEvaluate(ledger: ledger), isMarked: c.data.targets == .marked, threads: pool.threads,
       ledger: ledger)
+  }
+
+  /// Looks, rather now than at the first evaluation, for what that would fail on.
+  package static func check(_ reader: HeldOutReader, _ c: RunPlan) throws(StreamError) {
+    guard reader.beginsAtOnce else { return }
+    try reader.check(limit: c.run.evalTokens ?? 0 > 0 ? min(c.evaluatedTokens, .max - 1) + 1 : 0)
   }
 
   /// - Parameters:

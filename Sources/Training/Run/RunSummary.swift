@@ -1,6 +1,14 @@
 import Foundation
 import LongzooMemory
 
+/// Why a run has made no update.
+package enum NothingLearned: Equatable {
+  case notBegun
+  /// The tokens of all streams that had come, and those that the first update reads.
+  case tokensMissing(Int, of: Int)
+  case givenUp(seconds: Double)
+}
+
 /// What a run has to say at its end: a few lines for people, one JSON object for programs.
 public struct RunSummary {
   package let plan: RunPlan
@@ -28,6 +36,8 @@ public struct RunSummary {
   package let stepSeconds: Double?
   /// Training seconds and token-columns of this process alone: what the rates are made of.
   package let session: (seconds: Double, tokenColumns: Double)
+  /// nil where there was an update.
+  package let nothingLearned: NothingLearned?
 
   init(
     _ trainer: Trainer, stoppedBy: StopReason, divergence: Divergence?, evaluation: Evaluation?,
@@ -55,6 +65,7 @@ public struct RunSummary {
     self.waitSeconds = waitSeconds
     self.stepSeconds = stepSeconds
     self.session = session
+    nothingLearned = trainer.nothingLearned
   }
 
   /// Tokens times the columns that processed them.

@@ -135,7 +135,7 @@ public final class Trainer {
       if error.kind == .interrupted { throw RunStopped() }
       throw error
     }
-    if got == 0 { throw noTokens }
+    if got == 0 { throw plan.noTokens }
   }
 
   /// Makes the folder this run's.

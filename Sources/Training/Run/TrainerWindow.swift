@@ -9,7 +9,7 @@ extension Trainer {
     let wanted = windowTokens()
     var read = 0
     watch.begin(tokens: wanted, trained: clock.seconds)
-    defer { isWithinWindow = read > 0 }
+    defer { (isWithinWindow, watch.tokensRead) = (read > 0, read) }
     while read < wanted {
       let count = min(plan.chunk, wanted - read)
       guard

@@ -8,6 +8,8 @@ package struct WindowWatch {
   package private(set) var isGivenUp = false
   /// Tokens of a stream that the window will read.
   package private(set) var tokens = 0
+  /// Those that it has read, once it has ended without an update.
+  package var tokensRead = 0
   private var begin = 0.0
   /// Seconds that the window has taken so far.
   package private(set) var seconds = 0.0

@@ -24,7 +24,8 @@ extension RunSummary {
     var line =
       "held out         \(Text.bits(heldOut.lossNats)) bits/token over \(ByteSize.grouped(heldOut.targets)) tokens"
     if let e = evaluation {
-      line += " (unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))"
+      line +=
+        " (tables fitted to these: unigram \(Text.number(e.unigramBits, 3)), bigram \(Text.number(e.bigramBits, 3)))"
     }
     guard let record = progress.heldOut, heldOut.step != progress.step else { return [line] }
     let which = plan.keepsBestWeights ? "kept             the best" : "                 those"
@@ -46,10 +47,7 @@ extension RunSummary {
       "parameters       \(ByteSize.grouped(c.shape.parameterCount))",
       "train            \(Text.bits(progress.smoothedLoss)) bits/token (mean of about \(c.run.lossWindows) windows)",
     ]
-    if progress.step == 0 {
-      lines.append(
-        "learned          nothing: the first update had not ended yet; a shorter --window makes shorter ones")
-    }
+    if let nothingLearned { lines.append("learned          nothing: \(nothingLearned.text)") }
     lines += heldOutLines
     if let score = evaluation?.answers {
       lines.append(
@@ -72,5 +70,17 @@ extension RunSummary {
     if stoppedBy == .signal, digest != nil { lines.append("to go on         \(resumeCommand)") }
     if let advice { lines.append("to learn more    \(advice)") }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension NothingLearned {
+  fileprivate var text: String {
+    switch self {
+    case .notBegun: "no update had begun"
+    case .tokensMissing(let read, let wanted):
+      "of the \(ByteSize.grouped(wanted)) tokens of the first update only \(ByteSize.grouped(read)) had come"
+    case .givenUp(let seconds):
+      "the first update was given up after \(Text.duration(seconds)); a shorter --window makes shorter ones"
+    }
   }
 }

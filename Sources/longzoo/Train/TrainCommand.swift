@@ -60,6 +60,7 @@ struct TrainCommand: ParsableCommand {
     let initial =
       stored == nil ? try plan.model.initialWeights.map { try InitialFile.open($0, for: plan) } : nil
     if dryRun {
+      try FirstLook.run(plan, from: newData ? nil : stored?.position, host: host)
       try printForecast(memory, of: plan)
       return nil
     }
