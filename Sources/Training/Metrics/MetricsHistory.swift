@@ -3,6 +3,10 @@ package struct MetricsHistory {
   package private(set) var records: [MetricsRecord] = []
   /// Whole lines that are no records. A torn last line is none of them: its run may be writing it.
   package private(set) var unreadableLines = 0
+  /// The number of the first of them, from 1.
+  package private(set) var firstUnreadableLine: Int?
+  /// The number of a last line that is no record and has no end; nil where there is none.
+  package private(set) var tornLine: Int?
 
   package init() {}
 
@@ -11,12 +15,17 @@ package struct MetricsHistory {
   /// - Throws: `RunFailure` if the file cannot be read, and `RunStopped`.
   package init(path: String, stop: () -> Bool = { false }) throws {
     guard let lines = try LineReader(path: path) else { return }
+    var number = 0
     while let line = try lines.next() {
+      number += 1
       if stop() { throw RunStopped() }
       if let record = MetricsLine.record(line.text) {
         records.append(record)
       } else if line.isWhole, line.isTooLong || !line.text.isEmpty {
         unreadableLines += 1
+        firstUnreadableLine = firstUnreadableLine ?? number
+      } else if !line.isWhole {
+        tornLine = number
       }
     }
   }

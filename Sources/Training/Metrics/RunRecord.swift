@@ -61,6 +61,20 @@ package struct RunRecord {
     return runs
   }
 
+  /// What cannot be read of the run's curve, a sentence each. The last line of a run that goes on may be half written.
+  package var warnings: [String] {
+    let (file, others) = (RunPaths(folder: path).metrics, history.unreadableLines - 1)
+    let unreadable = history.firstUnreadableLine.map { line in
+      others > 0
+        ? "\(file): line \(line) and \(others) after it are no records, and are left out"
+        : "\(file): line \(line) is no record, and is left out"
+    }
+    let torn = (state == .running ? nil : history.tornLine).map {
+      "\(file): line \($0) is cut short, as where a disk was full, and is left out"
+    }
+    return [unreadable, torn].compactMap { $0 }
+  }
+
   private static func lastPart(of path: String) -> String {
     let last = path.split(separator: "/").last.map(String.init) ?? path
     // "." and ".." say nothing: those have a name elsewhere.

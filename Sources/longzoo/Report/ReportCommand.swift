@@ -37,6 +37,7 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let records = try RunRecord.read(runs, stop: { Signals.received != nil })
+    for warning in records.flatMap(\.warnings) { StandardStreams.tell("longzoo: warning: \(warning)\n") }
     if let out { try RunReport.page(records).write(to: out) }
     if json { try StandardStreams.printResult(RunReportJSON.text(records, page: out)) }
     if plot {

@@ -8,11 +8,7 @@ enum RunReport {
     var page = Page(title: runs.count == 1 ? "Run \(runs[0].name)" : "\(runs.count) runs")
     page.paragraph(
       runs.count == 1 ? inWords(runs[0]) : "Training runs of longzoo, side by side.", isDim: true)
-    for run in runs where run.history.unreadableLines > 0 {
-      page.paragraph(
-        "\(run.name): \(run.history.unreadableLines) lines of metrics.jsonl could not be read and are left out."
-      )
-    }
+    for warning in runs.flatMap(\.warnings) { page.paragraph(warning + ".") }
     page.plots(
       RunCurves.Against.allCases.map { RunCurves.learning(runs, against: $0) } + [RunCurves.memory(runs)])
     if runs.contains(where: { !$0.heldOut.isEmpty }) {
