@@ -37,6 +37,14 @@ enum Signals {
 
   private static let phaseNumber = Atomic<Int>(Phase.brief.rawValue)
   private static let isAnswered = Atomic<Bool>(true)
+  /// When the update that is under way will end, in nanoseconds; 0: nobody knows, or it is quick.
+  private static let updateEnd = Atomic<Int64>(0)
+
+  /// How long the update that is under way will take from now on, as far as that is known.
+  static func expectUpdate(seconds: Double?) {
+    let end = seconds.flatMap { Int64(exactly: ((MonotonicClock().now + $0) * 1e9).rounded()) }
+    updateEnd.store(end ?? 0, ordering: .relaxed)
+  }
 
   /// What follows, until the next call.
   static func enter(_ phase: Phase) { phaseNumber.store(phase.rawValue, ordering: .relaxed) }
@@ -71,11 +79,11 @@ enum Signals {
     clock_gettime(CLOCK_MONOTONIC, &time)
     let now = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     if isSecond(number, at: now) { _exit(ExitStatus.signal(number)) }
-    if firstNanoseconds.load(ordering: .relaxed) == now { answer() }
+    if firstNanoseconds.load(ordering: .relaxed) == now { answer(at: now) }
   }
 
   /// A standard error that nobody reads must not hold up the handler.
-  private static func answer() {
+  private static func answer(at now: Int64) {
     guard isAnswered.load(ordering: .relaxed),
       let phase = Phase(rawValue: phaseNumber.load(ordering: .relaxed))
     else { return }
@@ -84,10 +92,31 @@ enum Signals {
     if poll(&poller, 1, 0) == 1, poller.revents & Int16(POLLOUT) != 0 {
       // A progress line may stand on the terminal's last line.
       if isatty(STDERR_FILENO) == 1 { _ = write(STDERR_FILENO, "\n", 1) }
-      let text = phase.answer
-      _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+      let left = (updateEnd.load(ordering: .relaxed) &- now) / 1_000_000_000
+      if phase == .training, left >= Int64(WindowWatch.grace) {
+        say("longzoo: giving up this update, which would take about ")
+        say(left)
+        say(" s more, and keeping what was saved before it (once more: at once)\n")
+      } else {
+        say(phase.answer)
+      }
     }
     errno = number
+  }
+
+  private static func say(_ text: StaticString) {
+    _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+  }
+
+  /// Of at most eight digits: a string would ask for memory, which a handler must not.
+  private static func say(_ number: Int64) {
+    var (digits, count, rest) = (UInt64(0), 0, min(number, 99_999_999))
+    repeat {
+      digits = digits << 8 | UInt64(0x30 + rest % 10)
+      (rest, count) = (rest / 10, count + 1)
+    } while rest > 0
+    var bytes = digits.littleEndian
+    _ = write(STDERR_FILENO, &bytes, count)
   }
 
   /// Seconds since the first signal came; nil before.
@@ -113,5 +142,6 @@ enum Signals {
     firstNanoseconds.store(0, ordering: .relaxed)
     _ = phaseNumber.load(ordering: .relaxed)
     _ = isAnswered.load(ordering: .relaxed)
+    _ = updateEnd.load(ordering: .relaxed)
   }
 }

@@ -55,11 +55,13 @@ final class ProgressReporter {
   }
 
   private func update(_ run: Trainer) {
+    Signals.expectUpdate(seconds: nil)
     line.update(run.tokens, part: run.part, secondsLeft: secondsLeft(run), note: note(run))
   }
 
   private func within(_ run: Trainer, part: Double, tokens: Int, seconds: Double) {
     guard seconds > Self.longUpdate else { return }
+    Signals.expectUpdate(seconds: part > 0 ? seconds / part - seconds : nil)
     if !hasToldPace, part > 0, seconds > Self.paced {
       hasToldPace = true
       let expected = seconds / part
