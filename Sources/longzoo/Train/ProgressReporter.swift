@@ -22,7 +22,6 @@ final class ProgressReporter {
     switch event {
     case .begins:
       for text in Announcement(run).lines { line.message(text) }
-      Signals.enter(.training)
     case .hasNothingLeft(let reason): line.message(Announcement.nothingLeft(reason, run.progress))
     case .waits(let seconds, let before): wait(seconds: seconds, before: before)
     case .updated: update(run)
@@ -55,11 +54,13 @@ final class ProgressReporter {
   }
 
   private func update(_ run: Trainer) {
+    Signals.enter(.training)
     Signals.expectUpdate(seconds: nil)
     line.update(run.tokens, part: run.part, secondsLeft: secondsLeft(run), note: note(run))
   }
 
   private func within(_ run: Trainer, part: Double, tokens: Int, seconds: Double) {
+    Signals.enter(.training)
     guard seconds > Self.longUpdate else { return }
     Signals.expectUpdate(seconds: part > 0 ? seconds / part - seconds : nil)
     if !hasToldPace, part > 0, seconds > Self.paced {

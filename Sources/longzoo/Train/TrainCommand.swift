@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LongzooMemory
+import LongzooStream
 import LongzooTraining
 
 struct TrainCommand: ParsableCommand {
@@ -82,6 +83,10 @@ struct TrainCommand: ParsableCommand {
       return try trainer.run()
     } catch {
       folder.removeIfUnused()
+      let isStopped = error is RunStopped || (error as? StreamError)?.kind == .interrupted
+      if isStopped, !quiet {
+        StandardStreams.tell("longzoo: stopped before its first tokens had come; nothing is trained or saved\n")
+      }
       throw error
     }
   }
