@@ -53,6 +53,25 @@ import Testing
       65, ["--val-fraction", "0.1", runs.folder.put("d", tokens + [99])], mentions: ["token 20000"])
   }
 
+  /// Held-out tokens, streams and threads meet an id anywhere; people look for it from the start of the file.
+  @Test func theFirstBadIdIsNamed() throws {
+    var bad = tokens
+    for (place, id) in [(5000, 77), (9000, 78), (19_500, 79)] { bad[place] = UInt8(id) }
+    let data = runs.folder.put("bad", bad)
+    let good = runs.folder.put("good", tokens)
+    for (arguments, mention) in [
+      (["--val-fraction", "0.1", data], "the id 77"), (["--streams", "16", data], "the id 77"),
+      (["--val-fraction", "0.1", "--skip-tokens", "9001", data], "the id 79"),
+    ] {
+      let text = try runs.fail(65, arguments, mentions: [data, mention])
+      #expect(text.contains("at byte ") && text.contains("token "), "\(text)")
+    }
+    try runs.fail(
+      65, ["--val-fraction", "0.2", good, data], mentions: [data, "the id 77", "byte 5000", "token 25000"])
+    try runs.fail(
+      65, ["--val-fraction", "0", "--val", data, good], mentions: [data, "the id 77", "byte 5000"])
+  }
+
   /// Weights are not lost to held-out data that changes while a run reads a pipe.
   @Test func changedHeldOutDataEndsARunThatIsSaved() throws {
     let fifo = runs.folder("fifo")

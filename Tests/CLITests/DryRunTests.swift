@@ -81,6 +81,42 @@ import Testing
     }
   }
 
+  /// What the run would be refused for before its first update, in the same words; what it is warned for, too.
+  @Test func theDataIsLookedAt() throws {
+    let runs = Runs("--max-steps", "1")
+    let (tokens, folder) = (Sample.tokens(4000), runs.folder)
+    let good = folder.put("good", tokens)
+    var packed = Sample.zstd(tokens)
+    packed[packed.count / 2] ^= 0xff
+    let cases: [[String]] = [
+      [folder.put("t.gz", [0x1F, 0x8B, 8, 0] + tokens)], [good, folder.put("empty", [])],
+      ["--dtype", "u16", folder.put("odd", tokens.flatMap { [$0, 0] } + [1])],
+      ["--streams", "4", folder.put("bad", Array(tokens[..<3000]) + [99] + Array(tokens[3001...]))],
+      ["--val-fraction", "0.1", folder.put("last", tokens + [99])],
+      ["--val", folder.put("held", tokens + [99]), good], ["--val", folder.put("one", [1]), good],
+      [folder.put("few", [1])], ["--streams", "4", folder.put("broken.zst", packed)],
+      ["--expect-tokens", "5", good], ["--skip-tokens", "4k", good], ["nowhere"],
+    ]
+    for arguments in cases {
+      let outcomes = try [[], ["--dry-run"]].map { dry in
+        try LongzooProcess.run(runs.arguments(arguments + dry, out: "none"), in: folder)
+      }
+      // An id in the middle of a stream is met later: only then a run may be planned.
+      outcomes[1].expectFailure(outcomes[0].exitCode, "\(arguments)")
+      #expect(outcomes[0].errors == outcomes[1].errors)
+    }
+    let wide = folder.put("wide", tokens.flatMap { [$0, 0] })
+    let warned = try LongzooProcess.run(runs.arguments([wide, "--dry-run"], out: "none"), in: folder)
+    #expect(warned.exitCode == 0 && warned.errors.contains("warning: \(wide)"), "\(warned.errors)")
+    try runs.train("--max-steps", "5", good, out: "run")
+    let other = folder.put("other", Sample.tokens(4000, seed: 5))
+    for dry in [[], ["--dry-run"]] {
+      let resumed = ["train", "--json", "--quiet", "--resume", "run", "--max-steps", "9", other]
+      try LongzooProcess.run(resumed + dry, in: folder)
+        .expectFailure(65, mentions: ["this is other data"], "\(dry)")
+    }
+  }
+
   /// More than the budget is refused as the run would be.
   @Test func overBudget() throws {
     let runs = Runs("--memory-budget", "1MiB")

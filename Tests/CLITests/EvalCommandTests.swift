@@ -59,7 +59,7 @@ import Testing
     #expect(
       Set(all.values.keys) == [
         "command", "loss_nats", "bits_per_token", "tokens", "unigram_bits", "bigram_bits", "loss_by_position",
-        "targets", "accuracy", "sequence_accuracy", "answers",
+        "targets", "accuracy", "sequence_accuracy", "answers", "partial",
       ])
     #expect(all["command"] == "eval")
     #expect(all["tokens"] == 19_999)

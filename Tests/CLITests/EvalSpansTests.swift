@@ -1,5 +1,6 @@
 import LongzooMemory
 import LongzooModel
+import Synchronization
 import Testing
 
 @testable import LongzooTraining
@@ -33,12 +34,13 @@ import Testing
       tokens[first...last].withUnsafeBufferPointer { part in
         losses.withUnsafeMutableBufferPointer { losses in
           hits.withUnsafeMutableBufferPointer { hits in
-            sequence.run(
+            let right = sequence.run(
               TokenBlock(
                 unchecked: part.baseAddress!, streams: 1, stride: part.count, count: part.count - 1,
                 vocabularySize: Self.shape.vocabularySize),
               losses: losses.baseAddress! + first,
               hits: hits.baseAddress! + first, on: pool, stop: { false })
+            #expect(right == last - first)
           }
         }
       }
@@ -77,7 +79,30 @@ import Testing
     var losses = [Float](repeating: -1, count: EvaluationReader.block)
     var hits = [UInt8](repeating: 9, count: EvaluationReader.block)
     let block = try TokenBlock([tokens], vocabularySize: Self.shape.vocabularySize)
-    sequence.run(block, losses: &losses, hits: &hits, on: nil, stop: { true })
+    #expect(sequence.run(block, losses: &losses, hits: &hits, on: nil, stop: { true }) == 0)
     #expect(losses.allSatisfy { $0 == -1 })
+  }
+
+  /// What is said to be right after a stop is what a run to the end finds.
+  @Test(arguments: [(1, Float(1)), (2, 1), (2, 30)])
+  func aStopLeavesWhatIsRight(threads: Int, memory: Float) throws {
+    let ledger = MemoryLedger()
+    let weights = try weights(memory: memory, ledger)
+    let tokens = Sample.tokens(30_001).map { UInt32($0 & 15) }
+    let alone = try losses(weights, tokens, threads: 1)
+    let pool = try ThreadPool(threads: threads)
+    for asked in [1, 2, 3, 5, 8] {
+      let sequence = try SpannedSequence(weights, threads: threads, ledger: MemoryLedger())
+      let count = min(sequence.block, tokens.count - 1)
+      var (found, hits) = ([Float](repeating: -1, count: count), [UInt8](repeating: 9, count: count))
+      let left = Atomic<Int>(asked)
+      let seen = Atomic<Int>(0)
+      let block = try TokenBlock([Array(tokens[...count])], vocabularySize: Self.shape.vocabularySize)
+      let right = sequence.run(
+        block, losses: &found, hits: &hits, on: pool, observe: { seen.store($0, ordering: .relaxed) },
+        stop: { left.subtract(1, ordering: .relaxed).newValue < 0 })
+      #expect(right <= count && found[..<right].map(\.bitPattern)[...] == alone.bits[..<right], "\(asked)")
+      #expect(asked < 8 || seen.load(ordering: .relaxed) > 0)
+    }
   }
 }

@@ -14,7 +14,7 @@ import Testing
       ["report", "run", "--json"], ["replay", "run", "--step", "2"],
       ["task", "copy", "--sequences", "2000"],
       ["bench", "--hidden-size", "8", "--pairs", "8", "--rounds", "1", "--threads", "1"],
-      ["train", "data", "--dry-run", "--vocab-size", "64"],
+      ["train", "data", "--dry-run", "--vocab-size", "64"], runs.arguments(["data"], out: "again"),
     ]
   }
 

@@ -166,6 +166,14 @@ import Testing
     #expect(run.training.count == 1)
     #expect(run.state == .unfinished)
     #expect(run.tokens == 30 * 512)
+    #expect(run.warnings.count == 2)
+    #expect(run.warnings.first?.contains("metrics.jsonl: line 2 is no record") == true)
+    #expect(run.warnings.last?.contains("metrics.jsonl: line 4 is cut short") == true)
+    #expect(try ReportSample.page([run.path]).contains("line 4 is cut short"))
+    let whole = try RunRecord(path: ReportSample.run(folder, "whole", metrics: ReportSample.line(10)))
+    #expect(whole.warnings.isEmpty)
+    let junk = try RunRecord(path: ReportSample.run(folder, "junk", metrics: "a\nb\nc\n"))
+    #expect(junk.warnings.first?.contains("line 1 and 2 after it are no records") == true)
   }
 
   @Test func numbersOfALineAreRead() throws {

@@ -278,15 +278,4 @@ import Testing
     unlink(runs.folder("disk/filler"))
     #expect(try runs.resume("disk/kept", "--max-steps", "80").digest == whole.digest)
   }
-
-  @Test func aFullStandardOutput() throws {
-    let runs = Runs("--max-steps", "5")
-    runs.folder.put("data", Self.tokens)
-    for arguments in [
-      runs.arguments(["data"], out: "run"), runs.arguments(["data", "--dry-run"], out: "run"),
-    ] {
-      let outcome = try LongzooProcess(arguments, in: runs.folder, output: "/dev/full").wait()
-      outcome.expectFailure(74, mentions: ["standard output", "full"], "/dev/full")
-    }
-  }
 }

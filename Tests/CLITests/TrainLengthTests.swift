@@ -159,6 +159,23 @@ import Testing
     #expect(text.hasPrefix("an update reads 64,000,000 tokens and takes about 10 min 1 s here"))
   }
 
+  /// Windows, and lifetimes of directions, end with the context.
+  @Test func creditEndsWithTheContext() {
+    let clipped = configuration {
+      ($0.streaming.window, $0.streaming.context, $0.estimator.lifetime) = (.tokens(64), 10, 2)
+    }
+    #expect(Announcement.estimator(clipped).contains("credit reaches back 10 tokens"))
+    #expect(
+      Announcement.plan(
+        clipped, RunLimits(clipped, trainingTokens: 1000), training: 1000, from: RunProgress()
+      )
+      .contains("40 tokens an update"))
+    let hybrid = configuration {
+      ($0.estimator.family, $0.streaming.window, $0.streaming.context) = (.hybrid, .tokens(64), 10)
+    }
+    #expect(Announcement.estimator(hybrid).contains("10 exactly and 10 by estimate"))
+  }
+
   @Test func announcements() {
     let c = configuration { ($0.model.hiddenSize, $0.model.heads, $0.estimator.lifetime) = (8, 2, 3) }
     #expect(

@@ -1,6 +1,7 @@
 import Foundation
 import LongzooEstimator
 import LongzooMemory
+import Synchronization
 import Testing
 
 @testable import LongzooTraining
@@ -39,6 +40,38 @@ import Testing
     let evaluation = try #require(try model.evaluate(tokens.data))
     #expect(evaluation.targets == 3999 && evaluation.bitsPerToken < 3)
     #expect(try model.evaluate(tokens.data, limit: 10)?.targets == 10)
+  }
+
+  @Test func anEvaluationThatIsStoppedSaysWhatItHasFound() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    _ = try Trainer(plan(try tokens(), steps: 5), in: path).run()
+    let (model, data) = (try TrainedModel(at: path, threads: 1), try tokens(40_000).data)
+    // Small files come whole before anybody asks: the tenth question is in the middle.
+    let asked = Atomic<Int>(0)
+    let host = RunHost(stop: { asked.add(1, ordering: .relaxed).newValue > 10 ? .soon : nil })
+    let part = try #require(try model.evaluate(data, host: host))
+    #expect(part.isPartial && part.tokens > 0 && part.tokens < 39_999, "\(part.tokens)")
+    #expect(part.unigramBits == nil && part.bigramBits == nil)
+    let same = try #require(try model.evaluate(data, limit: part.tokens))
+    #expect(!same.isPartial && same.tokens == part.tokens && same.lossNats == part.lossNats)
+    #expect(try model.evaluate(data, host: RunHost(stop: { .soon })) == nil)
+    var counts: [Int] = []
+    _ = try model.evaluate(data, observe: { counts.append($0) })
+    #expect(counts == counts.sorted() && Set(counts).count > 5)
+  }
+
+  @Test func aRunWithoutAnUpdateSaysWhy() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let isStopped = Atomic<Bool>(false)
+    var host = RunHost(stop: { isStopped.load(ordering: .relaxed) ? .now : nil })
+    host.observe = { event, _ in if case .updated = event { isStopped.store(true, ordering: .relaxed) } }
+    let one = try Trainer(plan(try tokens(), steps: 20), in: path + "/one", host: host).run()
+    #expect(one.steps == 1 && one.nothingLearned == nil)
+    // Files are there at once; the signal comes between the first tokens and the first update.
+    isStopped.store(false, ordering: .relaxed)
+    host.observe = { event, _ in if case .begins = event { isStopped.store(true, ordering: .relaxed) } }
+    let none = try Trainer(plan(try tokens(), steps: 20), in: path + "/none", host: host).run()
+    #expect(none.steps == 0 && none.nothingLearned == .notBegun)
   }
 
   @Test func aResumedRunIsTheRun() throws {

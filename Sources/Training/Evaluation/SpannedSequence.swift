@@ -93,7 +93,9 @@ package final class SpannedSequence {
     }
     // Only the first span is known to have begun with the true state.
     if stop() { return first }
-    return settle(spans) { run($0, of: range($0), tells: true) == range($0).count ? nil : range($0).lowerBound }
+    return settle(spans) {
+      run($0, of: range($0), tells: true) == range($0).count ? nil : range($0).lowerBound
+    }
       ?? count
   }
 

@@ -105,7 +105,8 @@ extension RunPlan {
         + (estimator.family.hasPairs ? "as many as \(.pairs) (\(estimator.pairs))" : "\(1 << 20)"))
     try require(
       Float(estimator.epsilon) > 0 && Float(estimator.epsilon).isFinite,
-      "\(.epsilon) \(estimator.epsilon) is not from \(Float.leastNonzeroMagnitude) to \(Float.greatestFiniteMagnitude)")
+      "\(.epsilon) \(estimator.epsilon) is not from \(Float.leastNonzeroMagnitude) to \(Float.greatestFiniteMagnitude)"
+    )
     try require(
       (1...DirectionKind.mostProducts).contains(estimator.rank),
       "\(.rank) \(estimator.rank) is not from 1 to \(DirectionKind.mostProducts)")
@@ -118,7 +119,8 @@ extension RunPlan {
       "\(.perturbation) gaussian numbers the entries of a matrix up to 2^28, and here there are more; take rank1 or rademacher"
     )
     try require(
-      (1...(1 << 30)).contains(estimator.lifetime), "\(.lifetime) \(estimator.lifetime) is not from 1 to 2^30")
+      (1...(1 << 30)).contains(estimator.lifetime), "\(.lifetime) \(estimator.lifetime) is not from 1 to 2^30"
+    )
     try require(
       isSize(estimator.maxDivergence),
       "\(.maxDivergence) \(estimator.maxDivergence) is not \(sizes)")
@@ -147,7 +149,8 @@ extension RunPlan {
     try require(
       isSize(estimator.clipNorm), "\(.clipNorm) \(estimator.clipNorm) is not \(sizes)")
     try require(
-      isFraction(estimator.beyondMomentum), "\(.beyondMomentum) \(estimator.beyondMomentum) is not \(fractions)")
+      isFraction(estimator.beyondMomentum),
+      "\(.beyondMomentum) \(estimator.beyondMomentum) is not \(fractions)")
     try require(
       (0...1).contains(estimator.creditDecay), "\(.creditDecay) \(estimator.creditDecay) is not from 0 to 1")
     if let refusal = estimator.family.refusal(of: estimator.configuration, workload) { throw .usage(refusal) }
@@ -220,16 +223,20 @@ extension RunPlan {
   private func validateRunNumbers() throws(RunFailure) {
     try require(run.threads >= 1 && run.threads <= 1024, "\(.threads) \(run.threads) is not from 1 to 1024")
     try require(
-      limits.maxSeconds.map { $0 > 0 && $0.isFinite } ?? true, "\(.maxSeconds) must be more than 0, and at most \(Double.greatestFiniteMagnitude) seconds")
+      limits.maxSeconds.map { $0 > 0 && $0.isFinite } ?? true,
+      "\(.maxSeconds) must be more than 0, and at most \(Double.greatestFiniteMagnitude) seconds")
     try require(
-      limits.stopAbove.map { $0 >= 0 && $0.isFinite } ?? true, "\(.stopAbove) \(limits.stopAbove ?? 0) is not from 0 to \(Double.greatestFiniteMagnitude) nats")
+      limits.stopAbove.map { $0 >= 0 && $0.isFinite } ?? true,
+      "\(.stopAbove) \(limits.stopAbove ?? 0) is not from 0 to \(Double.greatestFiniteMagnitude) nats")
     try require(
       limits.stopBelow.map { $0 > 0 && $0.isFinite } ?? true,
       "\(.stopBelow) must be more than 0, and at most \(Double.greatestFiniteMagnitude) nats")
     try require(run.lossWindows >= 1, "\(.lossWindows) must be at least 1")
     try require(limits.maxSteps.map { $0 > 0 } ?? true, "\(.maxSteps) must be at least 1")
     try require(limits.maxTokens.map { $0 > 0 } ?? true, "\(.maxTokens) must be at least 1")
-    try require(limits.epochs.map { $0 > 0 && $0.isFinite } ?? true, "\(.epochs) must be more than 0, and at most \(Double.greatestFiniteMagnitude)")
+    try require(
+      limits.epochs.map { $0 > 0 && $0.isFinite } ?? true,
+      "\(.epochs) must be more than 0, and at most \(Double.greatestFiniteMagnitude)")
     let counts: [(Setting, Int)] = [
       (.warmup, optimizer.warmup), (.evalInterval, run.evalInterval ?? 0), (.evalTokens, run.evalTokens ?? 0),
       (.logInterval, run.logInterval ?? 0), (.memoryBudget, run.memoryBudget ?? 0),

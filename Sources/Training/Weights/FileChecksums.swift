@@ -17,7 +17,8 @@ struct FileChecksums {
   init?(_ metadata: [String: String], path: String) throws(RunFailure) {
     guard let list = metadata[Self.key] else { return nil }
     for item in list.split(separator: " ") {
-      guard let colon = item.lastIndex(of: ":"), let value = UInt64(item[item.index(after: colon)...], radix: 16)
+      guard let colon = item.lastIndex(of: ":"),
+        let value = UInt64(item[item.index(after: colon)...], radix: 16)
       else { throw Self.damaged(path, "the list of its checksums") }
       values[String(item[..<colon])] = value
     }

@@ -4,6 +4,7 @@ import LongzooMemory
 /// An open safetensors file, its header validated; tensors are read in place, never the whole file.
 package final class SafetensorsReader {
   package let path: String
+  /// Without the checksums.
   package let metadata: [String: String]
   /// In the order of the data.
   package let entries: [Safetensors.Entry]
@@ -21,7 +22,7 @@ package final class SafetensorsReader {
     do throws(RunFailure) {
       let (header, length, size) = try Self.readHeader(descriptor, path)
       let parsed = try SafetensorsHeader(header, dataBytes: size - 8 - length, path: path)
-      self.metadata = parsed.metadata
+      self.metadata = parsed.metadata.filter { $0.key != FileChecksums.key }
       self.entries = parsed.entries
       self.dataStart = 8 + length
       watch = ChecksumWatch(try FileChecksums(parsed.metadata, path: path))

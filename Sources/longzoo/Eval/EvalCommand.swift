@@ -93,9 +93,9 @@ struct EvalCommand: ParsableCommand {
       ? ""
       : """
 
-        unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
-        bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before
-        """
+      unigram          \(Text.number(e.unigramBits, 4)) bits/token: the best fixed table for these very tokens
+      bigram           \(Text.number(e.bigramBits, 4)) bits/token: the same with the token before
+      """
     let part = e.isPartial ? " (partial: it was stopped there)" : ""
     return """
       tokens           \(ByteSize.grouped(e.tokens))\(part)

@@ -53,7 +53,9 @@ enum QuantityText {
     guard let exponent, parts.count <= 2, let whole = parts.first, !whole.isEmpty,
       parts.last?.isEmpty == false
     else { throw ValidationError("it must start with a number.") }
-    guard abs(exponent) <= largestPower else { throw ValidationError("its exponent is not from -\(largestPower) to \(largestPower).") }
+    guard abs(exponent) <= largestPower else {
+      throw ValidationError("its exponent is not from -\(largestPower) to \(largestPower).")
+    }
     return (Array(whole), parts.count == 2 ? Array(parts[1]) : [], exponent)
   }
 

@@ -85,7 +85,8 @@ struct TrainCommand: ParsableCommand {
       folder.removeIfUnused()
       let isStopped = error is RunStopped || (error as? StreamError)?.kind == .interrupted
       if isStopped, !quiet {
-        StandardStreams.tell("longzoo: stopped before its first tokens had come; nothing is trained or saved\n")
+        StandardStreams.tell(
+          "longzoo: stopped before its first tokens had come; nothing is trained or saved\n")
       }
       throw error
     }
