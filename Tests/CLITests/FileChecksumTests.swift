@@ -131,6 +131,6 @@ import Testing
     #expect(read(900, 100) == nil)
     for first in [0, 300, 600] { #expect(read(first, 300) == nil) }
     #expect(read(900, 100)?.exitCode == 65)
-    #expect(failure { try reader.requireSound(through: TransferBuffer(ledger: MemoryLedger()).bytes) } != nil)
+    #expect(failure { try reader.requireSound(through: TransferBuffer(ledger: MemoryLedger())) } != nil)
   }
 }

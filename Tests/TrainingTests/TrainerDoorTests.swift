@@ -44,8 +44,9 @@ import Testing
 
   @Test func anEvaluationThatIsStoppedSaysWhatItHasFound() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
-    _ = try Trainer(plan(try tokens(), steps: 5), in: path).run()
-    let (model, data) = (try TrainedModel(at: path, threads: 1), try tokens(40_000).data)
+    let (few, many) = (try tokens(), try tokens(40_000))
+    _ = try Trainer(plan(few, steps: 5), in: path).run()
+    let (model, data) = (try TrainedModel(at: path, threads: 1), many.data)
     // Small files come whole before anybody asks: the tenth question is in the middle.
     let asked = Atomic<Int>(0)
     let host = RunHost(stop: { asked.add(1, ordering: .relaxed).newValue > 10 ? .soon : nil })
@@ -65,12 +66,13 @@ import Testing
     let isStopped = Atomic<Bool>(false)
     var host = RunHost(stop: { isStopped.load(ordering: .relaxed) ? .now : nil })
     host.observe = { event, _ in if case .updated = event { isStopped.store(true, ordering: .relaxed) } }
-    let one = try Trainer(plan(try tokens(), steps: 20), in: path + "/one", host: host).run()
+    let tokens = try tokens()
+    let one = try Trainer(plan(tokens, steps: 20), in: path + "/one", host: host).run()
     #expect(one.steps == 1 && one.nothingLearned == nil)
     // Files are there at once; the signal comes between the first tokens and the first update.
     isStopped.store(false, ordering: .relaxed)
     host.observe = { event, _ in if case .begins = event { isStopped.store(true, ordering: .relaxed) } }
-    let none = try Trainer(plan(try tokens(), steps: 20), in: path + "/none", host: host).run()
+    let none = try Trainer(plan(tokens, steps: 20), in: path + "/none", host: host).run()
     #expect(none.steps == 0 && none.nothingLearned == .notBegun)
   }
 

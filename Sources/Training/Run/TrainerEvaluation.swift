@@ -103,7 +103,7 @@ extension Trainer {
     let path = RunFolder.model(beside: checkpoint.path)
     guard RegularFile.exists(path), let file = try? SafetensorsReader(path: path),
       let point = WeightsFile.heldOutPoint(of: file), point.lossNats <= record.best.lossNats,
-      (try? file.requireSound(through: transfer.bytes)) != nil
+      (try? file.requireSound(through: transfer)) != nil
     else {
       progress.heldOut = nil
       return

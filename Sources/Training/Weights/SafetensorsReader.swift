@@ -71,10 +71,10 @@ package final class SafetensorsReader {
 
   /// Reads all tensors, for their checksums.
   /// - Throws: exit code 65 where the file is damaged, as far as it says what it should be; 74 when the system cannot read.
-  package func requireSound(through buffer: UnsafeMutableRawBufferPointer) throws(RunFailure) {
+  package func requireSound(through buffer: TransferBuffer) throws(RunFailure) {
     for entry in entries {
-      for offset in stride(from: 0, to: entry.byteCount, by: buffer.count) {
-        let piece = buffer[..<min(buffer.count, entry.byteCount - offset)]
+      for offset in stride(from: 0, to: entry.byteCount, by: TransferBuffer.byteCount) {
+        let piece = buffer.bytes[..<min(TransferBuffer.byteCount, entry.byteCount - offset)]
         try read(entry, from: offset, into: UnsafeMutableRawBufferPointer(rebasing: piece))
       }
     }
