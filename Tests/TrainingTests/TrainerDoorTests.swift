@@ -61,7 +61,7 @@ import Testing
     #expect(counts == counts.sorted() && Set(counts).count > 5)
   }
 
-  @Test func aRunWithoutAnUpdateSaysWhy() throws {
+  @Test func aRunThatIsStoppedAtOnceHasLearnedNothing() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let isStopped = Atomic<Bool>(false)
     var host = RunHost(stop: { isStopped.load(ordering: .relaxed) ? .now : nil })
@@ -69,11 +69,12 @@ import Testing
     let tokens = try tokens()
     let one = try Trainer(plan(tokens, steps: 20), in: path + "/one", host: host).run()
     #expect(one.steps == 1 && one.nothingLearned == nil)
-    // Files are there at once; the signal comes between the first tokens and the first update.
+    // Before its first tokens a run has nothing to say, and leaves nothing.
     isStopped.store(false, ordering: .relaxed)
     host.observe = { event, _ in if case .begins = event { isStopped.store(true, ordering: .relaxed) } }
-    let none = try Trainer(plan(tokens, steps: 20), in: path + "/none", host: host).run()
-    #expect(none.steps == 0 && none.nothingLearned == .notBegun)
+    let stopped = try Trainer(plan(tokens, steps: 20), in: path + "/none", host: host)
+    #expect(throws: RunStopped.self) { try stopped.run() }
+    #expect(!stopped.folder.hasCheckpoint && stopped.nothingLearned == .notBegun)
   }
 
   @Test func aResumedRunIsTheRun() throws {
