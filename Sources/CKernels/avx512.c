@@ -12,7 +12,7 @@
 #include "readout_gradient.h"
 #include "sequence.h"
 #include "update.h"
-#include "lstm_sweep.h"
+#include "sweep_tape.h"
 #include "rows.h"
 #pragma clang attribute pop
 #endif

@@ -16,6 +16,7 @@
 #define NORMAL 3      // standard normal entries
 
 #define CB (VL == 16 ? LZ_BLOCK : 4) // rows held in registers at once
+#define CB_LATE (VL == 16 ? LZ_BLOCK : 2 * LATE_ROWS) // likewise, whole units whose last row is late
 
 typedef struct { const float *rows; ptrdiff_t count; } column_part; // part of a layer's input: [count][32]
 
@@ -31,22 +32,22 @@ typedef struct {
   float *tokens;            // [head_gates][16] the first layer's input for one head
   uint16_t *token_signs[2]; // [head_gates]
   float *token_moves;       // products: [head_gates][32], normal: [gate_stride][32] the entries of the tokens' rows, those of the second signs 16 further
-  float *starts;            // products: [rank][32] ±bᵀh/√rank, times ε where there is one
+  float *starts;            // products: [1, or 2 where rows are late][rank][32] ±bᵀh/√rank, times ε where there is one
   float share;              // 1/√rank
   float *entries;           // normal: [entries][16] all but the table's
   float *token_entries;     // normal: [16][gate_stride] the tokens' rows, one for each lane
-  float *next;              // [head_gates / 4][32] the next h of one head
+  float *next;              // [head_blocks · block_units][32] the next h of one head
   float *logits;            // exact: [rows][32]
 } columns;
 
-// acc += W·(the parts), CB rows from `row` of a packed block.
-INLINE void column_product(const float *w, int row, const column_part *in, int parts, int lane, vf acc[CB][2]) {
+// acc += W·(the parts), `rows` rows from `row` of a packed block.
+INLINE void column_product(const float *w, int row, const int rows, const column_part *in, int parts, int lane, vf (*acc)[2]) {
   for (int i = 0; i < parts; i++) {
     const float *h = in[i].rows + lane;
     for (ptrdiff_t k = in[i].count; k > 0; k--, h += LZ_COLUMNS, w += LZ_BLOCK) {
       const vf plus = load(h), minus = load(h + LZ_LANES);
       #pragma clang loop unroll(full)
-      for (int r = 0; r < CB; r++) {
+      for (int r = 0; r < rows; r++) {
         const vf weight = splat(w[row + r]);
         acc[r][0] += weight * plus;
         acc[r][1] += weight * minus;
@@ -61,6 +62,7 @@ typedef struct {
   ptrdiff_t row_step;             // from the words of one product to those of the next
   const uint16_t *block_signs[2]; // signs: [inputs][12] of this block
   vf start[2];                    // one product: bᵀh; signs: Σh; times ε where there is one
+  float *starts;                  // products: as columns.starts
 } column_direction;
 
 // Σ of the inputs, each with its sign where there are words. One sum for each column.
@@ -90,7 +92,7 @@ INLINE void column_prepare(column_direction *d, const columns *t, ptrdiff_t word
     const uint16_t *factors[2] = {t->signs[0] + words + j * step, t->signs[1] + words + j * step};
     column_sums(t, factors, tangent, kind, in, parts, lane, d->start);
     if (kind != PRODUCTS) continue;
-    for (int s = 0; s < 2; s++) store(t->starts + j * LZ_COLUMNS + s * LZ_LANES + lane, splat(t->share) * d->start[s]);
+    for (int s = 0; s < 2; s++) store(d->starts + j * LZ_COLUMNS + s * LZ_LANES + lane, splat(t->share) * d->start[s]);
   }
 }
 
@@ -98,20 +100,20 @@ INLINE void column_prepare(column_direction *d, const columns *t, ptrdiff_t word
 INLINE vf column_products(const column_direction *d, const columns *t, const uint16_t *row_signs, ptrdiff_t row, int s, int lane) {
   vf sum = splat(0);
   for (int j = 0; j < t->layout->shape.rank; j++)
-    sum += negated(load(t->starts + j * LZ_COLUMNS + s * LZ_LANES + lane), row_signs[j * d->row_step + row], lane);
+    sum += negated(load(d->starts + j * LZ_COLUMNS + s * LZ_LANES + lane), row_signs[j * d->row_step + row], lane);
   return sum;
 }
 
 // −2εh where the sign is −1; with the start Σεh this is Σ ±εh.
-INLINE void column_dense(const column_direction *d, const columns *t, int row, const int tangent, const column_part *in,
-                         int parts, int lane, vf acc[CB][2]) {
+INLINE void column_dense(const column_direction *d, const columns *t, int row, const int rows, const int tangent, const column_part *in,
+                         int parts, int lane, vf (*acc)[2]) {
   ptrdiff_t at = row;
   for (int i = 0; i < parts; i++) {
     const float *h = in[i].rows + lane;
     for (ptrdiff_t k = in[i].count; k > 0; k--, h += LZ_COLUMNS, at += LZ_BLOCK) {
       const vf plus = splat(tangent ? 2 : 2 * t->epsilon[0]) * load(h), minus = splat(2 * t->epsilon[1]) * load(h + LZ_LANES);
       #pragma clang loop unroll(full)
-      for (int r = 0; r < CB; r++) {
+      for (int r = 0; r < rows; r++) {
         if (tangent) {
           acc[r][1] = subtract_masked(acc[r][1], plus, d->block_signs[0][at + r], lane);
         } else {
@@ -124,21 +126,28 @@ INLINE void column_dense(const column_direction *d, const columns *t, int row, c
 }
 
 // Σ εzh with entries [inputs][12][16] of a block.
-INLINE void column_normal(const float *z, const columns *t, int row, const int tangent, const column_part *in, int parts,
-                          int lane, vf acc[CB][2]) {
+INLINE void column_normal(const float *z, const columns *t, int row, const int rows, const int tangent, const column_part *in,
+                          int parts, int lane, vf (*acc)[2]) {
   z += row * LZ_LANES + lane;
   for (int i = 0; i < parts; i++) {
     const float *h = in[i].rows + lane;
     for (ptrdiff_t k = in[i].count; k > 0; k--, h += LZ_COLUMNS, z += LZ_BLOCK * LZ_LANES) {
       const vf plus = tangent ? load(h) : splat(t->epsilon[0]) * load(h), minus = splat(t->epsilon[1]) * load(h + LZ_LANES);
       #pragma clang loop unroll(full)
-      for (int r = 0; r < CB; r++) {
+      for (int r = 0; r < rows; r++) {
         const vf entry = load(z + r * LZ_LANES);
         if (tangent) acc[r][1] += entry * plus;
         else acc[r][0] += entry * plus, acc[r][1] += entry * minus;
       }
     }
   }
+}
+
+// What a matrix' direction adds to a row of one column at its start; normal entries add with the product.
+INLINE vf column_move(const column_direction *d, const columns *t, const int tangent, const int kind, ptrdiff_t row, int s, int lane) {
+  const uint16_t *row_signs = d->row_signs[tangent ? 0 : s];
+  return kind == PRODUCTS ? column_products(d, t, row_signs, row, s, lane)
+         : kind == SIGNS ? d->start[s] : negated(d->start[s], row_signs[row], lane);
 }
 
 // The start of a row: its value, which all columns share, and what bias and matrix directions add. `flat`: the signs' sum of
@@ -150,107 +159,173 @@ INLINE void column_start(const column_direction *d, const columns *t, const int 
       out[0] = value;
       continue;
     }
-    if (kind == NORMAL) {
-      out[s] = tangent ? flat[s] : value + flat[s];
-      continue;
-    }
-    const uint16_t *row_signs = d->row_signs[tangent ? 0 : s];
-    const vf start = kind == PRODUCTS ? column_products(d, t, row_signs, row, s, lane)
-                   : kind == SIGNS ? d->start[s] : negated(d->start[s], row_signs[row], lane);
-    out[s] = (tangent ? flat[s] : value + flat[s]) + start;
+    out[s] = tangent ? flat[s] : value + flat[s];
+    if (kind != NORMAL) out[s] += column_move(d, t, tangent, kind, row, s, lane);
   }
 }
 
-// Gates and state of one unit, each value beside its derivative.
-INLINE void tangent_unit(vf a[4][2], const vf c[2], vf new_c[2], vf new_h[2]) {
-  const ratio ri = sigmoid_ratio(a[0][0]), rf = sigmoid_ratio(a[1][0]), rg = tanh_ratio(a[2][0]), ro = sigmoid_ratio(a[3][0]);
-  const vf one = splat(1);
-  const vf i = ri.p / ri.q, f = rf.p / rf.q, g = rg.p / rg.q, o = ro.p / ro.q;
-  const vf di = i * (one - i) * a[0][1], df = f * (one - f) * a[1][1];
-  const vf dg = (one - g * g) * a[2][1], dof = o * (one - o) * a[3][1];
-  new_c[0] = f * c[0] + i * g;
-  new_c[1] = (f * c[1] + df * c[0]) + (di * g + i * dg);
-  const ratio rt = tanh_ratio(new_c[0]);
-  const vf t = rt.p / rt.q;
-  new_h[0] = o * t;
-  new_h[1] = dof * t + o * ((one - t * t) * new_c[1]);
-}
+// One head of one layer at one token, on one vector of lanes, and the constants of its code.
+typedef struct {
+  const columns *t;
+  int tangent, kind, late, layer, lane;
+  ptrdiff_t head, state_step;
+  column_part below, own;
+  float *h; // the other states of a unit lie state_step further each
+  column_direction whole, apart; // of the whole input; or, with late rows, of what lies below and of the own state
+} column_head;
 
-INLINE void forward_unit(vf a[4][2], const vf c[2], vf new_c[2], vf new_h[2]) {
-  for (int s = 0; s < 2; s++) {
-    const ratio i = sigmoid_ratio(a[0][s]), f = sigmoid_ratio(a[1][s]), g = tanh_ratio(a[2][s]), o = sigmoid_ratio(a[3][s]);
-    new_c[s] = (f.p / f.q) * c[s] + (i.p * g.p) / (i.q * g.q);
-    const ratio t = tanh_ratio(new_c[s]);
-    new_h[s] = (o.p * t.p) / (o.q * t.q);
-  }
-}
-
-// One head of one layer, one token: advances its h [D][32] and c. `below`: the layer below's h, null for the first.
-INLINE void column_head(const columns *t, const int tangent, const int kind, int layer, ptrdiff_t head, const float *below,
-                        float *h, float *c) {
+INLINE void head_directions_of(column_head *now) {
+  const columns *t = now->t;
   const lz_layout *l = t->layout;
-  const lz_chunk *ch = t->chunk;
-  const ptrdiff_t inputs = l->inputs[layer], first_block = head * l->head_blocks, units = l->head;
-  const ptrdiff_t words = l->s_kernel_column[layer] + (kind == SIGNS ? 0 : head * inputs);
-  const column_part own = {h, units};
-  const column_part in[2] = {below ? (column_part){below, l->shape.hidden} : own, own};
-  const int parts = below ? 2 : 1;
-
-  for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    column_direction d = {.row_step = l->gates};
-    for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_kernel_row[layer];
-    if (kind != NORMAL) column_prepare(&d, t, words, l->shape.heads * inputs, tangent, kind, in, parts, lane);
-    for (ptrdiff_t block = 0; block < l->head_blocks; block++) {
-      const ptrdiff_t packed = (first_block + block) * inputs * LZ_BLOCK;
-      const float *w = ch->weights + l->w_kernel[layer] + packed;
-      for (int s = 0; s < 2; s++) d.block_signs[s] = t->signs[s] + l->s_kernel_column[layer] + packed;
-      #pragma clang loop unroll(full)
-      for (int row = 0; row < LZ_BLOCK; row += CB) {
-        vf acc[CB][2];
-        #pragma clang loop unroll(full)
-        for (int r = 0; r < CB; r++) {
-          const ptrdiff_t local = block * LZ_BLOCK + row + r, gate = first_block * LZ_BLOCK + local;
-          vf flat[2];
-          for (int s = 0; s < 2; s++) {
-            const int from = tangent ? 0 : s;
-            const vf size = splat(tangent ? 1 : t->epsilon[s]);
-            if (kind == NORMAL) {
-              vf entry = load(t->entries + (l->z_bias[layer] + gate) * LZ_LANES + lane);
-              if (layer == 0) entry += load(t->token_moves + gate * LZ_COLUMNS + lane);
-              flat[s] = size * entry;
-              continue;
-            }
-            flat[s] = negated(size, t->signs[from][l->s_bias[layer] + gate], lane);
-            if (layer > 0) continue;
-            if (kind == PRODUCTS) flat[s] += size * load(t->token_moves + local * LZ_COLUMNS + from * LZ_LANES + lane);
-            else flat[s] += negated(size, t->token_signs[from][local], lane);
-          }
-          const vf value = layer == 0 ? load(t->tokens + local * LZ_LANES + lane) : splat(ch->weights[l->w_bias[layer] + gate]);
-          column_start(&d, t, tangent, kind, value, flat, gate, lane, acc[r]);
-        }
-        column_product(w, row, in, parts, lane, acc);
-        if (kind == SIGNS) column_dense(&d, t, row, tangent, in, parts, lane, acc);
-        if (kind == NORMAL)
-          column_normal(t->entries + (l->z_kernel[layer] + packed) * LZ_LANES, t, row, tangent, in, parts, lane, acc);
-        #pragma clang loop unroll(full)
-        for (int u = 0; u < CB / 4; u++) {
-          const ptrdiff_t unit = block * LZ_UNITS + row / 4 + u;
-          if (unit >= units) continue; // padding: the next head begins where it would be stored
-          const ptrdiff_t at = unit * LZ_COLUMNS + lane;
-          const vf before[2] = {load(c + at), load(c + at + LZ_LANES)};
-          vf new_c[2], new_h[2];
-          if (tangent) tangent_unit(acc + 4 * u, before, new_c, new_h);
-          else forward_unit(acc + 4 * u, before, new_c, new_h);
-          for (int s = 0; s < 2; s++) {
-            store(c + at + s * LZ_LANES, new_c[s]);
-            store(t->next + at + s * LZ_LANES, new_h[s]);
-          }
-        }
-      }
-    }
+  const ptrdiff_t inputs = l->inputs[now->layer], step = l->shape.heads * inputs;
+  const ptrdiff_t words = l->s_kernel_column[now->layer] + (now->kind == SIGNS ? 0 : now->head * inputs);
+  const column_part both[2] = {now->below, now->own};
+  now->whole = (column_direction){.row_step = l->gates, .starts = t->starts};
+  for (int s = 0; s < 2; s++) now->whole.row_signs[s] = t->signs[s] + l->s_kernel_row[now->layer];
+  now->apart = now->whole;
+  now->apart.starts = t->starts + l->shape.rank * LZ_COLUMNS;
+  if (now->kind == NORMAL) return;
+  if (!now->late) {
+    const int parts = now->below.rows ? 2 : 1;
+    column_prepare(&now->whole, t, words, step, now->tangent, now->kind, now->below.rows ? both : both + 1, parts, now->lane);
+    return;
   }
-  memcpy(h, t->next, sizeof(float) * (size_t)(units * LZ_COLUMNS));
+  if (now->below.rows) column_prepare(&now->whole, t, words, step, now->tangent, now->kind, both, 1, now->lane);
+  column_prepare(&now->apart, t, words + now->below.count, step, now->tangent, now->kind, both + 1, 1, now->lane);
 }
+
+// The additive part of the directions of gate row `gate`, row `local` of its head: of the bias, and of the token's row.
+INLINE vf flat_move(const column_head *now, ptrdiff_t local, ptrdiff_t gate, int s) {
+  const columns *t = now->t;
+  const lz_layout *l = t->layout;
+  const int from = now->tangent ? 0 : s;
+  const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
+  if (now->kind == NORMAL) {
+    vf entry = load(t->entries + (l->z_bias[now->layer] + gate) * LZ_LANES + now->lane);
+    if (now->layer == 0) entry += load(t->token_moves + gate * LZ_COLUMNS + now->lane);
+    return size * entry;
+  }
+  vf flat = negated(size, t->signs[from][l->s_bias[now->layer] + gate], now->lane);
+  if (now->layer > 0) return flat;
+  if (now->kind == PRODUCTS) flat += size * load(t->token_moves + local * LZ_COLUMNS + from * LZ_LANES + now->lane);
+  else flat += negated(size, t->token_signs[from][local], now->lane);
+  return flat;
+}
+
+// Both columns' start of a row; of a late one, of the part that comes from below.
+INLINE void gate_start(const column_head *now, const int is_late, ptrdiff_t local, vf out[2]) {
+  const columns *t = now->t;
+  const lz_layout *l = t->layout;
+  const ptrdiff_t gate = now->head * l->head_gates + local;
+  const vf flat[2] = {flat_move(now, local, gate, 0), flat_move(now, local, gate, 1)};
+  const vf value = now->layer == 0 ? load(t->tokens + local * LZ_LANES + now->lane)
+                                   : splat(t->chunk->weights[l->w_bias[now->layer] + gate]);
+  if (!now->late) {
+    column_start(&now->whole, t, now->tangent, now->kind, value, flat, gate, now->lane, out);
+    return;
+  }
+  for (int s = 0; s < 2; s++) {
+    out[s] = now->tangent ? (s ? flat[1] : value) : value + flat[s];
+    if (now->kind == NORMAL || (now->tangent && s == 0)) continue;
+    if (now->layer > 0) out[s] += column_move(&now->whole, t, now->tangent, now->kind, gate, s, now->lane);
+    if (!is_late) out[s] += column_move(&now->apart, t, now->tangent, now->kind, gate, s, now->lane);
+  }
+}
+
+// Both columns' start of a late row's product with the own state.
+INLINE void late_gate_start(const column_head *now, ptrdiff_t local, vf out[2]) {
+  const columns *t = now->t;
+  const lz_layout *l = t->layout;
+  const ptrdiff_t gate = now->head * l->head_gates + local, unit = gate / LATE_ROWS;
+  const vf value = splat(t->chunk->weights[l->w_late[now->layer] + unit]);
+  for (int s = 0; s < 2; s++) {
+    const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
+    const vf flat = now->kind == NORMAL ? size * load(t->entries + (l->z_late[now->layer] + unit) * LZ_LANES + now->lane)
+                                        : negated(size, t->signs[now->tangent ? 0 : s][l->s_late[now->layer] + unit], now->lane);
+    out[s] = now->tangent ? (s ? flat : value) : value + flat;
+    if (now->kind == NORMAL || (now->tangent && s == 0)) continue;
+    out[s] += column_move(&now->apart, t, now->tangent, now->kind, gate, s, now->lane);
+  }
+}
+
+// acc += the products of `rows` rows from `row` of a block with some parts of the input, which begin at column `from` of the matrix.
+INLINE void gate_products(const column_head *now, ptrdiff_t block, int row, const int rows, const column_part *in, int parts,
+                          ptrdiff_t from, vf (*acc)[2]) {
+  const columns *t = now->t;
+  const lz_layout *l = t->layout;
+  const ptrdiff_t packed = ((now->head * l->head_blocks + block) * l->inputs[now->layer] + from) * LZ_BLOCK;
+  column_product(t->chunk->weights + l->w_kernel[now->layer] + packed, row, rows, in, parts, now->lane, acc);
+  if (now->kind == SIGNS) {
+    column_direction d = now->whole;
+    for (int s = 0; s < 2; s++) d.block_signs[s] = t->signs[s] + l->s_kernel_column[now->layer] + packed;
+    column_dense(&d, t, row, rows, now->tangent, in, parts, now->lane, acc);
+  }
+  if (now->kind == NORMAL)
+    column_normal(t->entries + (l->z_kernel[now->layer] + packed) * LZ_LANES, t, row, rows, now->tangent, in, parts, now->lane, acc);
+}
+
+// Some rows of a block from `row`.
+INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const int slice) {
+  const lz_layout *l = now->t->layout;
+  const int last = LATE_ROWS - 1;
+  const column_part both[2] = {now->below, now->own};
+  vf acc[LZ_BLOCK][2], asides[LZ_BLOCK][2];
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < slice; r++) gate_start(now, now->late && r % LATE_ROWS == last, block * LZ_BLOCK + row + r, acc[r]);
+  if (now->late) {
+    if (now->layer > 0) gate_products(now, block, row, slice, both, 1, 0, acc);
+    #pragma clang loop unroll(full)
+    for (int u = 0; u < slice / LATE_ROWS; u++) {
+      for (int s = 0; s < 2; s++) asides[u][s] = acc[LATE_ROWS * u + last][s];
+      late_gate_start(now, block * LZ_BLOCK + row + LATE_ROWS * u + last, acc[LATE_ROWS * u + last]);
+    }
+    gate_products(now, block, row, slice, both + 1, 1, now->below.count, acc);
+  } else {
+    const int parts = now->layer > 0 ? 2 : 1;
+    gate_products(now, block, row, slice, now->layer > 0 ? both : both + 1, parts, 0, acc);
+  }
+  // Units of padding are left out: the next head begins where they would be stored.
+  const ptrdiff_t first = block * l->block_units + row / l->rows, left = now->own.count - first, units = slice / l->rows;
+  const unit_rows result = {acc, now->late ? asides : acc, now->h + first * LZ_COLUMNS + now->lane,
+                            now->t->next + first * LZ_COLUMNS + now->lane, now->state_step, left < units ? left : units};
+  const cell_functions *cell = &NAME(cells)[l->shape.cell];
+  (now->tangent ? cell->tangent : cell->forward)(&result);
+}
+
+// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` behind each other. `below`: the layer
+// below's h, null for the first.
+INLINE void column_step(const columns *t, const int tangent, const int kind, const int late, int layer, ptrdiff_t head,
+                        const float *below, float *h, ptrdiff_t state_step) {
+  const lz_layout *l = t->layout;
+  const int slice = late ? CB_LATE : CB;
+  for (int lane = 0; lane < LZ_LANES; lane += VL) {
+    column_head now = {.t = t, .tangent = tangent, .kind = kind, .late = late, .layer = layer, .lane = lane, .head = head,
+                       .state_step = state_step, .below = {below, below ? l->shape.hidden : 0}, .own = {h, l->head}, .h = h};
+    head_directions_of(&now);
+    for (ptrdiff_t block = 0; block < l->head_blocks; block++)
+      for (int row = 0; row < LZ_BLOCK; row += slice) column_slice(&now, block, row, slice);
+  }
+  memcpy(h, t->next, sizeof(float) * (size_t)(l->head * LZ_COLUMNS));
+}
+
+// Functions of their own: one that held them all would take a compiler minutes.
+typedef void (*column_function)(const columns *, int, ptrdiff_t, const float *, float *, ptrdiff_t);
+#define EACH_MODE(MODE) MODE(0, ONE_PRODUCT) MODE(0, SIGNS) MODE(0, PRODUCTS) MODE(0, NORMAL) \
+                        MODE(1, ONE_PRODUCT) MODE(1, SIGNS) MODE(1, PRODUCTS) MODE(1, NORMAL)
+#define DEFINE(tangent, kind)                                                                                         \
+  __attribute__((noinline)) static void NAME(column_##tangent##_##kind)(                                              \
+    const columns *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {                \
+    column_step(t, tangent, kind, 0, layer, head, below, h, state_step);                                              \
+  }                                                                                                                   \
+  __attribute__((noinline)) static void NAME(column_late_##tangent##_##kind)(                                         \
+    const columns *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {                \
+    column_step(t, tangent, kind, 1, layer, head, below, h, state_step);                                              \
+  }
+EACH_MODE(DEFINE)
+#undef DEFINE
+#define LISTED(tangent, kind) {NAME(column_##tangent##_##kind), NAME(column_late_##tangent##_##kind)},
+static const column_function NAME(column_functions)[8][2] = {EACH_MODE(LISTED)}; // by mode and late
+#undef LISTED
 
 #include "columns_table.h"
 #include "columns_readout.h"
@@ -263,7 +338,7 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
   t->token_signs[0] = (uint16_t *)(scratch + head_rows * LZ_LANES);
   t->token_signs[1] = t->token_signs[0] + head_rows;
   t->next = scratch + head_rows * LZ_COLUMNS;
-  t->logits = t->next + l->head_blocks * LZ_UNITS * LZ_COLUMNS;
+  t->logits = t->next + l->head_blocks * l->block_units * LZ_COLUMNS;
   float *rest = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
   if (kind == NORMAL) {
     t->token_moves = rest;
@@ -276,15 +351,16 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
     t->starts = t->token_moves + head_rows * LZ_COLUMNS;
     t->share = 1 / __builtin_sqrtf((float)l->shape.rank);
   }
+  const column_function step = NAME(column_functions)[4 * tangent + kind][l->late];
   for (int64_t token = 0; token < ch->count; token++) {
     column_tokens(t, token);
     const float *below = 0;
     for (int layer = 0; layer < l->shape.layers; layer++) {
-      float *h = ch->state + layer * 2 * half, *c = h + half;
+      float *h = ch->state + layer * l->states * half;
       for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
         const ptrdiff_t first = head * l->head * LZ_COLUMNS;
         if (layer == 0) column_table(t, kind, head, tangent ? 1 : 2);
-        column_head(t, tangent, kind, layer, head, below, h + first, c + first);
+        step(t, layer, head, below, h + first, half);
       }
       below = h;
     }

@@ -80,7 +80,7 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
   const column_part in = {h, inputs};
 
   for (int lane = 0; lane < LZ_LANES && t->marked != 0xffff; lane += VL) {
-    column_direction d = {.row_step = l->readout_blocks * LZ_BLOCK};
+    column_direction d = {.row_step = l->readout_blocks * LZ_BLOCK, .starts = t->starts};
     for (int s = 0; s < 2; s++) d.row_signs[s] = t->signs[s] + l->s_readout_row;
     if (perturbed && kind != NORMAL) column_prepare(&d, t, l->s_readout_column, inputs, tangent, kind, &in, 1, lane);
     vi targets;
@@ -106,10 +106,10 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
                         : negated(splat(tangent ? 1 : t->epsilon[s]), t->signs[tangent ? 0 : s][l->s_readout_bias + v], lane);
           column_start(&d, t, tangent, kind, acc[r][0], flat, v, lane, acc[r]);
         }
-        column_product(w, row, &in, 1, lane, acc);
-        if (perturbed && kind == SIGNS) column_dense(&d, t, row, tangent, &in, 1, lane, acc);
+        column_product(w, row, CB, &in, 1, lane, acc);
+        if (perturbed && kind == SIGNS) column_dense(&d, t, row, CB, tangent, &in, 1, lane, acc);
         if (perturbed && kind == NORMAL)
-          column_normal(t->entries + (l->z_readout + block * inputs * LZ_BLOCK) * LZ_LANES, t, row, tangent, &in, 1, lane, acc);
+          column_normal(t->entries + (l->z_readout + block * inputs * LZ_BLOCK) * LZ_LANES, t, row, CB, tangent, &in, 1, lane, acc);
         column_fold(t, &sums, tangent, acc, block * LZ_BLOCK + row, lane, targets);
       }
     }

@@ -57,6 +57,7 @@ static void column_entries(const columns *t) {
   for (int layer = 0; layer < l->shape.layers; layer++) {
     DRAW(lz_kernel_number(layer), l->z_kernel[layer], l->gates * l->inputs[layer]);
     DRAW(lz_bias_number(layer), l->z_bias[layer], l->gates);
+    DRAW(lz_late_number(l, layer), l->z_late[layer], l->late_units);
   }
   if (l->shape.exact_readout) return;
   DRAW(lz_readout_number(l), l->z_readout, l->readout_blocks * LZ_BLOCK * l->shape.hidden);

@@ -61,7 +61,7 @@ void NAME(run_heads)(const lz_layout *l, const lz_chunk *tiles, ptrdiff_t count,
   const ptrdiff_t stride = lz_head_logits(l), half = l->head * LZ_COLUMNS;
   memset(logits, 0, sizeof(float) * (size_t)(tiles->count * count * stride));
   for (const ptrdiff_t end = head + heads; head < end; head++) {
-    if (states) memset(states, 0, sizeof(float) * (size_t)(count * 2 * half));
+    if (states) memset(states, 0, sizeof(float) * (size_t)(count * l->states * half));
     for (int64_t token = 0; token < tiles->count; token++)
       for (ptrdiff_t i = 0; i < count; i++) {
         lz_chunk chunk = tiles[i];
@@ -71,8 +71,8 @@ void NAME(run_heads)(const lz_layout *l, const lz_chunk *tiles, ptrdiff_t count,
         read_tokens(&t, token, inputs, targets);
         look_up(&t, inputs);
         gather(&t, head);
-        float *h = states ? states + i * 2 * half : chunk.state + head * half;
-        step_head(&t, 0, head, NULL, h, h + (states ? half : l->units * LZ_COLUMNS));
+        float *h = states ? states + i * l->states * half : chunk.state + head * half;
+        step_head(&t, 0, head, NULL, h, states ? half : l->units * LZ_COLUMNS);
         NAME(add_logits)(l, &chunk, head, h, logits + (token * count + i) * stride);
       }
   }

@@ -5,9 +5,8 @@
 // of VL pairs) run over k with one broadcast weight and two vectors of the state. What the directions add is cheap: (W ± εabᵀ)h = Wh ± εa(bᵀh) needs bᵀh
 // once per matrix, and sets the accumulators' start.
 //
-// `dense`, `first` (layer) and `rows` (of a block that are no padding: 4, 8 or 12) are constants wherever they are passed:
-// each combination has its own code. `dense` is 0 for products of signs, 1 for a sign a weight, and UNMOVED where no weight is
-// moved but the gates' inputs are.
+// `late` (whether the last row of a unit is), `kind`, `first` (layer) and `rows` (of a block) are constants wherever they are passed:
+// each combination has its own code, and cells come in only where rows become states. `kind` is 0 for products of signs, 1 for a sign a weight, and UNMOVED where no weight is moved but the gates' inputs are.
 
 #include <string.h>
 
@@ -16,101 +15,171 @@
 #include "product.h"
 #include "direction.h"
 #include "token_rows.h"
-
-// Three divisions' work with two: the denominators lie in 1 … 420.
-INLINE void lstm_unit(const vf gates[4], vf c, vf *new_c, vf *new_h) {
-  const ratio i = twice_sigmoid_ratio(gates[0]), f = twice_sigmoid_ratio(gates[1]);
-  const ratio g = scaled_tanh_ratio(gates[2], 1, 2);
-  const vf ig = i.q * g.q;
-  const vf next = ((f.p * c) * (0.5f * ig) + (i.p * g.p) * f.q) / (ig * f.q);
-  const ratio o = twice_sigmoid_ratio(gates[3]), t = scaled_tanh_ratio(next, 1, 2);
-  *new_c = next;
-  *new_h = (o.p * t.p) / (o.q * t.q);
-}
+#include "cells/cells.h"
 
 // What a head of a layer reads and writes at one token.
 typedef struct {
   const tile *t;
   int layer, parts;
-  ptrdiff_t head;
-  segment segments[2];
-  float *c;
+  ptrdiff_t head, state_step;
+  segment segments[2]; // below, if there is one, and the own state
+  float *h;            // [D][32]; the other states of a unit lie state_step further each
 } head_step;
 
-// One block of gate rows of one head: new c, and new h in t->next.
-INLINE void step_block(const head_step *now, const direction *d, const int dense, const int first, const int rows,
-                       ptrdiff_t block, place at) {
+// A block of gate rows of a head, and the constants of its code.
+typedef struct {
+  const head_step *now;
+  int late, kind, first; // kind: 0 products of signs, 1 a sign a weight, UNMOVED
+  ptrdiff_t block, packed; // of the head, of the layer
+} gate_block;
+
+// What directions add: to the product with the whole input, or apart to the products with what lies below and with the own state.
+typedef struct { direction whole, own; } head_directions;
+
+INLINE vf row_start(const gate_block *b, const head_directions *d, const int is_late, int r, place at, int s) {
+  const head_step *now = b->now;
   const tile *t = now->t;
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const ptrdiff_t packed = now->head * l->head_blocks + block, inputs = l->inputs[now->layer];
-  const float *w = ch->weights + l->w_kernel[now->layer] + packed * inputs * LZ_BLOCK;
-  vf acc[LZ_BLOCK][SB];
-  #pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++) {
-    const ptrdiff_t gate = packed * LZ_BLOCK + r;
-    for (int s = 0; s < SB; s++) {
-      vf value;
-      if (first)
-        value = load(t->tokens + (block * LZ_BLOCK + r) * LZ_COLUMNS + at.at + s * LZ_LANES);
-      else
-        value = splat(ch->weights[l->w_bias[now->layer] + gate])
-                + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_bias[now->layer] + gate], at.lane);
-      acc[r][s] = value + direction_start(d, dense, gate, at, s);
-    }
-  }
-  if (dense == 1)
-    dense_product(w, rows, ch->signs + l->s_kernel_column[now->layer] + packed * inputs * LZ_BLOCK, now->segments,
-                  now->parts, t->twice, at, acc);
+  const ptrdiff_t gate = b->packed * LZ_BLOCK + r;
+  vf value;
+  if (b->first)
+    value = load(t->tokens + (b->block * LZ_BLOCK + r) * LZ_COLUMNS + at.at + s * LZ_LANES);
   else
-    shared_product(w, rows, now->segments, now->parts, at, acc);
-  #pragma clang loop unroll(full)
-  for (int u = 0; u < rows / 4; u++)
-    #pragma clang loop unroll(full)
-    for (int s = 0; s < SB; s++) {
-      const ptrdiff_t to = (block * LZ_UNITS + u) * LZ_COLUMNS + at.at + s * LZ_LANES;
-      const vf gates[4] = {acc[4 * u][s], acc[4 * u + 1][s], acc[4 * u + 2][s], acc[4 * u + 3][s]};
-      vf new_c, new_h;
-      lstm_unit(gates, load(now->c + to), &new_c, &new_h);
-      store(now->c + to, new_c);
-      store(t->next + to, narrow_state(new_h));
-    }
+    value = splat(ch->weights[l->w_bias[now->layer] + gate])
+            + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_bias[now->layer] + gate], at.lane);
+  if (!b->late) return value + direction_start(&d->whole, b->kind, gate, at, s);
+  if (!b->first) value += direction_start(&d->whole, b->kind, gate, at, s);
+  return is_late ? value : value + direction_start(&d->own, b->kind, gate, at, s);
 }
 
-INLINE void step_blocks(const head_step *now, const int dense, const int first) {
+// Where a late row begins once what comes from below is put aside.
+INLINE vf late_start(const gate_block *b, const head_directions *d, int r, place at, int s) {
+  const head_step *now = b->now;
+  const lz_layout *l = now->t->layout;
+  const lz_chunk *ch = now->t->chunk;
+  const ptrdiff_t gate = b->packed * LZ_BLOCK + r, unit = gate / LATE_ROWS;
+  vf value = splat(ch->weights[l->w_late[now->layer] + unit]);
+  if (b->kind != UNMOVED)
+    value += negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
+  return value + direction_start(&d->own, b->kind, gate, at, s);
+}
+
+// acc += the products with some of the segments, which begin at column `from` of the matrix.
+INLINE void block_product(const gate_block *b, const int rows, const segment *segments, int parts, ptrdiff_t from, place at,
+                          vf acc[LZ_BLOCK][SB]) {
+  const lz_layout *l = b->now->t->layout;
+  const lz_chunk *ch = b->now->t->chunk;
+  const int layer = b->now->layer;
+  const ptrdiff_t first = (b->packed * l->inputs[layer] + from) * LZ_BLOCK;
+  const float *w = ch->weights + l->w_kernel[layer] + first;
+  if (b->kind == 1)
+    dense_product(w, rows, ch->signs + l->s_kernel_column[layer] + first, segments, parts, b->now->t->twice + from * LZ_COLUMNS, at, acc);
+  else
+    shared_product(w, rows, segments, parts, at, acc);
+}
+
+// One block of gate rows of one head: the states but h in place, and the new h in t->next. `rows`: those that are no padding, or a
+// few more; `units` are those that are none.
+INLINE void step_block(const gate_block *b, const head_directions *d, const int rows, ptrdiff_t units, place at) {
+  const head_step *now = b->now;
+  const tile *t = now->t;
+  const int last = LATE_ROWS - 1;
+  vf acc[LZ_BLOCK][SB], asides[LZ_BLOCK][SB];
+  #pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+    for (int s = 0; s < SB; s++) acc[r][s] = row_start(b, d, b->late && r % LATE_ROWS == last, r, at, s);
+  if (b->late) {
+    const ptrdiff_t below = b->first ? 0 : now->segments[0].count;
+    if (!b->first) block_product(b, rows, now->segments, 1, 0, at, acc);
+    #pragma clang loop unroll(full)
+    for (int u = 0; u < rows / LATE_ROWS; u++)
+      for (int s = 0; s < SB; s++) {
+        asides[u][s] = acc[LATE_ROWS * u + last][s];
+        acc[LATE_ROWS * u + last][s] = late_start(b, d, LATE_ROWS * u + last, at, s);
+      }
+    block_product(b, rows, now->segments + (b->first ? 0 : 1), 1, below, at, acc);
+  } else {
+    block_product(b, rows, now->segments, now->parts, 0, at, acc);
+  }
+  const ptrdiff_t to = b->block * t->layout->block_units * LZ_COLUMNS + at.at;
+  const unit_rows result = {acc, b->late ? asides : acc, now->h + to, t->next + to, now->state_step, units};
+  NAME(cells)[t->layout->shape.cell].step(&result);
+}
+
+// The directions' part of a head's products at one place.
+INLINE void prepare_head(const head_step *now, head_directions *d, const int late, const int kind, const int first, place at) {
   const tile *t = now->t;
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const ptrdiff_t last = l->head_blocks - 1;
-  const ptrdiff_t columns = l->s_kernel_column[now->layer] + (dense ? 0 : now->head * l->inputs[now->layer]);
+  const uint16_t *columns = ch->signs + l->s_kernel_column[now->layer] + (kind ? 0 : now->head * l->inputs[now->layer]);
+  if (!late) {
+    prepare(&d->whole, columns, kind, ch->epsilon, now->segments, now->parts, at, t->twice);
+    return;
+  }
+  const ptrdiff_t below = first ? 0 : now->segments[0].count;
+  if (!first) prepare(&d->whole, columns, kind, ch->epsilon, now->segments, 1, at, t->twice);
+  prepare(&d->own, columns + below, kind, ch->epsilon, now->segments + (first ? 0 : 1), 1, at, t->twice + below * LZ_COLUMNS);
+}
+
+// The rows of a head's last block, in as few sizes as cost little: every size has its own code.
+INLINE void step_last(const gate_block *b, const head_directions *d, place at) {
+  const lz_layout *l = b->now->t->layout;
+  const int some = b->late ? 2 * LATE_ROWS : 4;
+  const ptrdiff_t units = l->head - b->block * l->block_units, rows = units * l->rows;
+  if (rows <= some) step_block(b, d, some, units, at);
+  else if (rows <= 2 * some && 2 * some < LZ_BLOCK) step_block(b, d, 2 * some, units, at);
+  else step_block(b, d, LZ_BLOCK, units, at);
+}
+
+INLINE void step_blocks(const head_step *now, const int late, const int kind, const int first) {
+  const tile *t = now->t;
+  const lz_layout *l = t->layout;
+  const ptrdiff_t last = l->head_blocks - 1, packed = now->head * l->head_blocks;
   EACH_PLACE(at) {
-    direction d = {.row_signs = ch->signs + l->s_kernel_row[now->layer], .twice = t->twice};
-    if (dense != UNMOVED) prepare(&d, ch->signs + columns, dense, ch->epsilon, now->segments, now->parts, at, t->twice);
-    for (ptrdiff_t block = 0; block < last; block++) step_block(now, &d, dense, first, 12, block, at);
-    switch (l->head - last * LZ_UNITS) {
-    case 1: step_block(now, &d, dense, first, 4, last, at); break;
-    case 2: step_block(now, &d, dense, first, 8, last, at); break;
-    default: step_block(now, &d, dense, first, 12, last, at);
+    const direction none = {.row_signs = t->chunk->signs + l->s_kernel_row[now->layer], .twice = t->twice};
+    head_directions d = {none, none};
+    if (kind != UNMOVED) prepare_head(now, &d, late, kind, first, at);
+    for (ptrdiff_t block = 0; block < last; block++) {
+      const gate_block b = {now, late, kind, first, block, packed + block};
+      step_block(&b, &d, LZ_BLOCK, l->block_units, at);
     }
+    const gate_block b = {now, late, kind, first, last, packed + last};
+    step_last(&b, &d, at);
   }
 }
 
-static void NAME(step_rank_one_first)(const head_step *now) { step_blocks(now, 0, 1); }
-static void NAME(step_rank_one)(const head_step *now) { step_blocks(now, 0, 0); }
-static void NAME(step_dense_first)(const head_step *now) { step_blocks(now, 1, 1); }
-static void NAME(step_dense)(const head_step *now) { step_blocks(now, 1, 0); }
-static void NAME(step_unmoved_first)(const head_step *now) { step_blocks(now, UNMOVED, 1); }
-static void NAME(step_unmoved)(const head_step *now) { step_blocks(now, UNMOVED, 0); }
+static void NAME(step_rank_one_first)(const head_step *now) { step_blocks(now, 0, 0, 1); }
+static void NAME(step_rank_one)(const head_step *now) { step_blocks(now, 0, 0, 0); }
+static void NAME(step_dense_first)(const head_step *now) { step_blocks(now, 0, 1, 1); }
+static void NAME(step_dense)(const head_step *now) { step_blocks(now, 0, 1, 0); }
+static void NAME(step_unmoved_first)(const head_step *now) { step_blocks(now, 0, UNMOVED, 1); }
+static void NAME(step_unmoved)(const head_step *now) { step_blocks(now, 0, UNMOVED, 0); }
+static void NAME(step_late_rank_one_first)(const head_step *now) { step_blocks(now, 1, 0, 1); }
+static void NAME(step_late_rank_one)(const head_step *now) { step_blocks(now, 1, 0, 0); }
+static void NAME(step_late_dense_first)(const head_step *now) { step_blocks(now, 1, 1, 1); }
+static void NAME(step_late_dense)(const head_step *now) { step_blocks(now, 1, 1, 0); }
+static void NAME(step_late_unmoved_first)(const head_step *now) { step_blocks(now, 1, UNMOVED, 1); }
+static void NAME(step_late_unmoved)(const head_step *now) { step_blocks(now, 1, UNMOVED, 0); }
 
-// One head of one layer, one token: advances its h [D][32] and c. `below`: the layer below's h, null for the first.
-static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, float *c) {
+// By late, kind and first.
+typedef void (*head_function)(const head_step *);
+static const head_function NAME(head_functions)[2][3][2] = {
+  {{NAME(step_rank_one), NAME(step_rank_one_first)}, {NAME(step_dense), NAME(step_dense_first)},
+   {NAME(step_unmoved), NAME(step_unmoved_first)}},
+  {{NAME(step_late_rank_one), NAME(step_late_rank_one_first)}, {NAME(step_late_dense), NAME(step_late_dense_first)},
+   {NAME(step_late_unmoved), NAME(step_late_unmoved_first)}},
+};
+
+// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` behind each other. `below`: the
+// layer below's h, null for the first.
+static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {
   const lz_layout *l = t->layout;
   const segment own = {h, l->head};
-  const head_step now = {.t = t, .layer = layer, .parts = below ? 2 : 1, .head = head, .c = c,
+  const head_step now = {.t = t, .layer = layer, .parts = below ? 2 : 1, .head = head, .h = h, .state_step = state_step,
                          .segments = {below ? (segment){below, l->shape.hidden} : own, own}};
-  if (l->shape.nodes) (below ? NAME(step_unmoved) : NAME(step_unmoved_first))(&now);
-  else if (l->shape.dense) (below ? NAME(step_dense) : NAME(step_dense_first))(&now);
-  else (below ? NAME(step_rank_one) : NAME(step_rank_one_first))(&now);
+  const int kind = l->shape.nodes ? UNMOVED : l->shape.dense ? 1 : 0;
+  NAME(head_functions)[l->late][kind][below ? 0 : 1](&now);
   memcpy(h, t->next, sizeof(float) * (size_t)(l->head * LZ_COLUMNS));
 }
 
@@ -121,7 +190,7 @@ static void emit_means(const tile *t, int64_t token) {
   const lz_layout *l = t->layout;
   const lz_means *m = &t->chunk->means;
   for (int layer = 0; layer < l->shape.layers; layer++) {
-    const float *h = t->chunk->state + layer * 2 * l->units * LZ_COLUMNS;
+    const float *h = t->chunk->state + layer * l->states * l->units * LZ_COLUMNS;
     float *to = m->at + layer * m->layer + token * m->token;
     for (ptrdiff_t u = 0; u < m->row; u += 4)
       for (int p = 0; p < LZ_LANES; p += 4) {
@@ -141,7 +210,7 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   t.token_signs = (uint16_t *)scratch;
   scratch += head_rows / 2;
   t.next = scratch;
-  scratch += l->head_blocks * LZ_UNITS * LZ_COLUMNS;
+  scratch += l->head_blocks * l->block_units * LZ_COLUMNS;
   if (l->shape.dense) {
     t.twice = scratch;
     scratch += 2 * (ptrdiff_t)l->shape.hidden * LZ_COLUMNS;
@@ -163,11 +232,11 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
     look_up(&t, inputs);
     const float *below = 0;
     for (int layer = 0; layer < l->shape.layers; layer++) {
-      float *h = ch->state + layer * 2 * half, *c = h + half;
+      float *h = ch->state + layer * l->states * half;
       for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
         const ptrdiff_t first = head * l->head * LZ_COLUMNS;
         if (layer == 0) (l->shape.nodes ? gather_nodes : gather)(&t, head);
-        step_head(&t, layer, head, below, h + first, c + first);
+        step_head(&t, layer, head, below, h + first, half);
       }
       below = h;
     }

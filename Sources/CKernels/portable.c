@@ -9,6 +9,6 @@
 #include "readout_gradient.h"
 #include "sequence.h"
 #include "update.h"
-#include "lstm_sweep.h"
+#include "sweep_tape.h"
 #include "rows.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "cells/reference.h"
 #include "reference_direction.h"
 
 typedef struct {
@@ -17,7 +18,7 @@ static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch ? c
 
 // Gate g of a unit among the padded gate rows.
 static ptrdiff_t gate_row(const lz_layout *l, ptrdiff_t unit, int g) {
-  return unit / l->head * l->head_gates + 4 * (unit % l->head) + g;
+  return unit / l->head * l->head_gates + l->rows * (unit % l->head) + g;
 }
 
 static double kernel_weight(const column *c, const float *weights, int layer, ptrdiff_t row, ptrdiff_t k) {
@@ -42,31 +43,48 @@ static double gate_start(const column *c, const float *weights, int layer, ptrdi
   return w + c->shift * (bias_entry(&z, layer, row) + (layer == 0 ? table_entry(&z, token, row) : 0));
 }
 
-static double logistic(double x) { return 1 / (1 + exp(-x)); }
+static double late_bias(const column *c, const float *weights, int layer, ptrdiff_t row) {
+  const double w = weights[c->l->w_late[layer] + row / c->l->rows];
+  if (c->shift == 0) return w;
+  const lz_entries z = entries(c);
+  return w + c->shift * late_entry(&z, layer, row / c->l->rows);
+}
 
-// Advances h and c ([L][units], double) by one token; logits [V].
-static void advance(const column *c, const float *weights, double *h, double *cell, uint32_t token, double *logits) {
+// One unit of a layer: its states after the token, [S]. `own`: the layer's states [S][units], `below`: the h below.
+static void advance_unit(const column *c, const float *weights, int layer, ptrdiff_t u, uint32_t token, const double *below,
+                         const double *own, double *after) {
   const lz_layout *l = c->l;
-  const ptrdiff_t H = l->shape.hidden;
-  double *next = malloc(sizeof(double) * (size_t)H);
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    double *own = h + layer * l->units, *state = cell + layer * l->units;
-    const double *below = own - l->units;
-    for (ptrdiff_t u = 0; u < H; u++) {
-      double gates[4];
-      for (int g = 0; g < 4; g++) {
-        const ptrdiff_t row = gate_row(l, u, g), first = u / l->head * l->head, below_count = layer == 0 ? 0 : H;
-        gates[g] = gate_start(c, weights, layer, row, token);
-        for (ptrdiff_t k = 0; k < l->inputs[layer]; k++)
-          gates[g] += kernel_weight(c, weights, layer, row, k) * (k < below_count ? below[k] : own[first + k - below_count]);
-      }
-      state[u] = logistic(gates[1]) * state[u] + logistic(gates[0]) * tanh(gates[2]);
-      next[u] = logistic(gates[3]) * tanh(state[u]);
+  const ptrdiff_t first = u / l->head * l->head, below_count = layer == 0 ? 0 : l->shape.hidden;
+  ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
+  for (int g = 0; g < l->rows; g++) {
+    const ptrdiff_t row = gate_row(l, u, g);
+    double sum = gate_start(c, weights, layer, row, token);
+    for (ptrdiff_t k = 0; k < below_count; k++) sum += kernel_weight(c, weights, layer, row, k) * below[k];
+    if (l->late && g == l->rows - 1) {
+      aside = sum;
+      sum = late_bias(c, weights, layer, row);
     }
-    memcpy(own, next, sizeof(double) * (size_t)H);
+    for (ptrdiff_t k = 0; k < l->head; k++) sum += kernel_weight(c, weights, layer, row, below_count + k) * own[first + k];
+    a[g] = sum;
+  }
+  for (int s = 0; s < l->states; s++) before[s] = own[s * l->units + u];
+  cell_reference(l->shape.cell, a, aside, before, next);
+  for (int s = 0; s < l->states; s++) after[s] = creal(next[s]);
+}
+
+// Advances the states ([L][S][units], double) by one token; logits [V].
+static void advance(const column *c, const float *weights, double *state, uint32_t token, double *logits) {
+  const lz_layout *l = c->l;
+  const ptrdiff_t H = l->shape.hidden, step = l->states * l->units;
+  double *next = malloc(sizeof(double) * (size_t)(H * l->states));
+  for (int layer = 0; layer < l->shape.layers; layer++) {
+    double *own = state + layer * step;
+    for (ptrdiff_t u = 0; u < H; u++) advance_unit(c, weights, layer, u, token, own - step, own, next + u * l->states);
+    for (ptrdiff_t u = 0; u < H; u++)
+      for (int s = 0; s < l->states; s++) own[s * l->units + u] = next[u * l->states + s];
   }
   free(next);
-  const double *top = h + (l->shape.layers - 1) * l->units;
+  const double *top = state + (l->shape.layers - 1) * step;
   for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
     double logit = weights[l->w_readout_bias + v];
     const lz_entries z = entries(c);
@@ -107,7 +125,7 @@ static void add_slopes(const column *c, const double *logits, uint32_t target, c
 static void add_to_means(const lz_layout *l, const lz_means *m, int64_t token, int pair, const double *h) {
   for (int layer = 0; layer < l->shape.layers; layer++)
     for (ptrdiff_t u = 0; u < l->shape.hidden; u++)
-      m->at[layer * m->layer + token * m->token + pair * m->row + u] += (float)(0.5 * h[layer * l->units + u]);
+      m->at[layer * m->layer + token * m->token + pair * m->row + u] += (float)(0.5 * h[layer * l->states * l->units + u]);
 }
 
 static void clear_means(const lz_layout *l, const lz_chunk *ch) {
@@ -117,8 +135,9 @@ static void clear_means(const lz_layout *l, const lz_chunk *ch) {
 }
 
 void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
-  const ptrdiff_t n = l->shape.layers * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
-  double *h = malloc(sizeof(double) * (size_t)(2 * n + 2 * V)), *cell = h + n, *logits = cell + n, *moved = logits + V;
+  const ptrdiff_t n = l->shape.layers * l->states * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
+  double *h = malloc(sizeof(double) * (size_t)(n + 2 * V)), *logits = h + n, *moved = logits + V;
+  const double *top = h + n - l->states * l->units;
   const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
   if (l->shape.exact_readout && ch->loss)
     for (int64_t t = 0; t < ch->count; t++) {
@@ -130,16 +149,12 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
     const int pair = col % LZ_LANES;
     lz_chunk now = *ch;
     const column c = {l, &now, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon};
-    for (int layer = 0; layer < l->shape.layers; layer++)
-      for (ptrdiff_t u = 0; u < l->units; u++) {
-        h[layer * l->units + u] = ch->state[(layer * 2 * l->units + u) * LZ_COLUMNS + col];
-        cell[layer * l->units + u] = ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col];
-      }
+    for (ptrdiff_t i = 0; i < n; i++) h[i] = ch->state[i * LZ_COLUMNS + col];
     if (l->shape.nodes) add_to_means(l, &ch->means, 0, pair, h);
     for (int64_t t = 0; t < ch->count; t++, now.signs += ch->sign_step, now.loss += ch->loss_step) {
       const uint32_t token = ch->tokens[pair][t] & LZ_ID, target = ch->tokens[pair][t + 1];
       if (ch->seen) ch->seen[token] |= (uint16_t)(1u << pair);
-      advance(&c, ch->weights, h, cell, token, logits);
+      advance(&c, ch->weights, h, token, logits);
       if (l->shape.nodes) add_to_means(l, &ch->means, t + 1, pair, h);
       if (!ch->loss || target & LZ_MARK) continue;
       const int hands_out = l->shape.exact_readout && pair < ch->valid;
@@ -151,28 +166,22 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       if (!hands_out) continue;
       for (ptrdiff_t v = 0; v < V && !l->shape.logits; v++) delta[v * LZ_LANES] += (float)(0.5 * (logits[v] - (v == (ptrdiff_t)target)));
       for (ptrdiff_t k = 0; k < H; k++)
-        input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] += (float)(0.5 * h[(l->shape.layers - 1) * l->units + k]);
+        input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] += (float)(0.5 * top[k]);
     }
-    for (int layer = 0; layer < l->shape.layers; layer++)
-      for (ptrdiff_t u = 0; u < H; u++) {
-        ch->state[(layer * 2 * l->units + u) * LZ_COLUMNS + col] = (float)h[layer * l->units + u];
-        ch->state[((layer * 2 + 1) * l->units + u) * LZ_COLUMNS + col] = (float)cell[layer * l->units + u];
-      }
+    for (ptrdiff_t i = 0; i < n; i++)
+      if (i % l->units < H) ch->state[i * LZ_COLUMNS + col] = (float)h[i];
   }
   free(h);
 }
 
 void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
                                int64_t count, double *loss, float *losses, uint8_t *hits) {
-  const ptrdiff_t n = l->shape.layers * l->units;
-  double *h = malloc(sizeof(double) * (size_t)(2 * n + l->shape.vocabulary)), *cell = h + n, *logits = cell + n;
-  for (ptrdiff_t i = 0; i < n; i++) {
-    h[i] = state[i / l->units * 2 * l->units + i % l->units];
-    cell[i] = state[(i / l->units * 2 + 1) * l->units + i % l->units];
-  }
+  const ptrdiff_t n = l->shape.layers * l->states * l->units;
+  double *h = malloc(sizeof(double) * (size_t)(n + l->shape.vocabulary)), *logits = h + n;
+  for (ptrdiff_t i = 0; i < n; i++) h[i] = state[i];
   const column c = {.l = l}; // unmoved: nobody looks at the signs
   for (int64_t t = 0; t < count; t++) {
-    advance(&c, weights, h, cell, tokens[t] & LZ_ID, logits);
+    advance(&c, weights, h, tokens[t] & LZ_ID, logits);
     const uint32_t target = tokens[t + 1];
     ptrdiff_t first = 0;
     for (ptrdiff_t v = 1; v < l->shape.vocabulary; v++) first = logits[v] > logits[first] ? v : first;
@@ -181,9 +190,6 @@ void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *
     if (losses) losses[t] = (float)own;
     if (hits) hits[t] = first == (ptrdiff_t)target;
   }
-  for (ptrdiff_t i = 0; i < n; i++) {
-    state[i / l->units * 2 * l->units + i % l->units] = (float)h[i];
-    state[(i / l->units * 2 + 1) * l->units + i % l->units] = (float)cell[i];
-  }
+  for (ptrdiff_t i = 0; i < n; i++) state[i] = (float)h[i];
   free(h);
 }

@@ -65,6 +65,12 @@ static inline double bias_entry(const lz_entries *z, int layer, ptrdiff_t row) {
   return entry_sign(z, z->l->s_bias[layer] + row);
 }
 
+static inline double late_entry(const lz_entries *z, int layer, ptrdiff_t unit) {
+  if (z->l->shape.nodes) return 0;
+  if (z->l->shape.normal) return entry_normal(z, lz_late_number(z->l, layer), unit, z->pair);
+  return entry_sign(z, z->l->s_late[layer] + unit);
+}
+
 static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t row) {
   const lz_layout *l = z->l;
   if (l->shape.nodes) return 0;

@@ -17,9 +17,8 @@ INLINE void sequence_rows(const float *w, ptrdiff_t block_size, int group, const
   }
 }
 
-INLINE void sequence_product(const float *w, const float *start, ptrdiff_t blocks, const float *const parts[2],
+INLINE void sequence_product(const float *w, ptrdiff_t block_size, const float *start, ptrdiff_t blocks, const float *const parts[2],
                              const ptrdiff_t counts[2], float *out) {
-  const ptrdiff_t block_size = (counts[0] + counts[1]) * LZ_BLOCK;
   ptrdiff_t block = 0;
   while (block < blocks) {
     const int group = blocks - block >= 4 ? 4 : 1;
@@ -34,38 +33,70 @@ INLINE void sequence_product(const float *w, const float *start, ptrdiff_t block
   }
 }
 
-// The units of one head.
-static void sequence_gates(ptrdiff_t units, const float *gates, float *c, float *h) {
-  for (ptrdiff_t u = 0; u < units; u += VL) {
-    float lanes[4][VL] __attribute__((aligned(64))) = {{0}}, cell[VL] __attribute__((aligned(64))) = {0};
-    const int count = units - u < VL ? (int)(units - u) : VL;
+// The units of one head. `asides`: late rows from below, one every G; else null.
+static void sequence_units(const lz_layout *l, const float *gates, const float *asides, float *h) {
+  const ptrdiff_t rows = l->rows, states = l->states;
+  for (ptrdiff_t u = 0; u < l->head; u += VL) {
+    float lanes[LZ_MAX_ROWS][VL] __attribute__((aligned(64))) = {{0}}, aside[VL] __attribute__((aligned(64))) = {0};
+    float state[LZ_MAX_STATES][VL] __attribute__((aligned(64))) = {{0}};
+    const int count = l->head - u < VL ? (int)(l->head - u) : VL;
     for (int i = 0; i < count; i++) {
-      cell[i] = c[u + i];
-      for (int g = 0; g < 4; g++) lanes[g][i] = gates[4 * (u + i) + g];
+      for (ptrdiff_t s = 0; s < states; s++) state[s][i] = h[s * l->units + u + i];
+      for (ptrdiff_t r = 0; r < rows; r++) lanes[r][i] = gates[rows * (u + i) + r];
+      if (asides) aside[i] = asides[rows * (u + i) + rows - 1];
     }
-    const vf in[4] = {load(lanes[0]), load(lanes[1]), load(lanes[2]), load(lanes[3])};
-    vf new_c, new_h;
-    lstm_unit(in, load(cell), &new_c, &new_h);
-    for (int i = 0; i < count; i++) c[u + i] = new_c[i], h[u + i] = new_h[i];
+    vf a[LZ_MAX_ROWS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
+    for (ptrdiff_t r = 0; r < rows; r++) a[r] = load(lanes[r]);
+    for (ptrdiff_t s = 0; s < states; s++) before[s] = load(state[s]);
+    NAME(cells)[l->shape.cell].one(a, load(aside), before, after);
+    for (int i = 0; i < count; i++)
+      for (ptrdiff_t s = 0; s < states; s++) h[s * l->units + u + i] = after[s][i];
   }
+}
+
+// One head of one layer, one token. `below` is null for the first layer, whose start holds what the token adds.
+static void sequence_head(const lz_layout *l, const float *weights, int layer, ptrdiff_t head, const float *start,
+                          const float *below, float *h, float *gates) {
+  const ptrdiff_t block_size = l->inputs[layer] * LZ_BLOCK, below_count = below ? l->shape.hidden : 0, rows = l->rows;
+  const float *w = weights + l->w_kernel[layer] + head * l->head_gates * l->inputs[layer];
+  start += head * l->head_gates;
+  if (!l->late) {
+    const float *const parts[2] = {below ? below : h, h};
+    const ptrdiff_t counts[2] = {below ? below_count : l->head, below ? l->head : 0};
+    sequence_product(w, block_size, start, l->head_blocks, parts, counts, gates);
+    sequence_units(l, gates, 0, h);
+    return;
+  }
+  // What comes from below stays apart; early rows of the own state's product begin with it, late ones with their bias.
+  float *own = gates + (l->head_gates + 15) / 16 * 16;
+  const float *asides = start;
+  if (below) {
+    const float *const parts[2] = {below, 0};
+    const ptrdiff_t counts[2] = {below_count, 0};
+    sequence_product(w, block_size, start, l->head_blocks, parts, counts, gates);
+    asides = gates;
+  }
+  memcpy(own, asides, sizeof(float) * (size_t)l->head_gates);
+  const float *late = weights + l->w_late[layer] + head * l->head_blocks * l->block_units;
+  for (ptrdiff_t u = 0; u < l->head; u++) own[rows * u + rows - 1] = late[u];
+  const float *const parts[2] = {h, 0};
+  const ptrdiff_t counts[2] = {l->head, 0};
+  sequence_product(w + below_count * LZ_BLOCK, block_size, own, l->head_blocks, parts, counts, own);
+  sequence_units(l, own, asides, h);
 }
 
 void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
                         int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
   const ptrdiff_t H = l->shape.hidden, rows = l->readout_blocks * LZ_BLOCK;
-  float *gates = scratch, *logits = scratch + (l->head_gates + 15) / 16 * 16;
+  float *gates = scratch, *logits = scratch + (1 + l->late) * ((l->head_gates + 15) / 16 * 16);
+  const ptrdiff_t layer_states = l->states * l->units;
   for (int64_t token = 0; token < count; token++) {
     for (int layer = 0; layer < l->shape.layers; layer++) {
       const float *start = layer == 0 ? weights + l->w_table + (ptrdiff_t)(tokens[token] & LZ_ID) * l->gate_stride
                                       : weights + l->w_bias[layer];
-      for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
-        float *h = state + layer * 2 * l->units + head * l->head;
-        const float *const parts[2] = {layer == 0 ? h : state + (layer - 1) * 2 * l->units, h};
-        const ptrdiff_t counts[2] = {layer == 0 ? l->head : H, layer == 0 ? 0 : l->head};
-        sequence_product(weights + l->w_kernel[layer] + head * l->head_gates * l->inputs[layer],
-                         start + head * l->head_gates, l->head_blocks, parts, counts, gates);
-        sequence_gates(l->head, gates, h + l->units, h);
-      }
+      const float *below = layer == 0 ? 0 : state + (layer - 1) * layer_states;
+      for (ptrdiff_t head = 0; head < l->shape.heads; head++)
+        sequence_head(l, weights, layer, head, start, below, state + layer * layer_states + head * l->head, gates);
     }
     const uint32_t target = tokens[token + 1];
     if (target & LZ_MARK) {
@@ -73,9 +104,9 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, 
       if (hits) hits[token] = 0;
       continue;
     }
-    const float *const parts[2] = {state + (l->shape.layers - 1) * 2 * l->units, 0};
+    const float *const parts[2] = {state + (l->shape.layers - 1) * layer_states, 0};
     const ptrdiff_t counts[2] = {H, 0};
-    sequence_product(weights + l->w_readout, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
+    sequence_product(weights + l->w_readout, H * LZ_BLOCK, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
     for (ptrdiff_t r = rows; r < (rows + VL - 1) / VL * VL; r++) logits[r] = LZ_LOWEST;
     vf top = splat(LZ_LOWEST), sum = splat(0);
     for (ptrdiff_t r = 0; r < rows; r += VL) top = at_least(top, load(logits + r));

@@ -20,40 +20,57 @@ static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to 
 
 int lz_sweep_lanes(lz_instructions which) { return which == LZ_AVX512 ? 16 : which == LZ_AVX2 ? 8 : 4; }
 
-ptrdiff_t lz_sweep_forward_floats(ptrdiff_t hidden, ptrdiff_t inputs) { return 4 * round_up(hidden, 16) * inputs; }
-
-ptrdiff_t lz_sweep_backward_floats(ptrdiff_t hidden, ptrdiff_t inputs) {
-  return round_up(inputs / hidden * round_up(hidden, 16), 64) * 4 * hidden;
+ptrdiff_t lz_sweep_forward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs) {
+  return lz_sizes_of(cell).rows * round_up(hidden, 16) * inputs;
 }
+
+ptrdiff_t lz_sweep_backward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs) {
+  return inputs / hidden * round_up(hidden, 64) * lz_sizes_of(cell).rows * hidden;
+}
+
+// A matrix with heads, [GH][inputs − H + head].
+typedef struct {
+  const float *w;
+  ptrdiff_t hidden, head, inputs, rows;
+} matrix;
 
 // Column k of a row of the matrix without heads.
-static float weight(const float *w, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, ptrdiff_t row, ptrdiff_t k) {
-  const ptrdiff_t below = inputs - hidden, own = k - below, first = row / 4 / head * head;
-  w += row * (below + head);
+static float weight(const matrix *m, ptrdiff_t row, ptrdiff_t k) {
+  const ptrdiff_t below = m->inputs - m->hidden, own = k - below, first = row / m->rows / m->head * m->head;
+  const float *w = m->w + row * (below + m->head);
   if (own < 0) return w[k];
-  return own >= first && own < first + head ? w[below + own - first] : 0;
+  return own >= first && own < first + m->head ? w[below + own - first] : 0;
 }
 
-// forward: [U / lanes][inputs][4 gates][lanes units]. backward: [outputs / 4 lanes][4H][4 lanes], the outputs being the
-// columns of w with each part of H of them padded to U.
-void lz_sweep_pack(lz_instructions which, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
-                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
-  const ptrdiff_t lanes = lz_sweep_lanes(which), units = round_up(hidden, 16), blocks = units / lanes;
+// [U / lanes][inputs][G gates][lanes units]
+static void pack_forward(const matrix *m, ptrdiff_t lanes, float *forward, ptrdiff_t piece, ptrdiff_t pieces) {
+  const ptrdiff_t blocks = round_up(m->hidden, 16) / lanes;
   for (ptrdiff_t block = blocks * piece / pieces; block < blocks * (piece + 1) / pieces; block++)
-    for (ptrdiff_t g = 0; g < 4; g++)
+    for (ptrdiff_t g = 0; g < m->rows; g++)
       for (ptrdiff_t lane = 0; lane < lanes; lane++) {
         const ptrdiff_t u = block * lanes + lane;
-        float *to = forward + (block * inputs * 4 + g) * lanes + lane;
-        for (ptrdiff_t k = 0; k < inputs; k++) to[k * 4 * lanes] = u < hidden ? weight(w, hidden, head, inputs, 4 * u + g, k) : 0;
+        float *to = forward + (block * m->inputs * m->rows + g) * lanes + lane;
+        for (ptrdiff_t k = 0; k < m->inputs; k++) to[k * m->rows * lanes] = u < m->hidden ? weight(m, m->rows * u + g, k) : 0;
       }
-  const ptrdiff_t wide = 4 * lanes, groups = round_up(inputs / hidden * units, 64) / wide;
+}
+
+// For each part of H columns: [⌈U / 4 lanes⌉][GH][4 lanes].
+static void pack_backward(const matrix *m, ptrdiff_t lanes, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
+  const ptrdiff_t wide = 4 * lanes, of_part = round_up(round_up(m->hidden, 16), wide) / wide, parts = m->inputs / m->hidden;
+  const ptrdiff_t groups = parts * of_part, gates = m->rows * m->hidden;
   for (ptrdiff_t group = groups * piece / pieces; group < groups * (piece + 1) / pieces; group++)
-    for (ptrdiff_t k = 0; k < 4 * hidden; k++)
+    for (ptrdiff_t k = 0; k < gates; k++)
       for (ptrdiff_t j = 0; j < wide; j++) {
-        const ptrdiff_t output = group * wide + j, part = output / units, unit = output % units;
-        const int real = part < inputs / hidden && unit < hidden;
-        backward[(group * 4 * hidden + k) * wide + j] = real ? weight(w, hidden, head, inputs, k, part * hidden + unit) : 0;
+        const ptrdiff_t part = group / of_part, unit = group % of_part * wide + j;
+        backward[(group * gates + k) * wide + j] = unit < m->hidden ? weight(m, k, part * m->hidden + unit) : 0;
       }
+}
+
+void lz_sweep_pack(lz_instructions which, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
+                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
+  const matrix m = {w, hidden, head, inputs, lz_sizes_of(cell).rows};
+  pack_forward(&m, lz_sweep_lanes(which), forward, piece, pieces);
+  pack_backward(&m, lz_sweep_lanes(which), backward, piece, pieces);
 }
 
 void lz_sweep_forward(lz_instructions which, const lz_sweep *sweep, const uint32_t *tokens, ptrdiff_t first,

@@ -10,7 +10,7 @@ typedef struct {
   const uint32_t *inputs; // [16] the tokens
   float *tokens;       // [head_gates][32] the first layer's input for one head, with ±ε of its bias and its tokens
   uint16_t *token_signs; // [head_gates]
-  float *next;         // [head_gates / 4][32] the next h of one head
+  float *next;         // [head_blocks · block_units][32] the next h of one head
   float *twice;        // dense
   float *powers;       // exact: [rows][32] 2^(logit − reference), in units of log 2,
   float *references;   // and [rows / 12][32] those references

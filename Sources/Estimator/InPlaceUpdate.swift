@@ -80,10 +80,11 @@ package final class InPlaceUpdate {
       }
     case .readout: return matrix(0..<slice.rows, packed: 0, head: 0)
     case .bias(0): return []  // with the table
-    case .table, .bias:
+    case .table, .bias, .lateBias:
       return heads.flatMap { head in
-        pieces(0..<4 * layout.shape.headSize, widest).map {
-          Job(slice: slice, head: head, rows: 0..<0, packed: layout.gates(ofHead: head).packed, columns: $0)
+        let gates = layout.elements(of: slice.tensor, head: head)
+        return pieces(0..<gates.rows.count, widest).map {
+          Job(slice: slice, head: head, rows: 0..<0, packed: gates.packed, columns: $0)
         }
       }
     case .readoutBias:
@@ -126,7 +127,7 @@ package final class InPlaceUpdate {
       switch job.slice.tensor {
       case .kernel, .readout: updateMatrix(job, step)
       case .table: updateTable(job, step, read)
-      case .bias, .readoutBias: updateBias(job, step)
+      case .bias, .lateBias, .readoutBias: updateBias(job, step)
       }
     }
   }

@@ -93,7 +93,7 @@ final class ZerothOrderGradient {
       let job = jobs[task - tableJobs]
       let out = gradient + job.slice.offset
       switch (job.slice.tensor, population.layout.kind) {
-      case (.bias, _), (.readoutBias, _): addVector(job, coefficients, out)
+      case (.bias, _), (.lateBias, _), (.readoutBias, _): addVector(job, coefficients, out)
       case (.table, .gaussian): addNormalTableRows(job, coefficients, out, room)
       case (.table, _): addDenseTableRows(job, coefficients, out, room)
       case (_, .products): addRows(job, coefficients, out, room)
@@ -171,11 +171,11 @@ final class ZerothOrderGradient {
 
   private func addVector(_ job: Job, _ coefficients: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>)
   {
-    guard case .bias = job.slice.tensor else {
+    guard job.slice.tensor != .readoutBias else {
       return sumEntries(job.slice.tensor, from: 0, count: job.slice.columns, coefficients, into: out)
     }
     for head in 0..<population.layout.shape.heads {
-      let gates = population.layout.gates(ofHead: head)
+      let gates = population.layout.elements(of: job.slice.tensor, head: head)
       sumEntries(
         job.slice.tensor, from: gates.packed, count: gates.rows.count, coefficients,
         into: out + gates.rows.lowerBound)

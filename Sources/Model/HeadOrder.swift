@@ -11,7 +11,7 @@ package final class HeadOrder {
   private let instructions: Instructions
   private let chunk: Int
   private let groups: Int
-  private let states: Buffer<Float>  // [threads][tiles][2][D][32]
+  private let states: Buffer<Float>  // [threads][tiles][S][D][32]
   private let logits: Buffer<Float>  // [groups][K][tiles][headLogits]
   private let chunks: Buffer<lz_chunk>  // [tiles]
   private let rows: Buffer<UnsafePointer<UInt32>?>  // [tiles][16]
@@ -36,7 +36,7 @@ package final class HeadOrder {
   }
 
   private static func stateFloats(_ layout: Layout, pairs: Int) -> Int {
-    Population.tiles(pairs) * 2 * layout.shape.headSize * Tile.columns
+    Population.tiles(pairs) * layout.shape.cell.states * layout.shape.headSize * Tile.columns
   }
 
   package static func byteCount(for layout: Layout, pairs: Int, chunk: Int, threads: Int) -> Int {

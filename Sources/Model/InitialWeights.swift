@@ -5,7 +5,7 @@ public struct Initialization: Equatable, Sendable {
   /// The token table is uniform in ±this (nil: ±1/√D): one-hot inputs are small beside a wide layer's state.
   public var tokenScale: Float?
   /// Units begin by remembering for between 1 and this many tokens (chrono initialization, arXiv 1804.11188): forget biases
-  /// are ln of uniform numbers in 1 ..< span, input biases their negatives. nil: forget biases are 1, input biases 0.
+  /// are ln of uniform numbers in 1 ..< span, input biases their negatives. nil: as the cell says. For cells with such gates.
   public var memorySpan: Int?
 
   /// What `Parameters.initialize` does if it is told nothing, and what is named otherwise.
@@ -15,7 +15,7 @@ public struct Initialization: Equatable, Sendable {
   }
 }
 
-/// Uniform in ±1/√D (the readout ±1/√H), as is usual for LSTMs; forget gates start open (bias 1), the readout's bias at 0.
+/// Uniform in ±1/√D (the readout ±1/√H), as is usual for recurrent networks; biases as the cell says, the readout's at 0.
 ///
 /// Any part of a tensor can be made by itself: a weight is a function of the seed, its tensor and its index.
 struct InitialWeights {
@@ -35,7 +35,7 @@ struct InitialWeights {
   func fill(tensor index: Int, from: Int, count: Int, into out: UnsafeMutablePointer<Float>, stride: Int) {
     let tensor = slices[index].tensor
     switch tensor {
-    case .readoutBias:
+    case .lateBias, .readoutBias:
       for i in 0..<count { out[i * stride] = 0 }
     case .bias:
       for i in 0..<count { out[i * stride] = bias(index, row: from + i) }
@@ -47,14 +47,16 @@ struct InitialWeights {
     }
   }
 
-  /// Row 4·u + g is gate g (i, f, g, o) of unit u.
+  /// Row G·u + g is row g of unit u.
   private func bias(_ tensor: Int, row: Int) -> Float {
-    guard row % 4 < 2 else { return 0 }
-    guard let span = options.memorySpan else { return Float(row % 4) }
+    let (unit, gate) = row.quotientAndRemainder(dividingBy: shape.cell.rows)
+    guard let span = options.memorySpan, let memory = shape.cell.memory,
+      gate == memory.keep || gate == memory.admit
+    else { return shape.cell.biases[gate] }
     let words = Philox(seed: seed, domain: .initialization, tensor: tensor)
-      .block(UInt32(truncatingIfNeeded: row / 4), 0)
+      .block(UInt32(truncatingIfNeeded: unit), 0)
     let time = 1 + Float(words[0] >> 8) * 0x1p-24 * Float(max(0, span - 2))
-    return row % 4 == 1 ? logf(time) : -logf(time)
+    return gate == memory.keep ? logf(time) : -logf(time)
   }
 
   private func fillUniform(

@@ -100,6 +100,7 @@ extension Instructions {
         case .table: preconditionFailure("the table's entries belong to one pair each")
         case .kernel(let layer): lz_kernel_number(Int32(layer))
         case .bias(let layer): lz_bias_number(Int32(layer))
+        case .lateBias(let layer): lz_late_number(c, Int32(layer))
         case .readout: lz_readout_number(c)
         case .readoutBias: lz_readout_bias_number(c)
         }

@@ -19,7 +19,7 @@ public struct Layout: Sendable {
     c = lz_layout_make(
       lz_shape(
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
-        layers: Int32(shape.layers),
+        layers: Int32(shape.layers), cell: Int32(shape.cell.code.rawValue),
         dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0,
         normal: kind == .gaussian ? 1 : 0, rank: Int32(kind.rank), nodes: 0, logits: 0))
   }
@@ -33,7 +33,8 @@ public struct Layout: Sendable {
     c = lz_layout_make(
       lz_shape(
         vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
-        layers: Int32(shape.layers), dense: 0, exact_readout: 1, normal: 0, rank: 1, nodes: 1,
+        layers: Int32(shape.layers), cell: Int32(shape.cell.code.rawValue), dense: 0, exact_readout: 1,
+        normal: 0, rank: 1, nodes: 1,
         logits: movesLogits ? 1 : 0))
   }
 
@@ -43,7 +44,7 @@ public struct Layout: Sendable {
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
   /// each have their own (full-rank).
   package var gateStride: Int { c.gate_stride }
-  /// Floats of the states of a tile, [L][h, c][paddedUnits][32].
+  /// Floats of the states of a tile, [L][S][paddedUnits][32].
   package var stateFloats: Int { c.state }
   package var paddedUnits: Int { c.units }
   /// The exact readout's p − y and h of one tile and token, in floats.
@@ -57,6 +58,7 @@ public struct Layout: Sendable {
   package var nameWords: Int { c.s_name }
   package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
   package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
+  package func lateBias(_ layer: Int) -> Int { Self.element(c.w_late, layer) }
 
   /// Where the signs of a tensor lie in a tile's words: those of its rows, and those of its columns (rank-one), or one
   /// range for all (full-rank, and biases).
@@ -65,6 +67,7 @@ public struct Layout: Sendable {
     case .table: (c.s_table_row, c.s_table_column)
     case .kernel(let layer): (Self.element(c.s_kernel_row, layer), Self.element(c.s_kernel_column, layer))
     case .bias(let layer): (Self.element(c.s_bias, layer), Self.element(c.s_bias, layer))
+    case .lateBias(let layer): (Self.element(c.s_late, layer), Self.element(c.s_late, layer))
     case .readout: (c.s_readout_row, c.s_readout_column)
     case .readoutBias: (c.s_readout_bias, c.s_readout_bias)
     }
@@ -75,8 +78,21 @@ public struct Layout: Sendable {
 
   /// The gate rows of a head: in the model's order, and where they begin in the kernels', which pad each head.
   package func gates(ofHead head: Int) -> (rows: Range<Int>, packed: Int) {
-    let count = 4 * shape.headSize
+    let count = shape.cell.rows * shape.headSize
     return (head * count..<(head + 1) * count, head * c.head_gates)
+  }
+
+  /// The elements of a layer's bias that belong to a head: gate rows, or units for a late bias; in the model's order, and where they
+  /// begin in the kernels'.
+  package func elements(of bias: Tensor, head: Int) -> (rows: Range<Int>, packed: Int) {
+    guard case .lateBias = bias else { return gates(ofHead: head) }
+    let count = shape.headSize
+    return (head * count..<(head + 1) * count, head * c.head_blocks * c.block_units)
+  }
+
+  /// Elements of a layer's bias in the kernels' order, padding included.
+  package func paddedElements(of bias: Tensor) -> Int {
+    if case .lateBias = bias { c.late_units } else { c.gates }
   }
 
   /// Gate rows in the kernels' order, padding included.

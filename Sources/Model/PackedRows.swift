@@ -25,7 +25,7 @@ extension PackedWeights {
 
   /// A gate row in the kernels' order.
   private func packed(gate row: Int) -> Int {
-    let gates = 4 * shape.headSize
+    let gates = shape.cell.rows * shape.headSize
     return row / gates * layout.c.head_gates + row % gates
   }
 
@@ -57,8 +57,11 @@ extension PackedWeights {
 
   /// A bias in the kernels' order; above the first layer.
   package func bias(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
-    if case .bias(let layer) = tensor { return values.pointer + layout.bias(layer) }
-    return values.pointer + layout.c.w_readout_bias
+    switch tensor {
+    case .bias(let layer): values.pointer + layout.bias(layer)
+    case .lateBias(let layer): values.pointer + layout.lateBias(layer)
+    default: values.pointer + layout.c.w_readout_bias
+    }
   }
 
   /// One element of a bias, in the model's order; nil for the first layer's, which is in the table.
@@ -66,6 +69,8 @@ extension PackedWeights {
     switch tensor {
     case .bias(0): nil
     case .bias: bias(tensor) + packed(gate: index)
+    case .lateBias:
+      bias(tensor) + layout.elements(of: tensor, head: index / shape.headSize).packed + index % shape.headSize
     default: bias(tensor) + index
     }
   }
@@ -93,9 +98,9 @@ extension PackedWeights {
           }
         }
       case .bias(0): addFirstBias(initial, tensor: index, on: pool)
-      case .bias:
+      case .bias, .lateBias:
         for head in 0..<shape.heads {
-          let gates = layout.gates(ofHead: head)
+          let gates = layout.elements(of: slice.tensor, head: head)
           initial.fill(
             tensor: index, from: gates.rows.lowerBound, count: gates.rows.count,
             into: bias(slice.tensor) + gates.packed, stride: 1)

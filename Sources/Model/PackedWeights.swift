@@ -44,7 +44,8 @@ public final class PackedWeights {
 
   private static func runs(_ slice: TensorSlice, _ layout: Layout) -> [(rows: Range<Int>, packed: Int)] {
     switch slice.tensor {
-    case .kernel, .bias: (0..<layout.shape.heads).map(layout.gates)
+    case .kernel: (0..<layout.shape.heads).map(layout.gates)
+    case .bias, .lateBias: (0..<layout.shape.heads).map { layout.elements(of: slice.tensor, head: $0) }
     case .table, .readout: [(0..<slice.rows, 0)]
     case .readoutBias: [(0..<slice.columns, 0)]
     }
@@ -60,6 +61,7 @@ public final class PackedWeights {
       case .table: packTable(job, parameters)
       case .kernel(let layer): packMatrix(job, parameters, to: layout.kernel(layer))
       case .bias(let layer): if layer > 0 { packVector(job, parameters, to: layout.bias(layer), padding: 0) }
+      case .lateBias(let layer): packUnits(job, parameters, to: layout.lateBias(layer))
       case .readout: packMatrix(job, parameters, to: layout.c.w_readout)
       case .readoutBias:
         packVector(job, parameters, to: layout.c.w_readout_bias, padding: -.greatestFiniteMagnitude)
@@ -97,6 +99,15 @@ public final class PackedWeights {
         let from = source + (block * Tile.blockRows + j) * columns
         for k in 0..<columns { to[k * Tile.blockRows + j] = from[k] }
       }
+    }
+  }
+
+  /// Padding stays 0.
+  private func packUnits(_ job: Job, _ parameters: Parameters, to offset: Int) {
+    let from = parameters.pointer(job.slice) + job.rows.lowerBound
+    let first = job.blocks.lowerBound * Tile.blockRows
+    for i in first..<min(job.rows.count, job.blocks.upperBound * Tile.blockRows) {
+      values[offset + job.packed + i] = from[i]
     }
   }
 

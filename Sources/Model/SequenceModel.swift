@@ -5,7 +5,7 @@ import LongzooMemory
 public final class SequenceModel {
   private let weights: PackedWeights
   private let instructions: Instructions
-  package let state: Buffer<Float>  // [L][h, c][units]
+  package let state: Buffer<Float>  // [L][S][units]
   private let scratch: Buffer<Float>
 
   /// The bytes that `init` reserves, without the weights.
@@ -28,7 +28,9 @@ public final class SequenceModel {
     }
   }
 
-  package static func stateCount(_ layout: Layout) -> Int { layout.shape.layers * 2 * layout.c.units }
+  package static func stateCount(_ layout: Layout) -> Int {
+    layout.shape.layers * layout.shape.cell.states * layout.c.units
+  }
 
   /// Begins with a zero state; the weights may change between two blocks.
   /// - Throws: `MemoryError`, if the ledger's budget or the system does not allow it.

@@ -24,7 +24,7 @@ package final class StateDivergence {
   /// Takes the sums of a tile.
   package func measure(tile: Int) {
     let layout = population.layout
-    let half = layout.c.state / (2 * layout.shape.layers)
+    let half = layout.c.state / (layout.shape.cell.states * layout.shape.layers)
     var (differences, squares) = (SIMD16<Float>.zero, SIMD16<Float>.zero)
     for layer in 0..<layout.shape.layers {
       var row = UnsafeRawPointer(population.states.pointer + tile * layout.c.state + 2 * layer * half)

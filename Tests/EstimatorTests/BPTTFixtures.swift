@@ -19,9 +19,11 @@ struct BPTTCase {
   var theta: [Double] { parameters.values.elements.map(Double.init) }
 
   init(
-    vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1, streams: Int, tokens: Int, seed: UInt64 = 1
+    vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm, streams: Int,
+    tokens: Int, seed: UInt64 = 1
   ) throws {
-    shape = ModelShape(vocabularySize: vocabulary, hiddenSize: hidden, layers: layers, heads: heads)
+    shape = ModelShape(
+      vocabularySize: vocabulary, hiddenSize: hidden, layers: layers, heads: heads, cell: cell)
     self.streams = streams
     var random = ModelRandom(seed)
     parameters = try Parameters(shape, ledger: MemoryLedger())

@@ -264,7 +264,8 @@ struct TileSumTests {
       let ofStates = (window + 1) * 16 * units
       let before = states.pointer + tile * ofStates
       return GradientSamples(
-        count: count * 16, gates: gates.pointer + tile * ofGates, gatesOfLayer: tiles * ofGates,
+        count: count * 16, gates: gates.pointer + tile * ofGates,
+        ownGates: gates.pointer + tile * ofGates, gatesOfLayer: tiles * ofGates,
         before: before, after: before + 16 * units, statesOfLayer: tiles * ofStates,
         tokens: tokens.pointer + tile * window * 16)
     }

@@ -19,6 +19,8 @@ static char text[128];
 typedef struct {
   size s;
   ptrdiff_t units;
+  lz_cell_sizes sizes;
+  lz_cell cell;
   float *table, *w[4], *bias[4], *h[4], *c[4], *gates[4], *input_adjoint[4], *cell_adjoint[4];
   lz_sweep_layer layers[4];
   lz_sweep sweep;
@@ -39,34 +41,40 @@ static float *random_states(const model *m, ptrdiff_t rows) {
 
 static void make_layer(model *m, ptrdiff_t layer) {
   const size *s = &m->s;
-  const ptrdiff_t inputs = inputs_of(s, layer), slot = s->streams * m->units;
-  m->w[layer] = floats_anywhere(4 * s->hidden * columns_of(s, layer), 1);
-  fill_random(m->w[layer], 4 * s->hidden * columns_of(s, layer), 0.5f);
-  m->bias[layer] = floats_anywhere(4 * s->hidden, 3);
-  fill_random(m->bias[layer], 4 * s->hidden, 0.5f);
-  float *forward = floats(lz_sweep_forward_floats(s->hidden, inputs));
-  float *backward = floats(lz_sweep_backward_floats(s->hidden, inputs));
+  const ptrdiff_t inputs = inputs_of(s, layer), slot = s->streams * m->units, gates = m->sizes.rows * s->hidden;
+  const ptrdiff_t others = m->sizes.states - 1;
+  m->w[layer] = floats_anywhere(gates * columns_of(s, layer), 1);
+  fill_random(m->w[layer], gates * columns_of(s, layer), 0.5f);
+  m->bias[layer] = floats_anywhere(gates, 3);
+  fill_random(m->bias[layer], gates, 0.5f);
+  float *late_bias = floats_anywhere(s->hidden, 3);
+  fill_random(late_bias, s->hidden, 0.5f);
+  float *forward = floats(lz_sweep_forward_floats(m->cell, s->hidden, inputs));
+  float *backward = floats(lz_sweep_backward_floats(m->cell, s->hidden, inputs));
   for (ptrdiff_t piece = 0; piece < 3; piece++)
-    lz_sweep_pack(instructions, s->hidden, s->head, inputs, m->w[layer], forward, backward, piece, 3);
+    lz_sweep_pack(instructions, m->cell, s->hidden, s->head, inputs, m->w[layer], forward, backward, piece, 3);
   m->h[layer] = random_states(m, (s->slots + 1) * s->streams);
-  m->c[layer] = random_states(m, (s->slots + 1) * s->streams);
-  m->gates[layer] = floats(s->slots * 4 * slot);
+  m->c[layer] = random_states(m, others * (s->slots + 1) * s->streams);
+  m->gates[layer] = floats(s->slots * m->sizes.rows * slot);
   m->input_adjoint[layer] = random_states(m, inputs / s->hidden * s->streams);
-  m->cell_adjoint[layer] = random_states(m, s->streams);
+  m->cell_adjoint[layer] = random_states(m, others * s->streams);
   m->layers[layer] = (lz_sweep_layer){
-    .inputs = inputs, .bias = m->bias[layer], .forward = forward, .backward = backward, .h = m->h[layer],
-    .c = m->c[layer], .gates = m->gates[layer], .input_adjoint = m->input_adjoint[layer],
-    .cell_adjoint = m->cell_adjoint[layer]};
+    .inputs = inputs, .bias = m->bias[layer], .late_bias = late_bias, .forward = forward, .backward = backward,
+    .h = m->h[layer], .others = m->c[layer], .others_step = (s->slots + 1) * slot, .gates = m->gates[layer],
+    .late = m->sizes.late ? floats(s->slots * m->sizes.rows * slot) : NULL, .input_adjoint = m->input_adjoint[layer],
+    .state_adjoint = m->cell_adjoint[layer], .direct = m->sizes.late ? random_states(m, s->streams) : NULL};
 }
 
-static void make(model *m, const size *s) {
+static void make(model *m, const size *s, lz_cell cell) {
   m->s = *s;
+  m->cell = cell;
+  m->sizes = lz_sizes_of(cell);
   m->units = (s->hidden + 15) / 16 * 16;
-  m->table = floats_anywhere(s->vocabulary * 4 * s->hidden, 1);
-  fill_random(m->table, s->vocabulary * 4 * s->hidden, 0.5f);
+  m->table = floats_anywhere(s->vocabulary * m->sizes.rows * s->hidden, 1);
+  fill_random(m->table, s->vocabulary * m->sizes.rows * s->hidden, 0.5f);
   for (ptrdiff_t layer = 0; layer < s->layers; layer++) make_layer(m, layer);
   m->sweep = (lz_sweep){.hidden = s->hidden, .units = m->units, .streams = s->streams, .layers = s->layers,
-                        .table = m->table, .layer = m->layers};
+                        .cell = (int32_t)cell, .table = m->table, .layer = m->layers};
   m->tokens = tokens(s->slots * s->streams);
   fill_tokens(m->tokens, s->slots * s->streams, (uint32_t)s->vocabulary);
   m->output_adjoint = random_states(m, s->slots * s->streams);
@@ -175,6 +183,27 @@ static adjoints adjoints_of(const model *m) {
   return a;
 }
 
+// Where the other cells read and write; what they compute is compared with its definition elsewhere.
+static void check_other_cells(const size *s) {
+  for (lz_cell cell = 1; cell <= LZ_CELL_slstm; cell++) {
+    snprintf(text, sizeof text, "sweeps of cell %d, V%td H%td of %td a head, L%td B%td K%td", (int)cell, s->vocabulary, s->hidden,
+             s->head, s->layers, s->streams, s->slots);
+    current_case = text;
+    model m;
+    make(&m, s, cell);
+    lz_sweep_forward(instructions, &m.sweep, m.tokens, 0, s->slots, 0, 0, s->streams);
+    lz_sweep_forward(instructions, &m.sweep, m.tokens, 0, s->slots, 1, 0, s->streams);
+    lz_sweep_backward(instructions, &m.sweep, m.output_adjoint, 0, s->slots, 0, s->streams);
+    for (ptrdiff_t layer = 0; layer < s->layers; layer++)
+      for (ptrdiff_t i = 0; i < (s->slots + 1) * s->streams * m.units; i++) {
+        const float h = m.h[layer][i];
+        expect_near("h", i, (double)h, 0, 1e6);
+        if (i % m.units >= s->hidden) expect_near("padding", i, (double)h, 0, 0);
+      }
+    release_all();
+  }
+}
+
 void check_sweeps(void) {
   for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
     const size *s = &sizes[i];
@@ -182,7 +211,7 @@ void check_sweeps(void) {
              s->layers, s->streams, s->slots);
     current_case = text;
     model m;
-    make(&m, s);
+    make(&m, s, LZ_CELL_lstm);
     // the streams in two calls, the slots in two calls: a part of a tape must not touch the rest
     const ptrdiff_t part = s->streams / 2, half = s->slots / 2;
     const ptrdiff_t from[2] = {0, part}, count[2] = {part, s->streams - part};
@@ -201,5 +230,6 @@ void check_sweeps(void) {
     lz_sweep_forward(instructions, &m.sweep, m.tokens, 0, s->slots, 0, 0, s->streams);
     compare_forward(&m);
     release_all();
+    check_other_cells(s);
   }
 }

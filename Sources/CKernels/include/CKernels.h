@@ -1,13 +1,14 @@
-// The population step: many perturbed copies of one LSTM advance together, token by token, as the columns of one matrix.
+// The population step: many perturbed copies of one recurrent network advance together, token by token, as the columns of one matrix.
 //
 // Shape letters: V vocabulary, H hidden size, N heads, D = H/N units of a head, L layers, P pairs, K tokens of a chunk.
 //
 // A tile is 16 pairs = 32 columns: row i of any state is 32 floats, first the 16 "+" columns, then the 16 "−" columns of
 // the same pairs. Both columns of a pair read the same tokens.
 //
-// Gate rows are unit-major: row 4·u + g holds gate g (i, f, g, o) of unit u. Units are padded to a multiple of 3, so a
-// block of 12 gate rows is three whole units; readout rows are padded to a multiple of 12. With heads it is the units of each
-// head that are padded, so that a block belongs to one head; rows of states have no such gaps.
+// A cell has G rows a unit, called gate rows, and S states a unit, the first of which is h; see cells/cells.def. Gate rows are
+// unit-major: row G·u + g is row g of unit u. A block of 12 gate rows is 12/G whole units, to a multiple of which units are padded;
+// readout rows are padded to a multiple of 12. With heads it is the units of each head that are padded, so that a block belongs to
+// one head; rows of states have no such gaps.
 //
 // Signs are 16-bit words: bit p is set where the direction of pair p of the tile is −1.
 #ifndef CKERNELS_H
@@ -18,11 +19,18 @@
 
 #define LZ_LANES 16   // pairs of a tile
 #define LZ_COLUMNS 32 // columns of a tile
-#define LZ_BLOCK 12   // packed rows of a block: three units × four gates
-#define LZ_UNITS 3
+#define LZ_BLOCK 12   // packed rows of a block: 12/G whole units
 #define LZ_PANEL 32 // units that lie together where the exact readout's gradient is summed
 #define LZ_MAX_LAYERS 16
 #define LZ_MAX_RANK 64
+#define LZ_MAX_ROWS 4
+#define LZ_MAX_STATES 4
+
+typedef enum {
+  #define LZ_CELL(name, rows, states, late) LZ_CELL_##name,
+  #include "../cells/cells.def"
+  #undef LZ_CELL
+} lz_cell;
 
 // A token is an id and a mark. A marked token is read like any other, but nobody has to predict it: as a target it has no
 // loss and no gradient.
@@ -34,6 +42,7 @@
 
 typedef struct {
   int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
+  int32_t cell;           // an lz_cell
   int32_t dense;          // 0: directions a·bᵀ, or sums of them; 1: a full-rank sign for every weight
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
   int32_t normal;         // 1: entries are standard normal, and drawn where they are used
@@ -45,13 +54,17 @@ typedef struct {
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
 typedef struct {
   lz_shape shape;
-  ptrdiff_t units;          // rows of h and of c: H rounded up to 3
+  ptrdiff_t rows, states;   // G and S of the cell
+  ptrdiff_t late;           // 1: the last row of a unit is late, and has a bias of its own
+  ptrdiff_t block_units;    // 12 / G
+  ptrdiff_t units;          // rows of h and of the other states: H rounded up to whole blocks
   ptrdiff_t head;           // D
-  ptrdiff_t head_blocks;    // gate blocks of a head: ⌈D / 3⌉
+  ptrdiff_t head_blocks;    // gate blocks of a head: ⌈D / block_units⌉
   ptrdiff_t head_gates;     // gate rows of a head, 12 · head_blocks
   ptrdiff_t blocks;         // of all heads
   ptrdiff_t gates;          // gate rows of all heads
   ptrdiff_t gate_stride;    // row of the token table: gates rounded up to 16
+  ptrdiff_t late_units;     // late biases, padded like blocks: gates / G, or 0
   ptrdiff_t readout_blocks; // ⌈V / 12⌉
   ptrdiff_t inputs[LZ_MAX_LAYERS]; // columns of a layer's matrix: D (own head's state), above the first H (input) + D
 
@@ -59,6 +72,7 @@ typedef struct {
   ptrdiff_t w_table;                     // [V][gate_stride], the first layer's bias added in
   ptrdiff_t w_kernel[LZ_MAX_LAYERS];     // [blocks][inputs][12]
   ptrdiff_t w_bias[LZ_MAX_LAYERS];       // [gates]; unused for the first layer
+  ptrdiff_t w_late[LZ_MAX_LAYERS];       // [late_units]
   ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: LZ_LOWEST)
   ptrdiff_t weights;                     // floats in all
 
@@ -67,14 +81,15 @@ typedef struct {
   ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
   ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]
   ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
+  ptrdiff_t s_late[LZ_MAX_LAYERS];                     // [late_units]
   ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows], or [2][rows] for both columns' logits
   ptrdiff_t s_name;                                    // normal: the tile's draws, as lz_named reads it; there are no signs
   ptrdiff_t signs;                                     // words in all, a multiple of 32
 
   // Normal entries of one tile that a chunk holds, in entries of 16 pairs: in the order of the packed weights, without the table.
-  ptrdiff_t z_kernel[LZ_MAX_LAYERS], z_bias[LZ_MAX_LAYERS], z_readout, z_readout_bias, entries;
+  ptrdiff_t z_kernel[LZ_MAX_LAYERS], z_bias[LZ_MAX_LAYERS], z_late[LZ_MAX_LAYERS], z_readout, z_readout_bias, entries;
 
-  ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then c [units][32]
+  ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then the other states likewise
   ptrdiff_t scratch;      // floats of one thread's scratch
   // The exact readout, of one tile and token, in floats: p − y as [readout_blocks · 12][16], and h as
   // [input_panels][16][32 units], both means over the two columns of a pair.
@@ -82,6 +97,10 @@ typedef struct {
 } lz_layout;
 
 lz_layout lz_layout_make(lz_shape shape);
+
+// G, S and whether the last row of a unit is late.
+typedef struct { int32_t rows, states, late; } lz_cell_sizes;
+lz_cell_sizes lz_sizes_of(lz_cell cell);
 
 typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } lz_instructions;
 
@@ -136,7 +155,7 @@ void lz_run_forward(lz_instructions instructions, const lz_layout *layout, const
 
 // The same for all tiles of a population, head by head, for one layer with rank-one directions and a perturbed readout: see
 // heads.h. First, for groups of heads in any order and on any threads, heads head ..< head + heads of all `count` tiles,
-// whose chunks have the same number of tokens: `states` is room for [count][2][D][32] where states begin at zero and nobody
+// whose chunks have the same number of tokens: `states` is room for [count][S][D][32] where states begin at zero and nobody
 // asks for them again, null where the chunks have them; `logits` is the group's own part, [K][count] of lz_head_logits floats.
 void lz_run_heads(lz_instructions instructions, const lz_layout *layout, const lz_chunk *tiles, ptrdiff_t count,
                   ptrdiff_t head, ptrdiff_t heads, float *states, float *logits, float *scratch);
@@ -147,7 +166,7 @@ void lz_read_heads(lz_instructions instructions, const lz_layout *layout, const 
                    ptrdiff_t tile, ptrdiff_t groups, float *logits);
 
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
-// state [L][2][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
+// state [L][S][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
 // the most probable ids; both are 0 for marked targets.
 void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
@@ -185,6 +204,7 @@ static inline int32_t lz_kernel_number(int32_t layer) { return 1 + 2 * layer; }
 static inline int32_t lz_bias_number(int32_t layer) { return 2 + 2 * layer; }
 static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_number(l->shape.layers); }
 static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.layers); }
+static inline int32_t lz_late_number(const lz_layout *l, int32_t layer) { return lz_kernel_number(l->shape.layers + 1) + layer; }
 
 // out[i] = Σ over the pairs of all tiles of coefficient · entry, for entries first ..< first + count of a tensor in the order of
 // its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned. Each tile has a total of

@@ -1,7 +1,7 @@
 // The exact baseline: one model over many streams, forward through a stretch of tokens and backward again.
 //
-// Shape letters: B streams, H hidden size, U units = H rounded up to 16, V vocabulary. Streams are rows, units lie side by
-// side: state [B][U], gates [B][4U]. So any number of streams does without padding, a token's row of the table is read as
+// Shape letters: B streams, H hidden size, U units = H rounded up to 16, V vocabulary, G rows and S states of a unit. Streams are rows, units lie side by
+// side: state [B][U], gates [B][GU]. So any number of streams does without padding, a token's row of the table is read as
 // it lies, and gradients come out of the products in the order of the parameters.
 //
 // A tape holds what the way back needs of some consecutive tokens ("slots"). Units of padding are 0 throughout.
@@ -14,18 +14,24 @@
 
 typedef struct {
   ptrdiff_t inputs;      // columns of the packed matrix: H for the first, 2H (input, own state) above
-  const float *bias;     // [4H]
+  const float *bias;     // [GH]
+  const float *late_bias; // [H] if the cell has a late row
   const float *forward;  // packed by lz_sweep_pack
   const float *backward; // likewise
-  float *h, *c;          // tape: [slots + 1][B][U], slot 0 is the state before
-  float *gates;          // tape: [slots][B][4U]; after the way back ∂ of the gates' inputs, row 4u + g
+  float *h;              // tape: [slots + 1][B][U], slot 0 is the state before
+  float *others;         // tape: the S − 1 states behind h, likewise
+  ptrdiff_t others_step; // from one of them to the next
+  float *gates;          // tape: [slots][B][GU]; after the way back ∂ of the gates' inputs, row Gu + g
+  float *late;           // tape, if the cell has a late row: likewise, where that row is ∂ of its product with the own state
   float *input_adjoint;  // [B][U], above the first layer [B][2U]: ∂ of (state below,) own state before
-  float *cell_adjoint;   // [B][U]
+  float *state_adjoint;  // [S − 1][B][U] ∂ of the states behind h
+  float *direct;         // [B][U], if the cell has a late row: room for ∂ of h before by other ways than the rows
 } lz_sweep_layer;
 
 typedef struct {
   ptrdiff_t hidden, units, streams, layers;
-  const float *table;    // [V][4H]
+  int32_t cell;          // an lz_cell
+  const float *table;    // [V][GH]
   const lz_sweep_layer *layer;
 } lz_sweep;
 
@@ -33,12 +39,12 @@ typedef struct {
 int lz_sweep_lanes(lz_instructions instructions);
 
 // Floats of a layer's packed matrices, for any instruction set.
-ptrdiff_t lz_sweep_forward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
-ptrdiff_t lz_sweep_backward_floats(ptrdiff_t hidden, ptrdiff_t inputs);
+ptrdiff_t lz_sweep_forward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs);
+ptrdiff_t lz_sweep_backward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs);
 
-// Packs w [4H][inputs − H + head]: piece `piece` of `pieces` of the work. What heads leave out of the own state's columns
+// Packs w [GH][inputs − H + head]: piece `piece` of `pieces` of the work. What heads leave out of the own state's columns
 // becomes zeros: the sweeps run at the price of one head.
-void lz_sweep_pack(lz_instructions instructions, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
+void lz_sweep_pack(lz_instructions instructions, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
                    float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces);
 
 // Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], those of slot `first` first.

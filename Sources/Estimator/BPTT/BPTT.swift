@@ -46,7 +46,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   let tape: Tape
   let readout: ReadoutSweep
   let weightGradient: WeightGradient
-  let sweep: LSTMSweep
+  let sweep: ExactSweep
   let adjoints: Buffer<Float>
   let checkpoints: Buffer<Float>  // [slots][stateCount]
   let slotPositions: Buffer<Int>
@@ -102,7 +102,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     tokens = try rooms.tokens.buffer(ledger)
     packed = try rooms.packed.buffer(ledger)
     gradient = try rooms.gradient.buffer(ledger)
-    sweep = LSTMSweep(
+    sweep = ExactSweep(
       shape, streams: plan.streams,
       layers: Self.layers(plan, tape, packed: packed.pointer, adjoints: adjoints.pointer),
       instructions: instructions)
@@ -110,19 +110,22 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
 
   private static func layers(
     _ plan: BPTTPlan, _ tape: Tape, packed: UnsafeMutablePointer<Float>, adjoints: UnsafeMutablePointer<Float>
-  ) -> [LSTMSweep.Layer] {
+  ) -> [ExactSweep.Layer] {
     var (packed, adjoints) = (packed, adjoints)
     return (0..<plan.shape.layers).map { layer in
-      let floats = LSTMSweep.packedFloats(plan.shape, layer: layer)
+      let floats = ExactSweep.packedFloats(plan.shape, layer: layer)
       let inputs =
-        plan.streams * plan.units * LSTMSweep.inputs(plan.shape, layer: layer) / plan.shape.hiddenSize
+        plan.streams * plan.units * ExactSweep.inputs(plan.shape, layer: layer) / plan.shape.hiddenSize
       defer {
         packed += floats.forward + floats.backward
-        adjoints += inputs + plan.streams * plan.units
+        adjoints += inputs + plan.stateAdjointCount + plan.directCount
       }
-      return LSTMSweep.Layer(
-        forward: packed, backward: packed + floats.forward, h: tape.h(layer), c: tape.c(layer),
-        gates: tape.gates(layer), inputAdjoint: adjoints, cellAdjoint: adjoints + inputs)
+      return ExactSweep.Layer(
+        forward: packed, backward: packed + floats.forward, h: tape.h(layer),
+        others: tape.others(layer), othersStep: tape.othersStep, gates: tape.gates(layer),
+        late: plan.shape.cell.hasLateRow ? tape.late(layer) : nil, inputAdjoint: adjoints,
+        stateAdjoint: adjoints + inputs,
+        direct: plan.shape.cell.hasLateRow ? adjoints + inputs + plan.stateAdjointCount : nil)
     }
   }
 
@@ -203,16 +206,17 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     ofStream stream: Int, _ take: (_ layer: Int, _ part: Int, _ units: UnsafePointer<Float>) -> Void
   ) {
     for layer in 0..<plan.shape.layers {
-      for part in 0..<2 {
-        take(layer, part, states.pointer + ((2 * layer + part) * plan.streams + stream) * plan.units)
+      for part in 0..<plan.shape.cell.states {
+        let state = plan.shape.cell.states * layer + part
+        take(layer, part, states.pointer + (state * plan.streams + stream) * plan.units)
       }
     }
   }
 
-  /// ∂ of the last window's loss by h (part 0) or c (part 1) before its first token, of one layer and stream.
+  /// ∂ of the last window's loss by a state before its first token, of one layer and stream; part 0 is h.
   func stateAdjoint(layer: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
     let from = sweep.adjoints(ofLayer: layer)
-    if part == 1 { return from.cell + stream * plan.units }
+    if part > 0 { return from.others + ((part - 1) * plan.streams + stream) * plan.units }
     return from.input + (layer == 0 ? stream : 2 * stream + 1) * plan.units
   }
 
@@ -220,7 +224,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   public func beginContext() { states.elements.update(repeating: 0) }
 
   public func beginContext(ofStream stream: Int) {
-    for part in 0..<2 * plan.shape.layers {
+    for part in 0..<plan.shape.cell.states * plan.shape.layers {
       (states.pointer + (part * plan.streams + stream) * plan.units).update(repeating: 0, count: plan.units)
     }
   }

@@ -17,9 +17,11 @@ struct BPTTPlan {
   /// States that can be saved.
   let slots: Int
 
-  var units: Int { LSTMSweep.units(shape) }
-  /// Floats of the states h and c of all layers and streams.
-  var stateCount: Int { shape.layers * 2 * streams * units }
+  var units: Int { ExactSweep.units(shape) }
+  /// ∂gates of a layer and stream, padding included.
+  var gateUnits: Int { shape.cell.rows * units }
+  /// Floats of the states of all layers and streams.
+  var stateCount: Int { shape.layers * shape.cell.states * streams * units }
 
   /// - Precondition: the plan's bytes fit an Int: `train` refuses what would come near that.
   static func resolve(_ shape: ModelShape, _ c: BPTT.Configuration) -> BPTTPlan {
@@ -72,14 +74,20 @@ struct BPTTPlan {
   var logitRows: Int { min(blockRows, max(16, (1 << 20) / logitStride)) }
   var packedFloats: Int {
     (0..<shape.layers).reduce(0) {
-      let (forward, backward) = LSTMSweep.packedFloats(shape, layer: $1)
+      let (forward, backward) = ExactSweep.packedFloats(shape, layer: $1)
       return $0 + forward + backward
     }
   }
-  /// ∂ of every layer's input and own state, and of its c.
+  /// ∂ of a layer's states behind h.
+  var stateAdjointCount: Int { (shape.cell.states - 1) * streams * units }
+  /// ∂ of a layer's h by other ways than its rows, where the cell has a late row.
+  var directCount: Int { shape.cell.hasLateRow ? streams * units : 0 }
+  /// ∂ of every layer's input and own states.
   var adjointCount: Int {
-    streams * units
-      * (0..<shape.layers).reduce(0) { $0 + LSTMSweep.inputs(shape, layer: $1) / shape.hiddenSize + 1 }
+    (0..<shape.layers).reduce(0) {
+      $0 + ExactSweep.inputs(shape, layer: $1) / shape.hiddenSize * streams * units + stateAdjointCount
+        + directCount
+    }
   }
 
   var byteCount: MemoryTable {

@@ -4,8 +4,10 @@ import LongzooModel
 /// What a gradient of weights is summed over: rows of ∂gates and of states, tokens and streams, that lie together.
 struct GradientSamples {
   var count: Int
-  /// ∂gates of the first layer, [4U] a sample, and of the layers above.
+  /// ∂gates of the first layer, [GU] a sample, and of the layers above.
   var gates: UnsafePointer<Float>
+  /// The same where late rows are ∂ of their product with the own state; else `gates`.
+  var ownGates: UnsafePointer<Float>
   var gatesOfLayer: Int
   /// h before the tokens and after them, [U] a sample.
   var before: UnsafePointer<Float>
@@ -23,6 +25,7 @@ struct WeightGradient {
     case kernel(layer: Int, rows: Range<Int>)
     /// With the token table for layer 0.
     case bias(layer: Int, rows: Range<Int>)
+    case lateBias(layer: Int)
   }
 
   private let plan: BPTTPlan
@@ -34,7 +37,7 @@ struct WeightGradient {
   init(_ plan: BPTTPlan, instructions: Instructions) {
     self.plan = plan
     self.instructions = instructions
-    let gates = 4 * plan.shape.hiddenSize
+    let gates = plan.shape.gates
     let kernelPanel = Self.kernelPanel(plan.shape)
     var jobs: [Job] = []
     for layer in 0..<plan.shape.layers {
@@ -42,6 +45,7 @@ struct WeightGradient {
     }
     for layer in 0..<plan.shape.layers {
       jobs += Self.panels(gates, Self.biasPanel).map { .bias(layer: layer, rows: $0) }
+      if plan.shape.cell.hasLateRow { jobs.append(.lateBias(layer: layer)) }
     }
     self.jobs = jobs
   }
@@ -68,12 +72,25 @@ struct WeightGradient {
     case .bias(let layer, let rows):
       let shape = plan.shape
       instructions.addRows(
-        samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: 4 * plan.units,
+        samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: plan.gateUnits,
         rows: samples.count, columns: rows.count,
         to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound,
         targets: layer == 0 ? tokens : nil,
         table: layer == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil,
-        tableStride: 4 * shape.hiddenSize)
+        tableStride: shape.gates)
+    case .lateBias(let layer):
+      sumLateBias(layer, samples, into: gradient + plan.shape.slice(.lateBias(layer)).offset)
+    }
+  }
+
+  private func sumLateBias(
+    _ layer: Int, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>
+  ) {
+    let rows = plan.shape.cell.rows
+    var from = samples.ownGates + layer * samples.gatesOfLayer + rows - 1
+    for _ in 0..<samples.count {
+      for unit in 0..<plan.shape.hiddenSize { to[unit] += from[rows * unit] }
+      from += plan.gateUnits
     }
   }
 
@@ -90,19 +107,27 @@ struct WeightGradient {
     let shape = plan.shape
     let inputs = shape.inputs(ofLayer: layer)
     let delta = samples.gates + layer * samples.gatesOfLayer
-    func add(_ part: Range<Int>, _ states: UnsafePointer<Float>, columns: Int, at column: Int) {
+    let ownDelta = samples.ownGates + layer * samples.gatesOfLayer
+    let gates = shape.cell.rows * shape.headSize
+    func add(
+      _ delta: UnsafePointer<Float>, _ part: Range<Int>, _ states: UnsafePointer<Float>, columns: Int,
+      at column: Int
+    ) {
       GEMM.transposedTimes(
-        m: part.count, n: columns, k: samples.count, delta + part.lowerBound, lda: 4 * plan.units, states,
+        m: part.count, n: columns, k: samples.count, delta + part.lowerBound, lda: plan.gateUnits, states,
         ldb: plan.units, into: to + (part.lowerBound - rows.lowerBound) * inputs + column, ldc: inputs,
         accumulate: accumulate)
     }
     // Above the first layer the columns are: the state below at the same token, then the own head's state before it.
     let below = layer == 0 ? 0 : shape.hiddenSize
-    if layer > 0 { add(rows, samples.after + (layer - 1) * samples.statesOfLayer, columns: below, at: 0) }
-    for head in rows.lowerBound / (4 * shape.headSize)...(rows.upperBound - 1) / (4 * shape.headSize) {
-      let own = rows.clamped(to: head * 4 * shape.headSize..<(head + 1) * 4 * shape.headSize)
+    if layer > 0 {
+      add(delta, rows, samples.after + (layer - 1) * samples.statesOfLayer, columns: below, at: 0)
+    }
+    for head in rows.lowerBound / gates...(rows.upperBound - 1) / gates {
+      let own = rows.clamped(to: head * gates..<(head + 1) * gates)
       add(
-        own, samples.before + layer * samples.statesOfLayer + head * shape.headSize, columns: shape.headSize,
+        ownDelta, own, samples.before + layer * samples.statesOfLayer + head * shape.headSize,
+        columns: shape.headSize,
         at: below)
     }
   }
@@ -121,7 +146,7 @@ extension WeightGradient {
 
   private static func panelFloats(_ shape: ModelShape) -> Int {
     let widest = (0..<shape.layers).reduce(0) { max($0, shape.inputs(ofLayer: $1)) }
-    let rows = min(4 * shape.hiddenSize, kernelPanel(shape))
+    let rows = min(shape.gates, kernelPanel(shape))
     return (max(biasPanel, rows * widest) + 15) / 16 * 16
   }
 
@@ -145,10 +170,11 @@ extension WeightGradient {
           sumTokens(rows, samples, room, into: gradient + shape.slice(.table).offset)
         } else {
           instructions.addRows(
-            samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: 4 * plan.units,
+            samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: plan.gateUnits,
             rows: samples.count, columns: rows.count, to: room)
         }
         add(room, count: rows.count, to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound)
+      case .lateBias: preconditionFailure("the rows of a population move no late bias apart")
       }
     }
   }
@@ -167,11 +193,11 @@ extension WeightGradient {
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: panel) {
       let count = min(panel, rows.upperBound - first)
       instructions.addRows(
-        samples.gates + first, stride: 4 * plan.units, rows: samples.count, columns: count,
+        samples.gates + first, stride: plan.gateUnits, rows: samples.count, columns: count,
         to: room + first - rows.lowerBound, targets: samples.tokens, table: table, tableStride: panel)
       instructions.takeRows(
         table, stride: panel, rows: samples.count, columns: count, targets: samples.tokens,
-        to: gradient + first, tableStride: 4 * plan.shape.hiddenSize)
+        to: gradient + first, tableStride: plan.shape.gates)
     }
   }
 }

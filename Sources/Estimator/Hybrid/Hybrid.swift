@@ -234,7 +234,7 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     var sum = 0.0
     var row = displacements.pointer + tile * layout.stateFloats / 2 + pair % Tile.pairs
     for layer in 0..<layout.shape.layers {
-      for part in 0..<2 {
+      for part in 0..<layout.shape.cell.states {
         let adjoint = exact.stateAdjoint(layer: layer, part: part, stream: stream)
         for unit in 0..<layout.shape.hiddenSize { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
         row += layout.paddedUnits * Tile.pairs

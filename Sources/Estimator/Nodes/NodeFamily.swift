@@ -17,7 +17,11 @@ extension EstimatorFamily {
       // One ε for both where logits are moved as well, and logits want less than gates.
       $0.defaults.epsilonOfEstimatedReadout = 0.1
       $0.obstacle = { _, w in
-        w.window < NodePerturbation.windowLimit
+        if w.shape.cell.hasLateRow {
+          return
+            "\(.estimator) node does not know \(.cell) \(w.shape.cell.name): its last row has two inputs that would have to be moved"
+        }
+        return w.window < NodePerturbation.windowLimit
           ? nil
           : "\(.estimator) node keeps a state of every pair for each token of its window, which \(.window) must make "
             + "shorter than \(NodePerturbation.windowLimit) tokens"

@@ -99,9 +99,10 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private func samples(ofTile tile: Int, tokens: Int) -> GradientSamples {
     let (window, means) = (configuration.window, means)
     let before = means.at + tile * means.tileStride
-    let gates = window * 4 * means.tokenStride
+    let gates = window * layout.shape.cell.rows * means.tokenStride
     return GradientSamples(
-      count: tokens * Tile.pairs, gates: tape.gates(0) + tile * gates, gatesOfLayer: population.tiles * gates,
+      count: tokens * Tile.pairs, gates: tape.gates(0) + tile * gates, ownGates: tape.gates(0) + tile * gates,
+      gatesOfLayer: population.tiles * gates,
       before: before, after: before + means.tokenStride, statesOfLayer: means.layerStride,
       tokens: inputs.pointer + tile * window * Tile.pairs)
   }
@@ -221,7 +222,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   /// d_t of a tile's pairs, where the tape has ∂gates.
   private func expand(tile: Int, token: Int) {
-    let (words, stride) = (population.signs(tile: tile, token: token), 4 * tape.plan.units)
+    let (words, stride) = (population.signs(tile: tile, token: token), tape.plan.gateUnits)
     let sample = (tile * configuration.window + token) * Tile.pairs
     for layer in 0..<layout.shape.layers {
       let to = tape.gates(layer) + sample * stride

@@ -1,20 +1,22 @@
 import LongzooMemory
 import LongzooModel
 
-/// The matrices of a layer's gates, [D × inputs] of every head and gate. Gate rows lie unit by unit, so a matrix has every fourth
-/// row of its head's.
+/// The matrices of a layer's gates, [D × inputs] of every head and gate. Gate rows lie unit by unit, so a matrix has every G-th row of
+/// its head's.
 struct GateMatrices {
   /// Parameters before the layer's.
   let start: Int
-  /// 4 a head.
+  /// G a head.
   let count: Int
+  let gates: Int
   /// D
   let rows: Int
   let columns: Int
 
   init(_ shape: ModelShape, layer: Int) {
     let kernel = shape.slice(.kernel(layer))
-    (start, count, rows, columns) = (kernel.offset, 4 * shape.heads, shape.headSize, kernel.columns)
+    gates = shape.cell.rows
+    (start, count, rows, columns) = (kernel.offset, gates * shape.heads, shape.headSize, kernel.columns)
   }
 
   static func all(_ shape: ModelShape) -> [GateMatrices] {
@@ -22,11 +24,11 @@ struct GateMatrices {
   }
 
   /// Parameters from one row to the next.
-  var stride: Int { 4 * columns }
+  var stride: Int { gates * columns }
   var parameters: Int { count * rows * columns }
 
   /// Where a matrix begins, behind `start`.
-  func offset(_ matrix: Int) -> Int { (matrix / 4 * 4 * rows + matrix % 4) * columns }
+  func offset(_ matrix: Int) -> Int { (matrix / gates * gates * rows + matrix % gates) * columns }
 }
 
 /// The orthogonal part of matrices A, (AAᵀ)^−½A roughly: what is left of A = USVᵀ if its singular values S become 1.

@@ -1,7 +1,3 @@
-public enum CellKind: String, CaseIterable, Codable, Sendable {
-  case lstm
-}
-
 /// When states go back to zero.
 public enum ResetKind: String, CaseIterable, Codable, Sendable {
   /// Every stream after a context of its own.

@@ -36,7 +36,7 @@ extension TokenType: PresentPlanValue {}
 extension CompressionChoice: PresentPlanValue {}
 extension FormatChoice: PresentPlanValue {}
 extension TargetChoice: PresentPlanValue {}
-extension CellKind: PresentPlanValue {}
+extension Cell: PresentPlanValue {}
 extension ResetKind: PresentPlanValue {}
 extension EstimatorFamily: PresentPlanValue {}
 extension Perturbation: PresentPlanValue {}

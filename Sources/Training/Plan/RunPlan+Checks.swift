@@ -92,6 +92,9 @@ extension RunPlan {
       "\(.tokenScale) is for random weights; it means nothing beside \(.initialWeights)")
     try require(model.memorySpan.map { $0 >= 2 } ?? true, "\(.memorySpan) must be at least 2 tokens")
     try require(
+      model.memorySpan == nil || model.cell.memory != nil,
+      "\(.memorySpan) means nothing to \(.cell) \(model.cell.name), which has no gate that keeps its state")
+    try require(
       model.memorySpan == nil || model.initialWeights == nil,
       "\(.memorySpan) is for random weights; it means nothing beside \(.initialWeights)")
   }

@@ -39,7 +39,7 @@ extension RunPlan {
   package var shape: ModelShape {
     ModelShape(
       vocabularySize: data.vocabularySize, hiddenSize: model.hiddenSize, layers: model.layers,
-      heads: model.heads)
+      heads: model.heads, cell: model.cell)
   }
 
   package var initialization: Initialization {

@@ -55,7 +55,8 @@ public struct DataPlan: Equatable, Sendable {
 public struct ModelPlan: Equatable, Sendable {
   public static let defaultHiddenSize = 64
 
-  @Choice public var cell = CellKind.lstm
+  /// What the units compute.
+  @Choice public var cell = Cell.lstm
   /// Units of a layer.
   @Choice public var hiddenSize = defaultHiddenSize
   @Choice public var layers = 1
@@ -65,7 +66,7 @@ public struct ModelPlan: Equatable, Sendable {
   @Choice public var initialWeights: String?
   /// The token table starts uniform in ± this; nil: 1/√ of the units of a head.
   @Choice public var tokenScale: Double?
-  /// Units start by remembering for 1 to so many tokens; nil: forget biases of 1.
+  /// Units start by remembering for 1 to so many tokens; nil: as the cell begins.
   @Choice public var memorySpan: Int?
 
   public init() {}

@@ -7,7 +7,7 @@ extension RunSummary {
     let c = plan
     let window = if case .tokens(let count) = c.streaming.window { count } else { c.streaming.context }
     let fields: [(String, String)] = [
-      ("command", "\"train\""), ("cell", "\"\(c.model.cell.rawValue)\""),
+      ("command", "\"train\""), ("cell", "\"\(c.model.cell.name)\""),
       ("estimator", "\"\(c.estimator.family.name)\""), ("steps", "\(progress.step)"),
       ("tokens", "\(tokens)"), ("targets", "\(progress.targets)"),
       ("context", "\(c.streaming.context)"), ("window", "\(window)"), ("streams", "\(c.streaming.streams)"),

@@ -15,6 +15,11 @@ package enum InitialFile {
       (.hiddenSize, found.hiddenSize, c.model.hiddenSize),
       (.layers, found.layers, c.model.layers), (.heads, found.heads, c.model.heads),
     ].filter { $0.1 != $0.2 }
+    guard found.cell == c.model.cell else {
+      throw .badData(
+        "\(.initialWeights) \(file.path) holds a model of \(found.cell.name) cells; give \(.cell) \(found.cell.name), not \(c.model.cell.name)"
+      )
+    }
     guard sizes.isEmpty else {
       let wanted = sizes.dropFirst().reduce("\(sizes[0].setting) \(sizes[0].found)" as Wording) {
         "\($0) \($1.setting) \($1.found)"

@@ -8,28 +8,32 @@ package enum PackedWeightsFile {
   /// All tensors of a model, to be written or digested. `weights` must live until then.
   package static func tensors(_ weights: PackedWeights) -> [TensorToWrite] {
     let shape = weights.shape
-    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
+    let (v, h, d, g) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
     var tensors: [TensorToWrite] = []
     for layer in 0..<shape.layers {
       let kernel = shape.slice(.kernel(layer))
       tensors.append(
-        rows("rnn.bias_ih_l\(layer)", [4 * h]) {
-          weights.biasElement(.bias(layer), WeightsFile.internalRow($0, h))
+        rows("rnn.bias_ih_l\(layer)", [g * h]) {
+          weights.biasElement(.bias(layer), WeightsFile.internalRow($0, shape))
         })
-      tensors.append(rows("rnn.bias_hh_l\(layer)", [4 * h]) { _ in nil })
       tensors.append(
-        rows("rnn.weight_hh_l\(layer)", [4 * h, d]) {
-          weights.row(kernel, WeightsFile.internalRow($0, h)).part(kernel.columns - d..<kernel.columns)
+        rows("rnn.bias_hh_l\(layer)", [g * h]) {
+          guard shape.cell.hasLateRow, $0 / h == g - 1 else { return nil }
+          return weights.biasElement(.lateBias(layer), $0 % h)
+        })
+      tensors.append(
+        rows("rnn.weight_hh_l\(layer)", [g * h, d]) {
+          weights.row(kernel, WeightsFile.internalRow($0, shape)).part(kernel.columns - d..<kernel.columns)
         })
       if layer > 0 {
         tensors.append(
-          rows("rnn.weight_ih_l\(layer)", [4 * h, h]) {
-            weights.row(kernel, WeightsFile.internalRow($0, h)).part(0..<h)
+          rows("rnn.weight_ih_l\(layer)", [g * h, h]) {
+            weights.row(kernel, WeightsFile.internalRow($0, shape)).part(0..<h)
           })
       }
     }
     tensors.append(
-      rows("rnn.weight_ih_l0", [4 * h, v]) { weights.tokens(ofGate: WeightsFile.internalRow($0, h)) })
+      rows("rnn.weight_ih_l0", [g * h, v]) { weights.tokens(ofGate: WeightsFile.internalRow($0, shape)) })
     tensors.append(rows("decoder.weight", [v, h]) { weights.row(shape.slice(.readout), $0) })
     tensors.append(rows("decoder.bias", [v]) { weights.biasElement(.readoutBias, $0) })
     return tensors
@@ -42,18 +46,18 @@ package enum PackedWeightsFile {
     on pool: ThreadPool
   ) throws(RunFailure) {
     let shape = weights.shape
-    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
+    let (v, h, d, g) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
     try WeightsFile.requireNothingElse(in: file, shape)
     weights.clearReadoutBias()
     try readTable(file, into: weights, through: buffer, on: pool)
     for layer in 0..<shape.layers {
       let kernel = shape.slice(.kernel(layer))
-      try fillRows(file, "rnn.weight_hh_l\(layer)", [4 * h, d], through: buffer, on: pool) { row in
-        weights.row(kernel, WeightsFile.internalRow(row, h)).part(kernel.columns - d..<kernel.columns)
+      try fillRows(file, "rnn.weight_hh_l\(layer)", [g * h, d], through: buffer, on: pool) { row in
+        weights.row(kernel, WeightsFile.internalRow(row, shape)).part(kernel.columns - d..<kernel.columns)
       }
       if layer > 0 {
-        try fillRows(file, "rnn.weight_ih_l\(layer)", [4 * h, h], through: buffer, on: pool) { row in
-          weights.row(kernel, WeightsFile.internalRow(row, h)).part(0..<h)
+        try fillRows(file, "rnn.weight_ih_l\(layer)", [g * h, h], through: buffer, on: pool) { row in
+          weights.row(kernel, WeightsFile.internalRow(row, shape)).part(0..<h)
         }
       }
       try readBias(file, layer: layer, into: weights, through: buffer)
@@ -67,18 +71,19 @@ package enum PackedWeightsFile {
     }
   }
 
-  /// The sum of a layer's two biases; the first layer's goes to every token's row.
+  /// A layer's biases; the first layer's goes to every token's row.
   private static func readBias(
     _ file: SafetensorsReader, layer: Int, into weights: PackedWeights, through buffer: TransferBuffer
   ) throws(RunFailure) {
-    let h = weights.shape.hiddenSize
-    try WeightsFile.forEachBias(file, layer: layer, hidden: h, through: buffer) { row, sum in
-      let gate = WeightsFile.internalRow(row, h)
+    let shape = weights.shape
+    try WeightsFile.forEachBias(file, layer: layer, shape, through: buffer) { row, value, late in
+      let gate = WeightsFile.internalRow(row, shape)
+      if let late { weights.bias(.lateBias(layer), row % shape.hiddenSize)!.pointee = late }
       if let bias = weights.bias(.bias(layer), gate) {
-        bias.pointee = sum
+        bias.pointee = value
       } else {
         let tokens = weights.tokens(ofGate: gate)
-        for token in 0..<tokens.count { tokens.first[token * tokens.stride] += sum }
+        for token in 0..<tokens.count { tokens.first[token * tokens.stride] += value }
       }
     }
   }
@@ -87,15 +92,16 @@ package enum PackedWeightsFile {
     _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
     on pool: ThreadPool
   ) throws(RunFailure) {
-    let (v, h) = (weights.shape.vocabularySize, weights.shape.hiddenSize)
+    let (shape, v, g) = (weights.shape, weights.shape.vocabularySize, weights.shape.cell.rows)
+    let h = shape.hiddenSize
     guard let encoder = file["encoder.weight"] else {
-      return try fillRows(file, "rnn.weight_ih_l0", [4 * h, v], through: buffer, on: pool) { row in
-        weights.tokens(ofGate: WeightsFile.internalRow(row, h))
+      return try fillRows(file, "rnn.weight_ih_l0", [g * h, v], through: buffer, on: pool) { row in
+        weights.tokens(ofGate: WeightsFile.internalRow(row, shape))
       }
     }
-    let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: 4 * h)
+    let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: g * h)
     try folding.forEachElement(through: buffer, on: pool) { row, token, sum in
-      let tokens = weights.tokens(ofGate: WeightsFile.internalRow(row, h))
+      let tokens = weights.tokens(ofGate: WeightsFile.internalRow(row, shape))
       tokens.first[token * tokens.stride] = sum
     }
   }

@@ -2,36 +2,38 @@ import LongzooMemory
 import LongzooModel
 import LongzooStream
 
-/// The model's tensors under PyTorch's names, for `nn.LSTM` on one-hot tokens and `nn.Linear`.
+/// The model's tensors under PyTorch's names, for `nn.LSTM`, `nn.GRU` or `nn.RNN` on one-hot tokens and `nn.Linear`.
 ///
-/// In memory gate rows are unit-major (4·u + g) and the token table is [V × 4H]; the file has gate-major rows (i, f, g, o) and
-/// `weight_ih_l0` [4H × V]. With heads `weight_hh` is [4H × D]: the columns of the row's own head, which `nn.LSTM` does not
-/// know. There is one bias: `bias_ih` holds it, `bias_hh` is zero; reading adds the two. A file with
+/// In memory gate rows are unit-major (G·u + g) and the token table is [V × GH]; the file has gate-major rows (g·H + u) and
+/// `weight_ih_l0` [GH × V]. With heads `weight_hh` is [GH × D]: the columns of the row's own head, which PyTorch does not
+/// know. Rows have one bias: `bias_ih` holds it, `bias_hh` is zero but for late rows; reading adds the two. A file with
 /// `encoder.weight` [V × E] is read by folding the embedding into the table.
 package enum WeightsFile {
   /// All tensors of a model, to be written or digested. `parameters` must live until then.
   package static func tensors(_ parameters: Parameters) -> [TensorToWrite] {
     let shape = parameters.shape
-    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
+    let (v, h, d, rows) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
     var tensors: [TensorToWrite] = []
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
       let bias = parameters.pointer(shape.slice(.bias(layer)))
       let width = shape.inputs(ofLayer: layer)
-      tensors.append(floats("rnn.bias_ih_l\(layer)", [4 * h]) { bias[internalRow($0, h)] })
-      tensors.append(floats("rnn.bias_hh_l\(layer)", [4 * h]) { _ in 0 })
+      tensors.append(floats("rnn.bias_ih_l\(layer)", [rows * h]) { bias[internalRow($0, shape)] })
+      tensors.append(floats("rnn.bias_hh_l\(layer)", [rows * h], lateBias(parameters, layer: layer)))
       tensors.append(
-        floats("rnn.weight_hh_l\(layer)", [4 * h, d]) {
-          kernel[internalRow($0 / d, h) * width + width - d + $0 % d]
+        floats("rnn.weight_hh_l\(layer)", [rows * h, d]) {
+          kernel[internalRow($0 / d, shape) * width + width - d + $0 % d]
         })
       if layer > 0 {
         tensors.append(
-          floats("rnn.weight_ih_l\(layer)", [4 * h, h]) { kernel[internalRow($0 / h, h) * width + $0 % h] })
+          floats("rnn.weight_ih_l\(layer)", [rows * h, h]) {
+            kernel[internalRow($0 / h, shape) * width + $0 % h]
+          })
       }
     }
     let table = parameters.pointer(shape.slice(.table))
     tensors.append(
-      floats("rnn.weight_ih_l0", [4 * h, v]) { table[$0 % v * 4 * h + internalRow($0 / v, h)] })
+      floats("rnn.weight_ih_l0", [rows * h, v]) { table[$0 % v * rows * h + internalRow($0 / v, shape)] })
     let readout = parameters.pointer(shape.slice(.readout))
     tensors.append(floats("decoder.weight", [v, h]) { readout[$0] })
     let readoutBias = parameters.pointer(shape.slice(.readoutBias))
@@ -39,12 +41,22 @@ package enum WeightsFile {
     return tensors
   }
 
-  /// What `eval` has to know of the data that a model was trained on.
+  /// `bias_hh`: zeros but for late rows, which are a unit's last.
+  private static func lateBias(_ parameters: Parameters, layer: Int) -> (Int) -> Float {
+    let shape = parameters.shape
+    guard shape.cell.hasLateRow else { return { _ in 0 } }
+    let bias = parameters.pointer(shape.slice(.lateBias(layer)))
+    let first = (shape.cell.rows - 1) * shape.hiddenSize
+    return { $0 < first ? 0 : bias[$0 - first] }
+  }
+
+  /// What `eval` has to know of the data that a model was trained on, and of the model what its tensors do not say.
   /// - Parameters:
   ///   - step: of the weights.
   ///   - heldOut: what was measured of them; nil: nothing.
   package static func metadata(_ c: RunPlan, step: Int, heldOut: Evaluation?) -> [String: String] {
     var metadata = dataMetadata(c)
+    metadata[cellKey] = c.model.cell.name
     metadata[stepKey] = "\(step)"
     if let heldOut {
       metadata[lossKey] = "\(heldOut.lossNats)"
@@ -58,6 +70,7 @@ package enum WeightsFile {
     ["longzoo.dtype": c.data.tokenType.rawValue, "longzoo.targets": c.data.targets.rawValue]
   }
 
+  package static let cellKey = "longzoo.cell"
   private static let stepKey = "longzoo.step"
   private static let lossKey = "longzoo.val_loss_nats"
   private static let targetsKey = "longzoo.val_targets"
@@ -81,17 +94,22 @@ package enum WeightsFile {
   }
 
   /// The sizes of the model in a file.
+  /// - Parameter known: the cell, where something else than the file's metadata has said it.
   /// - Throws: exit code 65 if it is not one that `tensors` could have written, or its twin with an encoder.
-  package static func shape(of file: SafetensorsReader) throws(RunFailure) -> ModelShape {
+  package static func shape(
+    of file: SafetensorsReader, cell known: Cell? = nil
+  ) throws(RunFailure) -> ModelShape {
     guard let recurrent = file["rnn.weight_hh_l0"]?.shape, recurrent.count == 2, recurrent[1] > 0,
       let decoder = file["decoder.weight"]?.shape, decoder.count == 2, decoder[0] > 0
     else {
       throw .badData("\(file.path) holds no language model: rnn.weight_hh_l0 or decoder.weight is missing")
     }
-    let (hidden, head) = (recurrent[0] / 4, recurrent[1])
-    guard hidden > 0, recurrent[0] == 4 * hidden, hidden % head == 0, decoder[1] == hidden else {
+    let (hidden, head) = (decoder[1], recurrent[1])
+    guard hidden > 0, hidden % head == 0,
+      let cell = try cell(of: file, known, rows: recurrent[0], hidden: hidden)
+    else {
       throw .badData(
-        "\(file.path): rnn.weight_hh_l0 is \(recurrent), which is no LSTM's whose decoder.weight is \(decoder); only LSTMs are supported"
+        "\(file.path): rnn.weight_hh_l0 is \(recurrent), which no cell has whose decoder.weight is \(decoder)"
       )
     }
     guard decoder[0] <= ModelShape.largest, hidden <= ModelShape.largest, head <= ModelShape.largestHead,
@@ -103,7 +121,24 @@ package enum WeightsFile {
     }
     let layers = (0..<ModelShape.maximumLayers).prefix { file["rnn.weight_hh_l\($0)"] != nil }.count
     return ModelShape(
-      vocabularySize: decoder[0], hiddenSize: hidden, layers: layers, heads: hidden / head)
+      vocabularySize: decoder[0], hiddenSize: hidden, layers: layers, heads: hidden / head, cell: cell)
+  }
+
+  /// The cell that a file names; otherwise the first that has as many rows: PyTorch's `nn.LSTM`, `nn.GRU` or `nn.RNN` with tanh.
+  /// - Throws: exit code 65, if there is no cell of the name.
+  private static func cell(
+    of file: SafetensorsReader, _ known: Cell?, rows: Int, hidden: Int
+  ) throws(RunFailure) -> Cell? {
+    guard let name = known?.name ?? file.metadata[cellKey] ?? checkpointCell(of: file) else {
+      return Cell.all.first { $0.rows * hidden == rows }
+    }
+    guard let cell = Cell.named(name) else { throw .badData("\(file.path): there is no cell \"\(name)\"") }
+    return cell.rows * hidden == rows ? cell : nil
+  }
+
+  /// A checkpoint says it in its configuration.
+  private static func checkpointCell(of file: SafetensorsReader) -> String? {
+    (try? Checkpoint.state(of: file).plan)?.model.cell.name
   }
 
   /// Refuses tensors that no model of this shape has, such as those of more layers: without them it would be another model.
@@ -121,7 +156,7 @@ package enum WeightsFile {
     throw .badData(
       "\(file.path): tensor \"\(other.name)\" has no place in a model of \(shape.layers) layer\(shape.layers == 1 ? "" : "s"), and would be lost"
         + (layers > shape.layers
-          ? "; give \(.layers) \(layers)" : "; only LSTMs with one readout are supported"))
+          ? "; give \(.layers) \(layers)" : "; only models with one readout are supported"))
   }
 
   /// Reads all tensors into `parameters`.
@@ -131,32 +166,34 @@ package enum WeightsFile {
   ) throws(RunFailure) {
     let shape = parameters.shape
     try requireNothingElse(in: file, shape)
-    let (v, h, d) = (shape.vocabularySize, shape.hiddenSize, shape.headSize)
+    let (v, h, d, rows) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
       let width = shape.inputs(ofLayer: layer)
-      try forEachFloat(file, "rnn.weight_hh_l\(layer)", [4 * h, d], through: buffer) { i, value in
-        kernel[internalRow(i / d, h) * width + width - d + i % d] = value
+      try forEachFloat(file, "rnn.weight_hh_l\(layer)", [rows * h, d], through: buffer) { i, value in
+        kernel[internalRow(i / d, shape) * width + width - d + i % d] = value
       }
       if layer > 0 {
-        try forEachFloat(file, "rnn.weight_ih_l\(layer)", [4 * h, h], through: buffer) { i, value in
-          kernel[internalRow(i / h, h) * width + i % h] = value
+        try forEachFloat(file, "rnn.weight_ih_l\(layer)", [rows * h, h], through: buffer) { i, value in
+          kernel[internalRow(i / h, shape) * width + i % h] = value
         }
       }
       let bias = parameters.pointer(shape.slice(.bias(layer)))
-      try forEachBias(file, layer: layer, hidden: h, through: buffer) { row, sum in
-        bias[internalRow(row, h)] = sum
+      let lateBias = shape.cell.hasLateRow ? parameters.pointer(shape.slice(.lateBias(layer))) : nil
+      try forEachBias(file, layer: layer, shape, through: buffer) { row, value, late in
+        bias[internalRow(row, shape)] = value
+        if let late { lateBias?[row % h] = late }
       }
     }
     let table = parameters.pointer(shape.slice(.table))
     if let encoder = file["encoder.weight"] {
-      let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: 4 * h)
+      let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: rows * h)
       try folding.forEachElement(through: buffer) { row, token, sum in
-        table[token * 4 * h + internalRow(row, h)] = sum
+        table[token * rows * h + internalRow(row, shape)] = sum
       }
     } else {
-      try forEachFloat(file, "rnn.weight_ih_l0", [4 * h, v], through: buffer) { i, value in
-        table[i % v * 4 * h + internalRow(i / v, h)] = value
+      try forEachFloat(file, "rnn.weight_ih_l0", [rows * h, v], through: buffer) { i, value in
+        table[i % v * rows * h + internalRow(i / v, shape)] = value
       }
     }
     let readout = parameters.pointer(shape.slice(.readout))
@@ -165,27 +202,34 @@ package enum WeightsFile {
     try forEachFloat(file, "decoder.bias", [v], through: buffer) { i, value in bias[i] = value }
   }
 
-  /// The sums of a layer's two biases.
+  /// A layer's biases: of its rows, the sum of two, and of late rows' products with the own state.
   package static func forEachBias(
-    _ file: SafetensorsReader, layer: Int, hidden h: Int, through buffer: TransferBuffer,
-    _ body: (_ row: Int, _ sum: Float) -> Void
+    _ file: SafetensorsReader, layer: Int, _ shape: ModelShape, through buffer: TransferBuffer,
+    _ body: (_ row: Int, _ bias: Float, _ late: Float?) -> Void
   ) throws(RunFailure) {
+    let (h, rows) = (shape.hiddenSize, shape.cell.rows)
+    let firstLate = shape.cell.hasLateRow ? (rows - 1) * h : rows * h
     let entries = [
-      try floatEntry(file, "rnn.bias_ih_l\(layer)", [4 * h]),
-      try floatEntry(file, "rnn.bias_hh_l\(layer)", [4 * h]),
+      try floatEntry(file, "rnn.bias_ih_l\(layer)", [rows * h]),
+      try floatEntry(file, "rnn.bias_hh_l\(layer)", [rows * h]),
     ]
     let halves = [buffer.halves.0, buffer.halves.1].map { $0.assumingMemoryBound(to: Float.self) }
-    for first in stride(from: 0, to: 4 * h, by: halves[0].count) {
-      let count = min(halves[0].count, 4 * h - first)
+    for first in stride(from: 0, to: rows * h, by: halves[0].count) {
+      let count = min(halves[0].count, rows * h - first)
       for (entry, half) in zip(entries, halves) {
         try file.readFloats(entry, from: first, into: half.extracting(..<count))
       }
-      for i in 0..<count { body(first + i, halves[0][i] + halves[1][i]) }
+      for i in 0..<count {
+        let (input, own) = (halves[0][i], halves[1][i])
+        if first + i < firstLate { body(first + i, input + own, nil) } else { body(first + i, input, own) }
+      }
     }
   }
 
-  /// From PyTorch's row g·H + u to 4·u + g.
-  package static func internalRow(_ row: Int, _ hidden: Int) -> Int { row % hidden * 4 + row / hidden }
+  /// From PyTorch's row g·H + u to G·u + g.
+  package static func internalRow(_ row: Int, _ shape: ModelShape) -> Int {
+    row % shape.hiddenSize * shape.cell.rows + row / shape.hiddenSize
+  }
 
   private static func floats(_ name: String, _ shape: [Int], _ value: @escaping (Int) -> Float)
     -> TensorToWrite

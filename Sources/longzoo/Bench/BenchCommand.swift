@@ -18,6 +18,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
     "64,128,256,512"
+  @Option(help: "The recurrent cell.") var cell = Cell.lstm
   @Option(help: "Vocabulary.", transform: TokenCount.number) var vocabSize = 256
   @Option(help: "Pairs; columns are twice as many.", transform: TokenCount.number) var pairs = 256
   @Option(help: "Layers.", transform: TokenCount.number) var layers = 1
@@ -95,7 +96,7 @@ struct BenchCommand: ParsableCommand {
 
   private func plan(_ size: Int, _ kind: Perturbation, _ threads: Int) throws -> RunPlan {
     var c = RunPlan()
-    c.model.hiddenSize = size
+    (c.model.cell, c.model.hiddenSize) = (cell, size)
     c.data.vocabularySize = vocabSize
     c.model.layers = layers
     c.estimator.pairs = pairs
@@ -114,7 +115,7 @@ struct BenchCommand: ParsableCommand {
   private func jsonText(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     let results = cases.map { one in
       """
-      {"cell":"lstm","perturbation":"\(one.plan.estimator.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
+      {"cell":"\(cell.name)","perturbation":"\(one.plan.estimator.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
       "hidden_size":\(one.plan.model.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
       "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
       "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
@@ -131,7 +132,7 @@ struct BenchCommand: ParsableCommand {
   private func text(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     var lines = [
       "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\((instructions ?? .best).rawValue))",
-      "V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
+      "\(cell.name), V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
       "updates: windows of \(window) tokens, with estimate, Adam, averaging and packing", "",
       "| directions | H | step, GFLOP/s | of peak | token-columns/s | updates, of peak | token-columns/s |",
       "|---|---|---|---|---|---|---|",

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LongzooEstimator
+import LongzooModel
 import LongzooStream
 import LongzooTraining
 
@@ -24,6 +25,7 @@ struct CompareCommand: ParsableCommand {
       valueName: "list"))
   var methods = CompareMethod.usual.map(\.rawValue).joined(separator: ",")
   @OptionGroup(title: "Data") var data: DataOptions
+  @Option(help: "The recurrent cell.") var cell = Cell.lstm
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
   @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
   @Option(help: "Pairs of all methods that have any.", transform: TokenCount.number) var pairs =
@@ -158,7 +160,8 @@ struct CompareCommand: ParsableCommand {
     } else {
       plan.data.paths = paths.map(AbsolutePath.of)
     }
-    (plan.model.hiddenSize, plan.model.layers, plan.streaming.streams) = (hiddenSize, layers, streams)
+    (plan.model.cell, plan.model.hiddenSize, plan.model.layers) = (cell, hiddenSize, layers)
+    plan.streaming.streams = streams
     (plan.run.seed, plan.run.evalTokens, plan.run.evalInterval) = (seed, evalTokens, 0)
     if let threads { plan.run.threads = threads }
     return plan

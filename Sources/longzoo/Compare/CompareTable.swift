@@ -81,7 +81,7 @@ enum CompareTable {
   static func json(
     _ results: [CompareResult], _ settings: CompareSettings, check: [EstimateCheck.Row] = []
   ) -> String {
-    "{\"command\":\"compare\",\"hidden_size\":\(settings.common.model.hiddenSize),\"layers\":\(settings.common.model.layers),"
+    "{\"command\":\"compare\",\"cell\":\"\(settings.common.model.cell.name)\",\"hidden_size\":\(settings.common.model.hiddenSize),\"layers\":\(settings.common.model.layers),"
       + "\"streams\":\(settings.streams),\"seed\":\(settings.common.run.seed),\"steps\":\(settings.steps),"
       + "\"seconds\":\(JSONText.number(settings.seconds)),"
       + "\"available_bytes\":\(JSONText.number(MachineMemory.available)),"

@@ -18,13 +18,17 @@ extension ResetKind: ExpressibleByArgument {}
 
 enum RegimeChoice: String, CaseIterable, ExpressibleByArgument { case auto, shared, inplace }
 
-extension CellKind {
-  static func parse(_ text: String) throws -> CellKind {
-    guard let cell = CellKind(rawValue: text) else {
-      throw ValidationError("the only recurrent cell that there is yet is lstm.")
-    }
-    return cell
+extension Cell: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let cell = Cell.named(argument) else { return nil }
+    self = cell
   }
+
+  public static var allValueStrings: [String] { all.map(\.name) }
+
+  static let optionHelp =
+    "The recurrent cell: " + all.map { "\($0.name) (\($0.help))" }.joined(separator: ", ")
+    + ". (default: lstm)"
 }
 
 extension WindowChoice {

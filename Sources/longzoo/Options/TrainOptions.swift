@@ -46,8 +46,8 @@ struct HeldOutOptions: ParsableArguments {
 }
 
 struct ModelOptions: ParsableArguments {
-  @Option(help: "The recurrent cell: lstm. (default: lstm)", transform: CellKind.parse)
-  var cell: CellKind?
+  @Option(help: ArgumentHelp(Cell.optionHelp))
+  var cell: Cell?
   @Option(
     help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?

@@ -39,7 +39,7 @@ struct Announcement {
   }
 
   static func model(_ c: RunPlan) -> String {
-    var parts = ["lstm of \(c.model.hiddenSize) units"]
+    var parts = ["\(c.model.cell.name) of \(c.model.hiddenSize) units"]
     if c.model.layers > 1 { parts.append("\(c.model.layers) layers") }
     if c.model.heads > 1 { parts.append("\(c.model.heads) heads") }
     parts.append("vocabulary of \(ByteSize.grouped(c.data.vocabularySize))")

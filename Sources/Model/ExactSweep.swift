@@ -3,29 +3,38 @@ import CLongzooKernels
 /// One model over many streams, forward through a stretch of tokens and backward again: what the exact gradient is made of.
 ///
 /// It owns no memory: the pointers are the caller's, laid out as the head of `CKernels/include/sweep.h` says.
-package final class LSTMSweep {
+package final class ExactSweep {
   /// A layer's pointers; the layouts are those of `lz_sweep_layer`.
   package struct Layer {
     package var forward: UnsafeMutablePointer<Float>
     package var backward: UnsafeMutablePointer<Float>
     package var h: UnsafeMutablePointer<Float>
-    package var c: UnsafeMutablePointer<Float>
+    /// The states behind h, `othersStep` floats from one to the next.
+    package var others: UnsafeMutablePointer<Float>
+    package var othersStep: Int
     package var gates: UnsafeMutablePointer<Float>
+    package var late: UnsafeMutablePointer<Float>?
     package var inputAdjoint: UnsafeMutablePointer<Float>
-    package var cellAdjoint: UnsafeMutablePointer<Float>
+    package var stateAdjoint: UnsafeMutablePointer<Float>
+    package var direct: UnsafeMutablePointer<Float>?
 
     package init(
       forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>,
-      h: UnsafeMutablePointer<Float>, c: UnsafeMutablePointer<Float>, gates: UnsafeMutablePointer<Float>,
-      inputAdjoint: UnsafeMutablePointer<Float>, cellAdjoint: UnsafeMutablePointer<Float>
+      h: UnsafeMutablePointer<Float>, others: UnsafeMutablePointer<Float>, othersStep: Int,
+      gates: UnsafeMutablePointer<Float>, late: UnsafeMutablePointer<Float>?,
+      inputAdjoint: UnsafeMutablePointer<Float>, stateAdjoint: UnsafeMutablePointer<Float>,
+      direct: UnsafeMutablePointer<Float>?
     ) {
       self.forward = forward
       self.backward = backward
       self.h = h
-      self.c = c
+      self.others = others
+      self.othersStep = othersStep
       self.gates = gates
+      self.late = late
       self.inputAdjoint = inputAdjoint
-      self.cellAdjoint = cellAdjoint
+      self.stateAdjoint = stateAdjoint
+      self.direct = direct
     }
   }
 
@@ -46,7 +55,8 @@ package final class LSTMSweep {
   package static func packedFloats(_ shape: ModelShape, layer: Int) -> (forward: Int, backward: Int) {
     let inputs = inputs(shape, layer: layer)
     return (
-      lz_sweep_forward_floats(shape.hiddenSize, inputs), lz_sweep_backward_floats(shape.hiddenSize, inputs)
+      lz_sweep_forward_floats(shape.cell.code, shape.hiddenSize, inputs),
+      lz_sweep_backward_floats(shape.cell.code, shape.hiddenSize, inputs)
     )
   }
 
@@ -57,21 +67,22 @@ package final class LSTMSweep {
     layers = .allocate(capacity: given.count)
     for (index, layer) in given.enumerated() {
       let row = lz_sweep_layer(
-        inputs: Self.inputs(shape, layer: index), bias: nil, forward: layer.forward, backward: layer.backward,
-        h: layer.h, c: layer.c, gates: layer.gates, input_adjoint: layer.inputAdjoint,
-        cell_adjoint: layer.cellAdjoint)
+        inputs: Self.inputs(shape, layer: index), bias: nil, late_bias: nil, forward: layer.forward,
+        backward: layer.backward, h: layer.h, others: layer.others, others_step: layer.othersStep,
+        gates: layer.gates, late: layer.late, input_adjoint: layer.inputAdjoint,
+        state_adjoint: layer.stateAdjoint, direct: layer.direct)
       (layers + index).initialize(to: row)
     }
     sweep = .allocate(capacity: 1)
     sweep.initialize(
       to: lz_sweep(
         hidden: shape.hiddenSize, units: Self.units(shape), streams: streams, layers: shape.layers,
-        table: nil, layer: UnsafePointer(layers)))
+        cell: Int32(shape.cell.code.rawValue), table: nil, layer: UnsafePointer(layers)))
   }
 
-  /// ∂ of a layer's state before the last slot that the way back took.
-  package func adjoints(ofLayer layer: Int) -> (input: UnsafePointer<Float>, cell: UnsafePointer<Float>) {
-    (UnsafePointer(layers[layer].input_adjoint), UnsafePointer(layers[layer].cell_adjoint))
+  /// ∂ of a layer's input and h, and of its other states [S − 1][B][U], before the last slot that the way back took.
+  package func adjoints(ofLayer layer: Int) -> (input: UnsafePointer<Float>, others: UnsafePointer<Float>) {
+    (UnsafePointer(layers[layer].input_adjoint), UnsafePointer(layers[layer].state_adjoint))
   }
 
   deinit {
@@ -86,12 +97,14 @@ package final class LSTMSweep {
     sweep.pointee.table = UnsafePointer(parameters.pointer(shape.slice(.table)))
     for layer in 0..<shape.layers {
       layers[layer].bias = UnsafePointer(parameters.pointer(shape.slice(.bias(layer))))
+      guard shape.cell.hasLateRow else { continue }
+      layers[layer].late_bias = UnsafePointer(parameters.pointer(shape.slice(.lateBias(layer))))
     }
     pool.run(shape.layers * Self.packPieces) { task, _ in
       let (index, piece) = (task / Self.packPieces, task % Self.packPieces)
       let layer = layers[index]
       lz_sweep_pack(
-        instructions.code, shape.hiddenSize, shape.headSize, layer.inputs,
+        instructions.code, shape.cell.code, shape.hiddenSize, shape.headSize, layer.inputs,
         parameters.pointer(shape.slice(.kernel(index))),
         UnsafeMutablePointer(mutating: layer.forward), UnsafeMutablePointer(mutating: layer.backward), piece,
         Self.packPieces)

@@ -1,0 +1,46 @@
+// The cells as their definitions read, in double. A number carries its derivative along some direction as an imaginary part that is far
+// too small to be seen in the value: what is written for values gives derivatives too.
+#ifndef REFERENCE_CELLS_H
+#define REFERENCE_CELLS_H
+
+#include <complex.h>
+#include <math.h>
+
+typedef double complex ref;
+
+#define REF_SCALE 1e-100
+
+static inline ref ref_of(double value, double derivative) { return __builtin_complex(value, derivative * REF_SCALE); }
+static inline double ref_derivative(ref x) { return cimag(x) / REF_SCALE; }
+
+// f(x) of a number, for a real f with the given value and slope.
+static inline ref ref_chain(ref x, double value, double slope) { return __builtin_complex(value, slope * cimag(x)); }
+
+static inline double real_sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static inline ref ref_sigmoid(ref x) {
+  const double s = real_sigmoid(creal(x));
+  return ref_chain(x, s, s * (1 - s));
+}
+static inline ref ref_tanh(ref x) {
+  const double t = tanh(creal(x));
+  return ref_chain(x, t, 1 - t * t);
+}
+static inline ref ref_exp(ref x) { return ref_chain(x, exp(creal(x)), exp(creal(x))); }
+static inline ref ref_log_sigmoid(ref x) {
+  const double v = creal(x);
+  return ref_chain(x, fmin(v, 0) - log1p(exp(-fabs(v))), 1 - real_sigmoid(v));
+}
+static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
+
+#define LZ_REFERENCE_CELLS
+#include "all.h"
+
+static inline void cell_reference(int cell, const ref *a, ref aside, const ref *before, ref *after) {
+  switch (cell) {
+  #define LZ_CELL(name, rows, states, late) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
+  #include "cells.def"
+  #undef LZ_CELL
+  }
+}
+
+#endif

@@ -1,0 +1,74 @@
+import CLongzooKernels
+
+/// What the units of a recurrent layer compute from their inputs and states, token by token.
+///
+/// A cell is a value: Swift needs its sizes, names and what it can do, and never computes with it. Its arithmetic is a header in
+/// `Sources/CKernels/cells`. G gate rows and S states a unit; the first state is h, which other units, layers and the readout see.
+public struct Cell: Sendable {
+  /// What it is called in options, files and messages.
+  public let name: String
+  /// One line of help.
+  public let help: String
+  /// What begins to remember, for `Initialization.memorySpan`.
+  package let memory: MemoryGates?
+  /// The initial bias of each gate row.
+  package let biases: [Float]
+  let code: lz_cell
+
+  /// G, the gate rows of a unit.
+  public let rows: Int
+  /// S, the states of a unit.
+  public let states: Int
+  /// Whether the product of a unit's last row with the own state stays apart from what comes from below, and has a bias of its own.
+  public let hasLateRow: Bool
+
+  init(_ name: String, _ code: lz_cell, biases: [Float], memory: MemoryGates? = nil, help: String) {
+    let sizes = lz_sizes_of(code)
+    precondition(biases.count == sizes.rows, "\(biases.count) biases of \(sizes.rows) rows of \(name)")
+    (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
+    (rows, states, hasLateRow) = (Int(sizes.rows), Int(sizes.states), sizes.late != 0)
+  }
+}
+
+/// The rows whose biases decide how long a unit remembers (chrono initialization, arXiv 1804.11188).
+package struct MemoryGates: Sendable {
+  /// The row that keeps the state: its bias is ln of a time.
+  var keep: Int
+  /// The row that lets news in, if it is another: minus that.
+  var admit: Int?
+}
+
+extension Cell {
+  /// All of them, in the order of the help. A new one is a line here and a line in `cells.def`.
+  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu]
+
+  /// Finds one by its name.
+  public static func named(_ name: String) -> Cell? { all.first { $0.name == name } }
+}
+
+extension Cell: Equatable, Hashable, Codable {
+  public static func == (a: Cell, b: Cell) -> Bool { a.name == b.name }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
+  /// By its name.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(name)
+  }
+
+  /// - Throws: `DecodingError`, if there is no cell of that name.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let name = try container.decode(String.self)
+    guard let cell = Cell.named(name) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "there is no cell \(name)")
+    }
+    self = cell
+  }
+}
+
+extension Cell: CustomStringConvertible {
+  /// Its name.
+  public var description: String { name }
+}

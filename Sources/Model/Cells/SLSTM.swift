@@ -1,0 +1,8 @@
+import CLongzooKernels
+
+extension Cell {
+  /// The sLSTM of xLSTM (arXiv 2405.04517) in the form of FlashRNN (arXiv 2412.07752): exponential gates, a normalizer and a stabilizer.
+  /// Rows i f z o, states h c n m. Forget gates begin open.
+  public static let slstm = Cell(
+    "slstm", LZ_CELL_slstm, biases: [0, 3, 0, 0], help: "xLSTM's cell with exponential gates, as in FlashRNN")
+}
