@@ -26,6 +26,9 @@ extension EstimatorFamily {
       }
     }
     if hasPairs { cases.append(base.but("a stream a pair") { $0.workload.streams = 256 }) }
+    for cell in Cell.all where cell != .lstm && knows(cell) && ReferenceCell(rawValue: cell.name) != nil {
+      cases.append(base.but("\(cell)") { $0.workload.shape.cell = cell })
+    }
     return cases
   }
 }
@@ -64,9 +67,12 @@ struct EstimatorExpectation {
   }
 
   private func exactGradient(_ under: any EstimatorSubject) -> [Double] {
-    let model = subject.workload.shape.reference
+    let shape = subject.workload.shape
     let tokens = Self.text[0...Self.tokens].map(Int.init)
-    return model.gradient(under.theta, tokens, from: model.zeroState).map { $0 / Double(Self.tokens) }
+    let model = ReferenceModel(
+      ReferenceCell(rawValue: shape.cell.name)!, vocabulary: shape.vocabularySize, hidden: shape.hiddenSize,
+      layers: shape.layers, heads: shape.heads)
+    return model.gradient(under.theta, tokens).map { $0 / Double(Self.tokens) }
   }
 
   /// Those whose gradient is estimated.

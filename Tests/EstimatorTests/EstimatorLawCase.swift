@@ -77,6 +77,10 @@ extension EstimatorFamily {
       cases.append(base.but("no mean beyond the window") { $0.configuration.beyondMomentum = 0 })
     }
     if settings.contains(.checkpointing) { cases += exactCases(base) }
+    for cell in Cell.all where cell != .lstm && knows(cell) {
+      cases.append(base.but("\(cell)") { $0.workload.shape.cell = cell })
+    }
+    if movesWeights { cases += lateCases(base) }
     return cases + (worksInPlace ? inPlaceCases(base) : [])
   }
 
@@ -94,6 +98,25 @@ extension EstimatorFamily {
         }
       }
     }
+  }
+
+  /// A late row's direction is apart in every kind.
+  private func lateCases(_ base: EstimatorLawCase) -> [EstimatorLawCase] {
+    EstimatorMode.directions(perturbations).map { perturbation, rank in
+      base.but("gru, \(perturbation), rank \(rank)") {
+        $0.workload.shape = Self.largerShape
+        $0.workload.shape.cell = .gru
+        ($0.configuration.perturbation, $0.configuration.rank) = (perturbation, rank)
+        if settings.contains(.readout) { $0.configuration.readout = .zo }
+      }
+    }
+  }
+
+  /// Whether it estimates the gradient of such a model.
+  func knows(_ cell: Cell) -> Bool {
+    var workload = EstimatorLawCase(self).workload
+    workload.shape.cell = cell
+    return obstacle(EstimatorConfiguration(), workload) == nil
   }
 
   private func exactCases(_ base: EstimatorLawCase) -> [EstimatorLawCase] {

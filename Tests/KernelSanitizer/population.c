@@ -25,12 +25,19 @@ static char text[128];
 enum { PRODUCT, SIGNS, PRODUCTS, NORMAL, KINDS };
 static const char *const kind_names[] = {"rank-one", "full-rank", "rank-three", "normal"};
 
+static const char *const cell_names[] = {
+  #define LZ_CELL(name, rows, states, late) #name,
+  #include "../../Sources/CKernels/cells/cells.def"
+  #undef LZ_CELL
+};
+static lz_cell cell; // of all layouts, until it changes
+
 static lz_layout layout_of(const size *s, int kind, int exact) {
-  snprintf(text, sizeof text, "V%d H%d/%d L%d K%lld %d pairs %s %s", s->vocabulary, s->hidden, s->heads, s->layers,
+  snprintf(text, sizeof text, "%s V%d H%d/%d L%d K%lld %d pairs %s %s", cell_names[cell], s->vocabulary, s->hidden, s->heads, s->layers,
            (long long)s->count, s->valid, kind_names[kind], exact ? "exact" : "zo");
   current_case = text;
   return lz_layout_make((lz_shape){.vocabulary = s->vocabulary, .hidden = s->hidden, .heads = s->heads,
-                                   .layers = s->layers, .dense = kind == SIGNS, .exact_readout = exact,
+                                   .layers = s->layers, .cell = (int32_t)cell, .dense = kind == SIGNS, .exact_readout = exact,
                                    .normal = kind == NORMAL, .rank = kind == PRODUCTS ? 3 : 1});
 }
 
@@ -279,6 +286,20 @@ static void check_gradient(const size *s) {
   release_all();
 }
 
+// What differs from cell to cell, on every second size.
+static void check_other_cells(void) {
+  for (cell = 1; cell < COUNT(cell_names); cell++)
+    for (int i = 0; i < COUNT(sizes); i += 2)
+      for (int kind = 0; kind < KINDS; kind++) {
+        check_chunk(&sizes[i], kind, i / 2 & 1, 0);
+        check_tangent(&sizes[i], kind, i / 2 & 1, 0);
+        if (kind != NORMAL) check_forward(&sizes[i], kind, i / 2 & 1, 0);
+        if (sizes[i].layers == 1) check_heads(&sizes[i], kind & 1);
+        if (!lz_sizes_of(cell).late) check_nodes(&sizes[i], kind & 1, 0);
+      }
+  cell = 0;
+}
+
 void check_population(void) {
   for (int i = 0; i < COUNT(sizes); i++) check_gradient(&sizes[i]);
   for (int i = 0; i < COUNT(sizes); i++)
@@ -292,9 +313,10 @@ void check_population(void) {
       for (int same = 0; same < 2; same++) check_nodes(&sizes[i], logits, same);
   for (int i = 0; i < COUNT(sizes); i++)
     for (int carried = 0; carried < 2 && sizes[i].layers == 1; carried++) check_heads(&sizes[i], carried);
+  check_other_cells();
 }
 
-void check_sequence(void) {
+static void check_sequences(void) {
   for (int i = 0; i < COUNT(sizes); i++) {
     const size *s = &sizes[i];
     const int64_t count = 3 + i;
@@ -302,7 +324,7 @@ void check_sequence(void) {
     const float *weights = random_weights(&l);
     uint32_t *text_tokens = tokens(count + 1);
     fill_tokens(text_tokens, count + 1, (uint32_t)s->vocabulary);
-    const ptrdiff_t states = l.shape.layers * 2 * l.units;
+    const ptrdiff_t states = l.shape.layers * l.states * l.units;
     float *fast = random_floats(states, 1), *exact = copy_of(fast, states);
     float *fast_losses = floats(count), *exact_losses = floats(count);
     uint8_t *fast_hits = malloc((size_t)count), *exact_hits = malloc((size_t)count);
@@ -315,8 +337,13 @@ void check_sequence(void) {
     if (i % 2 == 0) expect_floats("losses", fast_losses, exact_losses, count, tolerance);
     for (int64_t t = 0; i % 2 == 0 && t < count; t++) expect_near("hits", t, fast_hits[t], exact_hits[t], 0);
     free(fast_hits), free(exact_hits);
-    for (int part = 0; part < 2 * l.shape.layers; part++)
+    for (int part = 0; part < l.states * l.shape.layers; part++)
       expect_floats("state", fast + part * l.units, exact + part * l.units, l.shape.hidden, tolerance);
     release_all();
   }
+}
+
+void check_sequence(void) {
+  for (cell = 0; cell < COUNT(cell_names); cell++) check_sequences();
+  cell = 0;
 }

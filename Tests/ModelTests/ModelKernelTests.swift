@@ -15,7 +15,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   var layout: Layout { Layout(shape, kind: kind, exactReadout: exact) }
 
   var testDescription: String {
-    "V\(shape.vocabularySize) H\(shape.hiddenSize)/\(shape.heads) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
+    "\(shape.cell) V\(shape.vocabularySize) H\(shape.hiddenSize)/\(shape.heads) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
   }
 
   /// Sums on the longest way to a loss: the shared product and the direction's of every layer and token, each with the
@@ -74,9 +74,24 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// The other cells: blocks that are full, that have units of padding, and heads of both.
+  static let cells: [KernelCase] = Cell.all.filter { $0 != .lstm }.enumerated().flatMap { number, cell in
+    [(1, 1, 1), (11, 4, 1), (12, 5, 1), (17, 13, 1), (13, 24, 2), (9, 35, 5)].enumerated().flatMap {
+      index, size in
+      (0..<2 * kinds.count).map { variant in
+        KernelCase(
+          shape: ModelShape(
+            vocabularySize: size.0, hiddenSize: size.1, layers: 1 + (index + variant) % 3, heads: size.2,
+            cell: cell),
+          kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
+          tokens: 1 + (index + variant) % 9, seed: UInt64(3000 + 100 * number + 10 * index + variant))
+      }
+    }
+  }
+
   static let small = (0..<32).map { random($0, vocabulary: 1...60, hidden: 1...30, layers: 1...3) }
   /// Those of which a tile can hold two sets of directions.
-  static let sideBySide = (corners + heads + small).filter { $0.kind != .gaussian }
+  static let sideBySide = (corners + heads + small + cells).filter { $0.kind != .gaussian }
   static let large = (100..<108).map { random($0, vocabulary: 100...300, hidden: 40...100, layers: 1...3) }
 }
 
@@ -84,7 +99,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
 struct ModelKernelTests {
   @Test(
     "Losses, states, seen words and readout rows agree",
-    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small)
+    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells)
   func agree(_ test: KernelCase) throws { try compare(test) }
 
   @Test("They agree for large shapes", arguments: KernelCase.large)

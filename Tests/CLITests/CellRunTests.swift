@@ -1,0 +1,71 @@
+import Foundation
+import LongzooModel
+import Testing
+
+/// Every cell through the whole program.
+@Suite struct CellRunTests {
+  private static let tokens = Sample.tokens(4000)
+  private static let kinds: [[String]] = [
+    ["--readout", "zo", "--layers", "2"],
+    ["--estimator", "hybrid"],
+    ["--regime", "inplace", "--heads", "2", "--layers", "2", "--lr", "0.01"],
+  ]
+
+  @Test("A run in pieces is the run at once, and config.yaml repeats it", arguments: Cell.all, kinds)
+  func pieces(_ cell: Cell, _ options: [String]) throws {
+    let runs = Runs("--cell", cell.name)
+    let data = runs.folder.put("data", Self.tokens)
+    func begin(_ steps: Int, _ out: String) throws -> RunResult {
+      try runs.train(arguments: options + ["--max-steps", "\(steps)", "--out-dir", runs.folder(out), data])
+    }
+    let whole = try begin(30, "whole")
+    #expect(whole["cell"] == cell.name)
+    _ = try begin(11, "half")
+    let rest = try runs.resume("half", "--max-steps", "30")
+    #expect(rest.digest == whole.digest)
+    let again = try Runs().train("--config", runs.folder("whole/config.yaml"))
+    #expect(again.digest == whole.digest)
+  }
+
+  @Test("The file says which cell; weights do not go into another", arguments: Cell.all)
+  func weights(_ cell: Cell) throws {
+    let runs = Runs("--cell", cell.name, "--hidden-size", "20", "--layers", "2")
+    let data = runs.folder.put("data", Self.tokens)
+    let run = try runs.train("--max-steps", "20", "--val", data, data, out: "run")
+    let eval = try LongzooProcess.run(["eval", "--json", "run", data], in: runs.folder)
+    try #require(eval.exitCode == 0, "\(eval.errors)")
+    let (loss, expected): (Double, Double) = (
+      try #require(try RunResult(eval.output)["loss_nats"]), try #require(run["val_loss_nats"])
+    )
+    #expect(abs(loss - expected) < 1e-6)
+    for regime in ["shared", "inplace"] {
+      let taken = try runs.train(
+        "--init", "run/model.safetensors", "--regime", regime, "--lr", "0", "--max-steps", "1", data,
+        out: regime)
+      // The first layer's bias lies in the token table in place, and its sums have been rounded.
+      if regime == "shared" { #expect(taken.digest == run.digest) }
+      let again = try LongzooProcess.run(["eval", "--json", regime, data], in: runs.folder)
+      let found: Double = try #require(try RunResult(again.output)["loss_nats"])
+      #expect(abs(found - expected) < 1e-5, "\(regime)")
+    }
+    let other = try #require(Cell.all.first { $0 != cell })
+    try runs.fail(
+      65, ["--cell", other.name, "--init", "run/model.safetensors", data], mentions: ["--cell \(cell.name)"])
+  }
+
+  @Test func whatACellDoesNotKnowIsRefused() throws {
+    let runs = Runs()
+    let data = runs.folder.put("data", Self.tokens)
+    try runs.fail(64, ["--cell", "rnn", data], mentions: ["--cell", "gru"])
+    try runs.fail(64, ["--cell", "gru", "--estimator", "node", data], mentions: ["--cell gru"])
+    for cell in Cell.all.map(\.name) where cell != "lstm" && cell != "gru" {
+      try runs.fail(
+        64, ["--cell", cell, "--memory-span", "100", data], mentions: ["--memory-span", "--cell \(cell)"])
+    }
+    // A resume has its cell.
+    _ = try runs.train("--cell", "gru", "--max-steps", "3", data, out: "run")
+    let outcome = try LongzooProcess.run(
+      ["train", "--resume", "run", "--cell", "lstm", "--max-steps", "5"], in: runs.folder)
+    #expect(outcome.exitCode == 64 && outcome.errors.contains("--cell"), "\(outcome.errors)")
+  }
+}
