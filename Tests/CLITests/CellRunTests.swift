@@ -53,6 +53,18 @@ import Testing
       65, ["--cell", other.name, "--init", "run/model.safetensors", data], mentions: ["--cell \(cell.name)"])
   }
 
+  @Test("Every cell learns by its defaults, from pairs and exactly", arguments: Cell.all)
+  func learns(_ cell: Cell) throws {
+    let runs = Runs("--cell", cell.name, "--hidden-size", "24", "--pairs", "64", "--streams", "16")
+    // Every id follows from the one before.
+    let data = runs.folder.put("data", (0..<20_000).map { UInt8($0 * 7 % 64) })
+    for (estimator, most) in [("cd-rge", 3.9), ("hybrid", 0.5)] {
+      let run = try runs.train(arguments: ["--estimator", estimator, "--max-steps", "150", data])
+      let loss: Double = try #require(run["train_loss_nats"])
+      #expect(loss < most, "\(estimator); a guess is ln 64 = 4.16")
+    }
+  }
+
   @Test func whatACellDoesNotKnowIsRefused() throws {
     let runs = Runs()
     let data = runs.folder.put("data", Self.tokens)

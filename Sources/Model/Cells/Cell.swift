@@ -11,6 +11,9 @@ public struct Cell: Sendable {
   public let help: String
   /// What begins to remember, for `Initialization.memorySpan`.
   package let memory: MemoryGates?
+  /// Whether h lies within ±1 or a little more, whatever the weights are. What does not bears smaller perturbations: a direction of
+  /// products makes its columns grow from token to token.
+  package let isBounded: Bool
   /// The initial bias of each gate row.
   package let biases: [Float]
   let code: lz_cell
@@ -22,10 +25,14 @@ public struct Cell: Sendable {
   /// Whether the product of a unit's last row with the own state stays apart from what comes from below, and has a bias of its own.
   public let hasLateRow: Bool
 
-  init(_ name: String, _ code: lz_cell, biases: [Float], memory: MemoryGates? = nil, help: String) {
+  init(
+    _ name: String, _ code: lz_cell, biases: [Float], memory: MemoryGates? = nil, isBounded: Bool = true,
+    help: String
+  ) {
     let sizes = lz_sizes_of(code)
     precondition(biases.count == sizes.rows, "\(biases.count) biases of \(sizes.rows) rows of \(name)")
     (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
+    self.isBounded = isBounded
     (rows, states, hasLateRow) = (Int(sizes.rows), Int(sizes.states), sizes.late != 0)
   }
 }

@@ -7,6 +7,6 @@ extension Cell {
 
   /// The same with h = max(a, 0). Its states are not bounded: rates that serve others may let it diverge.
   public static let relu = Cell(
-    "relu", LZ_CELL_relu, biases: [0],
+    "relu", LZ_CELL_relu, biases: [0], isBounded: false,
     help: "elman with a rectifier instead of the tanh; its states are not bounded")
 }

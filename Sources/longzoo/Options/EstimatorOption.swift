@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LongzooEstimator
 import LongzooMemory
+import LongzooModel
 
 /// `--estimator`
 extension EstimatorFamily: ExpressibleByArgument {
@@ -32,7 +33,8 @@ extension EstimatorFamily: ExpressibleByArgument {
     let moved = all.compactMap { family in
       family.defaults.epsilonOfEstimatedReadout.map { ", \($0) for \(family.name) with --readout zo" }
     }
-    return defaults(\.epsilon, of: .epsilon) + moved.joined()
+    let small = Cell.all.filter { !$0.isBounded }.map { ", a tenth of it for --cell \($0.name)" }
+    return defaults(\.epsilon, of: .epsilon) + moved.joined() + small.joined()
   }
 
   private static func list(of isListed: (EstimatorFamily) -> Bool) -> String {
