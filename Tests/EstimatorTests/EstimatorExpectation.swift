@@ -82,14 +82,16 @@ struct EstimatorExpectation {
   }
 
   /// Within 5 standard errors everywhere, and one on average: components of one estimate are not independent, so that the mean of
-  /// the squared scores of 128 may leave 1 by more than √(2/128).
+  /// the squared scores of n may leave 1 by more than √(2/n).
   private func checkScores(_ scores: [Double]) {
     let varying = scores.filter { $0 != 0 }
     let meanSquare = dot(varying, varying) / Double(varying.count)
     let largest = varying.map { abs($0) }.max() ?? 0
     #expect(largest < 5, "\(subject.testDescription): \(largest) standard errors")
+    let spread = 4.5 * (2 / Double(varying.count)).squareRoot()
     #expect(
-      meanSquare > 0.5 && meanSquare < 1.6, "\(subject.testDescription): mean squared score \(meanSquare)")
+      meanSquare > 0.4 && meanSquare < 1 + max(0.6, spread),
+      "\(subject.testDescription): mean squared score \(meanSquare)")
   }
 
   /// All tokens are read, so that all directions act: d is the number of searched parameters. The mean of a ratio differs from

@@ -146,7 +146,7 @@ final class PopulationUnderTest {
 
   /// Index of a state's value: h (part 0) or c (part 1) of a unit, under +ε (sign 0) or −ε (sign 1).
   func stateIndex(pair: Int, layer: Int, part: Int, unit: Int, sign: Int) -> Int {
-    let row = (2 * layer + part) * layout.c.units + unit
+    let row = (layout.shape.cell.states * layer + part) * layout.c.units + unit
     return pair / 16 * layout.c.state + row * 32 + 16 * sign + pair % 16
   }
 
@@ -154,7 +154,7 @@ final class PopulationUnderTest {
   func stateIndices(pair: Int) -> [Int] {
     var indices: [Int] = []
     for layer in 0..<layout.shape.layers {
-      for part in 0..<2 {
+      for part in 0..<layout.shape.cell.states {
         for unit in 0..<layout.shape.hiddenSize {
           for sign in 0..<2 {
             indices.append(stateIndex(pair: pair, layer: layer, part: part, unit: unit, sign: sign))
