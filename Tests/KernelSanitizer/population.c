@@ -81,8 +81,8 @@ static run run_like(const lz_layout *l, const run *from, const float *state) {
 static void compare_scaled(const lz_layout *l, const run *fast, const run *exact, const size *s, double size) {
   const double tolerance = size * tolerance_of(l, s->count);
   for (int layer = 0; layer < l->shape.layers; layer++)
-    for (int part = 0; part < 2; part++) {
-      const ptrdiff_t first = (2 * layer + part) * l->units * LZ_COLUMNS;
+    for (int part = 0; part < l->states; part++) {
+      const ptrdiff_t first = (l->states * layer + part) * l->units * LZ_COLUMNS;
       expect_floats("state", fast->chunk.state + first, exact->chunk.state + first, l->shape.hidden * LZ_COLUMNS, tolerance);
     }
   for (int i = 0; i < LZ_COLUMNS; i++)
@@ -241,7 +241,7 @@ static void check_heads(const size *s, int carried) {
   }
   exact.chunk.tokens = exact.rows;
   const ptrdiff_t part = s->count * 3 * lz_head_logits(&l), middle = s->heads / 2;
-  float *logits = floats(2 * part), *room = carried ? NULL : floats(3 * 2 * l.head * LZ_COLUMNS);
+  float *logits = floats(2 * part), *room = carried ? NULL : floats(3 * l.states * l.head * LZ_COLUMNS);
   lz_run_heads(instructions, &l, tiles, 3, middle, s->heads - middle, room, logits + part, floats(l.scratch));
   lz_run_heads(instructions, &l, tiles, 3, 0, middle, room, logits, floats(l.scratch));
   for (int i = 0; i < 3; i++) lz_read_heads(instructions, &l, tiles, 3, i, 2, logits);
