@@ -27,7 +27,8 @@ package final class StateDivergence {
     let half = layout.c.state / (layout.shape.cell.states * layout.shape.layers)
     var (differences, squares) = (SIMD16<Float>.zero, SIMD16<Float>.zero)
     for layer in 0..<layout.shape.layers {
-      var row = UnsafeRawPointer(population.states.pointer + tile * layout.c.state + 2 * layer * half)
+      var row = UnsafeRawPointer(
+        population.states.pointer + tile * layout.c.state + layout.shape.cell.states * layer * half)
       for _ in 0..<half / Tile.columns {
         let plus = row.load(as: SIMD16<Float>.self)
         let minus = row.load(fromByteOffset: MemoryLayout<SIMD16<Float>>.size, as: SIMD16<Float>.self)

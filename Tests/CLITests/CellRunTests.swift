@@ -23,8 +23,10 @@ import Testing
     _ = try begin(11, "half")
     let rest = try runs.resume("half", "--max-steps", "30")
     #expect(rest.digest == whole.digest)
-    let again = try Runs().train("--config", runs.folder("whole/config.yaml"))
-    #expect(again.digest == whole.digest)
+    let again = try LongzooProcess.run(
+      ["train", "--json", "--quiet", "--config", "whole/config.yaml", "--out-dir", "again"], in: runs.folder)
+    try #require(again.exitCode == 0, "\(again.errors)")
+    #expect(try RunResult(again.output).digest == whole.digest)
   }
 
   @Test("The file says which cell; weights do not go into another", arguments: Cell.all)
