@@ -292,7 +292,7 @@ INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const
   (now->tangent ? cell->tangent : cell->forward)(&result);
 }
 
-// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` behind each other. `below`: the layer
+// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: the layer
 // below's h, null for the first.
 INLINE void column_step(const columns *t, const int tangent, const int kind, const int late, int layer, ptrdiff_t head,
                         const float *below, float *h, ptrdiff_t state_step) {

@@ -59,9 +59,7 @@ INLINE vf late_start(const gate_block *b, const head_directions *d, int r, place
   const lz_layout *l = now->t->layout;
   const lz_chunk *ch = now->t->chunk;
   const ptrdiff_t gate = b->packed * LZ_BLOCK + r, unit = gate / LATE_ROWS;
-  vf value = splat(ch->weights[l->w_late[now->layer] + unit]);
-  if (b->kind != UNMOVED)
-    value += negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
+  const vf value = splat(ch->weights[l->w_late[now->layer] + unit]) + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
   return value + direction_start(&d->own, b->kind, gate, at, s);
 }
 
@@ -159,19 +157,17 @@ static void NAME(step_late_rank_one_first)(const head_step *now) { step_blocks(n
 static void NAME(step_late_rank_one)(const head_step *now) { step_blocks(now, 1, 0, 0); }
 static void NAME(step_late_dense_first)(const head_step *now) { step_blocks(now, 1, 1, 1); }
 static void NAME(step_late_dense)(const head_step *now) { step_blocks(now, 1, 1, 0); }
-static void NAME(step_late_unmoved_first)(const head_step *now) { step_blocks(now, 1, UNMOVED, 1); }
-static void NAME(step_late_unmoved)(const head_step *now) { step_blocks(now, 1, UNMOVED, 0); }
 
-// By late, kind and first.
+// By late, kind and first. Gates are not moved where rows are late: a late row has two inputs.
 typedef void (*head_function)(const head_step *);
 static const head_function NAME(head_functions)[2][3][2] = {
   {{NAME(step_rank_one), NAME(step_rank_one_first)}, {NAME(step_dense), NAME(step_dense_first)},
    {NAME(step_unmoved), NAME(step_unmoved_first)}},
   {{NAME(step_late_rank_one), NAME(step_late_rank_one_first)}, {NAME(step_late_dense), NAME(step_late_dense_first)},
-   {NAME(step_late_unmoved), NAME(step_late_unmoved_first)}},
+   {0, 0}},
 };
 
-// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` behind each other. `below`: the
+// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: the
 // layer below's h, null for the first.
 static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {
   const lz_layout *l = t->layout;

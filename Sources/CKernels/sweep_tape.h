@@ -218,13 +218,13 @@ INLINE void gates_backward(const token_step *t, const int rows, const int late, 
 
 void NAME(sweep_forward)(const lz_sweep *s, const uint32_t *tokens, ptrdiff_t first, ptrdiff_t count, int keep,
                          ptrdiff_t column, ptrdiff_t columns) {
+  const lz_cell_sizes sizes = lz_sizes_of((lz_cell)s->cell);
   for (ptrdiff_t i = 0; i < count; i++)
     for (ptrdiff_t layer = 0; layer < s->layers; layer++) {
       const token_step t = {
         .sweep = s, .layer = s->layer + layer, .tokens = layer ? NULL : tokens + i * s->streams,
         .below = layer ? s->layer[layer - 1].h + (first + i + 1) * s->streams * s->units : NULL,
         .slot = first + i, .keep = keep};
-      const lz_cell_sizes sizes = lz_sizes_of((lz_cell)s->cell);
       if (sizes.late) NAME(forward_layer_late)(&t, column, columns);
       else if (sizes.rows == 1) NAME(forward_layer_one)(&t, column, columns);
       else NAME(forward_layer)(&t, column, columns);
@@ -234,6 +234,7 @@ void NAME(sweep_forward)(const lz_sweep *s, const uint32_t *tokens, ptrdiff_t fi
 void NAME(sweep_backward)(const lz_sweep *s, const float *output_adjoint, ptrdiff_t first, ptrdiff_t count,
                           ptrdiff_t column, ptrdiff_t columns) {
   const ptrdiff_t units = s->units;
+  const lz_cell_sizes sizes = lz_sizes_of((lz_cell)s->cell);
   for (ptrdiff_t i = count - 1; i >= 0; i--)
     for (ptrdiff_t layer = s->layers - 1; layer >= 0; layer--) {
       const token_step t = {.sweep = s, .layer = s->layer + layer, .slot = first + i};
@@ -242,7 +243,6 @@ void NAME(sweep_backward)(const lz_sweep *s, const float *output_adjoint, ptrdif
         const float *own = layer ? t.layer->input_adjoint + (2 * b + 1) * units : t.layer->input_adjoint + b * units;
         const float *above = layer + 1 < s->layers ? s->layer[layer + 1].input_adjoint + 2 * b * units
                                                    : output_adjoint + (i * s->streams + b) * units;
-        const lz_cell_sizes sizes = lz_sizes_of((lz_cell)s->cell);
         if (sizes.late) gates_backward(&t, LATE_ROWS, 1, b, own, above);
         else if (sizes.rows == 1) gates_backward(&t, 1, 0, b, own, above);
         else gates_backward(&t, 4, 0, b, own, above);

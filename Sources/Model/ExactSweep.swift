@@ -9,7 +9,7 @@ package final class ExactSweep {
     package var forward: UnsafeMutablePointer<Float>
     package var backward: UnsafeMutablePointer<Float>
     package var h: UnsafeMutablePointer<Float>
-    /// The states behind h, `othersStep` floats from one to the next.
+    /// The states after h, `othersStep` floats from one to the next.
     package var others: UnsafeMutablePointer<Float>
     package var othersStep: Int
     package var gates: UnsafeMutablePointer<Float>

@@ -26,7 +26,9 @@ public struct Layout: Sendable {
 
   /// Of a model whose gates are moved and whose weights are not: no kind of direction plays a part. The readout is not moved and hands out
   /// its rows, in which p − y is exact, or estimated from losses under moved logits.
+  /// - Precondition: the cell has no late row, which would have to be moved in two places.
   public init(nodesOf shape: ModelShape, movesLogits: Bool = false) {
+    precondition(!shape.cell.hasLateRow, "the gates of \(shape.cell) cannot be moved")
     self.shape = shape
     kind = .rank1
     exactReadout = true

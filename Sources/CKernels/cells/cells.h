@@ -2,7 +2,7 @@
 //
 // NAME_step       the population's step
 // NAME_forward    the same where the two columns of a lane are no pair of signs; may be the step
-// NAME_tangent    values beside their derivatives
+// NAME_tangent    values with their derivatives
 // NAME_activate   the step of exact training, which also keeps what the way back needs: a vector a row, one more where rows are late
 // NAME_backward   ∂ of the rows, and of the states before by other ways than the rows, from ∂ of the states after (`d`)
 #ifndef CELLS_H
@@ -69,7 +69,7 @@ typedef struct {
   ptrdiff_t aside_step;
   const float *before;          // h; the other states lie state_step further each, those of the next stream units further
   float *after;
-  const float *others_before;   // the first state behind h
+  const float *others_before;   // the first state after h
   float *others_after;
   ptrdiff_t units, state_step;
   float *kept, *late;           // null: nothing is kept. Those of the next stream are G·units further
@@ -98,7 +98,7 @@ typedef struct {
   const float *before, *others_before, *others_after, *after;
   ptrdiff_t state_step;
   vf dh;
-  float *others;           // ∂ of the states behind h, of the token after; becomes that of the token before
+  float *others;           // ∂ of the states after h, at the next token; becomes that at this one
   ptrdiff_t others_step;
   float *direct;           // ∂ of h before by other ways than the rows; null unless late
   vf *rows;                // [G], one more if late

@@ -32,7 +32,7 @@ INLINE void gru_tangent(const dual *a, dual aside, const dual *before, dual *aft
   after[0].d = (one - z) * dn + (z * before[0].d + dz * (before[0].v - n));
 }
 
-// Keeps σ(r) σ(z) n, and a_n behind them.
+// Keeps σ(r) σ(z) n a_n.
 INLINE void gru_activate(const vf *a, vf aside, const vf *before, vf *after, vf *kept) {
   const ratio r = sigmoid_ratio(a[0]), z = sigmoid_ratio(a[1]);
   kept[0] = r.p / r.q;
@@ -42,7 +42,7 @@ INLINE void gru_activate(const vf *a, vf aside, const vf *before, vf *after, vf 
   after[0] = kept[2] + kept[1] * (before[0] - kept[2]);
 }
 
-// Behind the rows' derivatives comes that of a_n.
+// After the rows' derivatives comes that of a_n.
 INLINE void gru_backward(const vf *kept, const vf *before, const vf *after, const vf *d, vf *da, vf *dbefore) {
   (void)after;
   const vf one = splat(1), r = kept[0], z = kept[1], n = kept[2];

@@ -175,7 +175,7 @@ ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 // The exact readout's gradient: adds Σ (p − y)·hᵀ over `tiles` tiles of each of `tokens` tokens to sum [readout_blocks · 12]
 // [input_panels · 32] and Σ (p − y) to bias [readout_blocks · 12][16], or begins them anew if `fresh`; for `blocks` blocks of
 // 12 rows from `block`. `delta` and `input` begin with the first of the tiles, and those of a token are `token_tiles` tiles
-// behind those of the one before. Every element is one chain in the order of tokens, tiles and pairs: any split of the tokens
+// after those of the one before. Every element is one chain in the order of tokens, tiles and pairs: any split of the tokens
 // over calls, or of the blocks over threads, gives the same bits.
 void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, const float *delta, const float *input,
                          ptrdiff_t tokens, ptrdiff_t tiles, ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks,

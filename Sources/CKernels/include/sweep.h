@@ -19,12 +19,12 @@ typedef struct {
   const float *forward;  // packed by lz_sweep_pack
   const float *backward; // likewise
   float *h;              // tape: [slots + 1][B][U], slot 0 is the state before
-  float *others;         // tape: the S − 1 states behind h, likewise
+  float *others;         // tape: the S − 1 states after h, likewise
   ptrdiff_t others_step; // from one of them to the next
   float *gates;          // tape: [slots][B][GU]; after the way back ∂ of the gates' inputs, row Gu + g
   float *late;           // tape, if the cell has a late row: likewise, where that row is ∂ of its product with the own state
   float *input_adjoint;  // [B][U], above the first layer [B][2U]: ∂ of (state below,) own state before
-  float *state_adjoint;  // [S − 1][B][U] ∂ of the states behind h
+  float *state_adjoint;  // [S − 1][B][U] ∂ of the states after h
   float *direct;         // [B][U], if the cell has a late row: room for ∂ of h before by other ways than the rows
 } lz_sweep_layer;
 

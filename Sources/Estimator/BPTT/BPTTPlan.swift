@@ -78,7 +78,7 @@ struct BPTTPlan {
       return $0 + forward + backward
     }
   }
-  /// ∂ of a layer's states behind h.
+  /// ∂ of a layer's states after h.
   var stateAdjointCount: Int { (shape.cell.states - 1) * streams * units }
   /// ∂ of a layer's h by other ways than its rows, where the cell has a late row.
   var directCount: Int { shape.cell.hasLateRow ? streams * units : 0 }

@@ -53,10 +53,10 @@ final class Tape {
     hidden.pointer + (layer * (plan.step + 1) + index) * slot
   }
 
-  /// Floats from one of the states behind h to the next.
+  /// Floats from one of the states after h to the next.
   var othersStep: Int { (plan.step + 1) * slot }
 
-  /// The first of the states behind h.
+  /// The first of the states after h.
   func others(_ layer: Int) -> UnsafeMutablePointer<Float> {
     otherStates.pointer + layer * (plan.shape.cell.states - 1) * othersStep
   }
