@@ -1,12 +1,13 @@
 // The population step for one vector width. The including file defines VL (lanes) and NAME(f), and sets the target of the
 // functions.
 //
-// The shared-weight product is the only heavy part: for a block of 12 packed rows, 12 × 2 accumulators (the + and the − columns
-// of VL pairs) run over k with one broadcast weight and two vectors of the state. What the directions add is cheap: (W ± εabᵀ)h = Wh ± εa(bᵀh) needs bᵀh
-// once per matrix, and sets the accumulators' start.
+// The shared-weight product is the only heavy part: for a block of 12 packed rows, 12 × 2 accumulators (the + and the −
+// columns of VL pairs) run over k with one broadcast weight and two vectors of the state. What the directions add is cheap:
+// (W ± εabᵀ)h = Wh ± εa(bᵀh) needs bᵀh once per matrix, and sets the accumulators' start.
 //
-// `late` (whether the last row of a unit is), `kind`, `first` (layer) and `rows` (of a block) are constants wherever they are passed:
-// each combination has its own code, and cells come in only where rows become states. `kind` is 0 for products of signs, 1 for a sign a weight, and UNMOVED where no weight is moved but the gates' inputs are.
+// `late` (whether the last row of a unit is), `kind`, `first` (layer) and `rows` (of a block) are constants wherever they are
+// passed: each combination has its own code, and cells come in only where rows become states. `kind` is 0 for products of
+// signs, 1 for a sign a weight, and UNMOVED where no weight is moved but the gates' inputs are.
 
 #include <string.h>
 
@@ -59,7 +60,8 @@ INLINE vf late_start(const gate_block *b, const head_directions *d, int r, place
   const lz_layout *l = now->t->layout;
   const lz_chunk *ch = now->t->chunk;
   const ptrdiff_t gate = b->packed * LZ_BLOCK + r, unit = gate / LATE_ROWS;
-  const vf value = splat(ch->weights[l->w_late[now->layer] + unit]) + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
+  const vf value = splat(ch->weights[l->w_late[now->layer] + unit])
+                   + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
   return value + direction_start(&d->own, b->kind, gate, at, s);
 }
 

@@ -11,14 +11,17 @@ package final class StateDivergence {
   private let sums: Buffer<Float>
 
   package static func byteCount(forPairs pairs: Int) -> Int {
-    Buffer<Float>.byteCount(for: Population.tiles(pairs) * Tile.columns)
+    room(tiles: Population.tiles(pairs)).byteCount
+  }
+
+  private static func room(tiles: Int) -> Room<Float> {
+    Room(tiles * Tile.columns, .activations, for: "the states' divergence")
   }
 
   package init(_ population: Population, ledger: MemoryLedger) throws(MemoryError) {
     precondition(population.carriesStates, "no states are there to be compared")
     self.population = population
-    sums = try Buffer(
-      count: population.tiles * Tile.columns, .activations, for: "the states' divergence", ledger: ledger)
+    sums = try Self.room(tiles: population.tiles).buffer(ledger)
   }
 
   /// Takes the sums of a tile.

@@ -15,7 +15,11 @@ final class TileTurns: Sendable {
   private let done: Buffer<Int32>
   private let lock = Locked(0)  // pieces of this chunk
 
-  static func byteCount(tiles: Int) -> Int { Buffer<Int32>.byteCount(for: tiles) }
+  static func byteCount(tiles: Int) -> Int { room(tiles).byteCount }
+
+  private static func room(_ tiles: Int) -> Room<Int32> {
+    Room(tiles, .activations, for: "the tiles' turns")
+  }
 
   /// Pieces of a chunk: about 64 turns a thread, of four tokens or more.
   static func pieces(ofTokens count: Int, tiles: Int, threads: Int) -> Int {
@@ -23,7 +27,7 @@ final class TileTurns: Sendable {
   }
 
   init(tiles: Int, ledger: MemoryLedger) throws(MemoryError) {
-    done = try Buffer(count: tiles, .activations, for: "the tiles' turns", ledger: ledger)
+    done = try Self.room(tiles).buffer(ledger)
   }
 
   func begin(pieces: Int) {

@@ -1,6 +1,8 @@
+import Glibc
 import LongzooMemory
-import LongzooModel
 import Testing
+
+@testable import LongzooModel
 
 @Suite("Initialization")
 struct ModelInitializationTests {
@@ -32,6 +34,32 @@ struct ModelInitializationTests {
         #expect(abs(share - 0.125) < 5 * (0.125 * 0.875 / n).squareRoot(), "\(tensor), part \(part)")
       }
     }
+  }
+
+  @Test(
+    "A memory span spreads the biases of what keeps a state", arguments: Cell.all.filter { $0.memory != nil })
+  func memorySpans(_ cell: Cell) throws {
+    let shape = ModelShape(vocabularySize: 3, hiddenSize: 400, cell: cell)
+    let parameters = try Parameters(shape, ledger: MemoryLedger())
+    parameters.initialize(seed: 5, Initialization(memorySpan: 101))
+    let biases = parameters.read(.bias(0))
+    let memory = try #require(cell.memory)
+    var times: [Double] = []
+    for unit in 0..<400 {
+      for row in 0..<cell.rows {
+        let bias = biases[cell.rows * unit + row]
+        switch row {
+        case memory.keep: times.append(exp(Double(bias)))
+        case memory.admit: #expect(bias == -biases[cell.rows * unit + memory.keep])
+        default: #expect(bias == cell.biases[row])
+        }
+      }
+    }
+    // Uniform in 1 ..< 100: five standard errors of the mean of 400.
+    #expect(times.allSatisfy { $0 > 0.999 && $0 < 100.001 })
+    let mean = times.reduce(0, +) / 400
+    let error: Double = 99 / (12.0 * 400).squareRoot()
+    #expect(abs(mean - 50.5) < 5 * error, "\(mean)")
   }
 
   @Test("Forget gates begin open, all other biases at zero")

@@ -136,6 +136,8 @@ public final class Trainer {
       throw error
     }
     if got == 0 { throw plan.noTokens }
+    // Small files have come before anybody is asked.
+    if host.stop() != nil { throw RunStopped() }
   }
 
   /// Makes the folder this run's.
