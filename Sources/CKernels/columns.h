@@ -18,7 +18,7 @@
 #define CB (VL == 16 ? LZ_BLOCK : 4) // rows held in registers at once
 #define CB_LATE (VL == 16 ? LZ_BLOCK : 2 * LATE_ROWS) // likewise, whole units whose last row is late
 
-typedef struct { const float *rows; ptrdiff_t count; } column_part; // part of a layer's input: [count][32]
+typedef struct { const float *rows; ptrdiff_t count; } column_part; // part of a stage's input: [count][32]
 
 typedef struct {
   const lz_layout *layout;
@@ -29,7 +29,7 @@ typedef struct {
   const float *rows[LZ_LANES]; // each lane's token's row of the table
   uint32_t inputs[LZ_LANES], targets[LZ_LANES];
   uint16_t marked;          // bit p: nobody has to predict the target of lane p
-  float *tokens;            // [head_gates][16] the first layer's input for one head
+  float *tokens;            // [head_gates][16] the first stage's input for one head
   uint16_t *token_signs[2]; // [head_gates]
   float *token_moves;       // products: [head_gates][32], normal: [gate_stride][32] the entries of the tokens' rows, those of the second signs 16 further
   float *starts;            // products: [1, or 2 where rows are late][rank][32] ±bᵀh/√rank, times ε where there is one
@@ -164,29 +164,37 @@ INLINE void column_start(const column_direction *d, const columns *t, const int 
   }
 }
 
-// One head of one layer at one token, on one vector of lanes, and the constants of its code.
+// h of a stage, null for none.
+INLINE const float *column_h(const columns *t, int stage) {
+  return stage < 0 ? 0 : t->chunk->state + t->layout->stage[stage].state * LZ_COLUMNS;
+}
+
+// One head of one stage at one token, on one vector of lanes, and the constants of its code.
 typedef struct {
   const columns *t;
-  int tangent, kind, late, layer, lane;
+  const lz_stage *stage;
+  int tangent, kind, late, first, lane; // first: the stage that reads the table
   ptrdiff_t head, state_step;
-  column_part below, own;
-  float *h; // the other states of a unit lie state_step further each
+  column_part below, own; // none are empty
+  float *h, *next;    // the new h goes to next, which may be h if no row reads it; the other states of a unit lie state_step further each
+  const float *other; // h of the same units of another stage, or null
   column_direction whole, apart; // of the whole input; or, with late rows, of what lies below and of the own state
 } column_head;
 
 INLINE void head_directions_of(column_head *now) {
   const columns *t = now->t;
   const lz_layout *l = t->layout;
-  const ptrdiff_t inputs = l->inputs[now->layer], step = l->shape.heads * inputs;
-  const ptrdiff_t words = l->s_kernel_column[now->layer] + (now->kind == SIGNS ? 0 : now->head * inputs);
+  const lz_stage *g = now->stage;
+  const ptrdiff_t step = g->shape.heads * g->inputs;
+  const ptrdiff_t words = g->s_kernel_column + (now->kind == SIGNS ? 0 : now->head * g->inputs);
   const column_part both[2] = {now->below, now->own};
-  now->whole = (column_direction){.row_step = l->gates, .starts = t->starts};
-  for (int s = 0; s < 2; s++) now->whole.row_signs[s] = t->signs[s] + l->s_kernel_row[now->layer];
+  now->whole = (column_direction){.row_step = g->gates, .starts = t->starts};
+  for (int s = 0; s < 2; s++) now->whole.row_signs[s] = t->signs[s] + g->s_kernel_row;
   now->apart = now->whole;
   now->apart.starts = t->starts + l->shape.rank * LZ_COLUMNS;
   if (now->kind == NORMAL) return;
   if (!now->late) {
-    const int parts = now->below.rows ? 2 : 1;
+    const int parts = (now->below.rows ? 1 : 0) + g->own;
     column_prepare(&now->whole, t, words, step, now->tangent, now->kind, now->below.rows ? both : both + 1, parts, now->lane);
     return;
   }
@@ -197,16 +205,16 @@ INLINE void head_directions_of(column_head *now) {
 // The additive part of the directions of gate row `gate`, row `local` of its head: of the bias, and of the token's row.
 INLINE vf flat_move(const column_head *now, ptrdiff_t local, ptrdiff_t gate, int s) {
   const columns *t = now->t;
-  const lz_layout *l = t->layout;
+  const lz_stage *g = now->stage;
   const int from = now->tangent ? 0 : s;
   const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
   if (now->kind == NORMAL) {
-    vf entry = load(t->entries + (l->z_bias[now->layer] + gate) * LZ_LANES + now->lane);
-    if (now->layer == 0) entry += load(t->token_moves + gate * LZ_COLUMNS + now->lane);
+    vf entry = load(t->entries + (g->z_bias + gate) * LZ_LANES + now->lane);
+    if (now->first) entry += load(t->token_moves + gate * LZ_COLUMNS + now->lane);
     return size * entry;
   }
-  vf flat = negated(size, t->signs[from][l->s_bias[now->layer] + gate], now->lane);
-  if (now->layer > 0) return flat;
+  vf flat = negated(size, t->signs[from][g->s_bias + gate], now->lane);
+  if (!now->first) return flat;
   if (now->kind == PRODUCTS) flat += size * load(t->token_moves + local * LZ_COLUMNS + from * LZ_LANES + now->lane);
   else flat += negated(size, t->token_signs[from][local], now->lane);
   return flat;
@@ -215,11 +223,10 @@ INLINE vf flat_move(const column_head *now, ptrdiff_t local, ptrdiff_t gate, int
 // Both columns' start of a row; of a late one, of the part that comes from below.
 INLINE void gate_start(const column_head *now, const int is_late, ptrdiff_t local, vf out[2]) {
   const columns *t = now->t;
-  const lz_layout *l = t->layout;
-  const ptrdiff_t gate = now->head * l->head_gates + local;
+  const lz_stage *g = now->stage;
+  const ptrdiff_t gate = now->head * g->head_gates + local;
   const vf flat[2] = {flat_move(now, local, gate, 0), flat_move(now, local, gate, 1)};
-  const vf value = now->layer == 0 ? load(t->tokens + local * LZ_LANES + now->lane)
-                                   : splat(t->chunk->weights[l->w_bias[now->layer] + gate]);
+  const vf value = now->first ? load(t->tokens + local * LZ_LANES + now->lane) : splat(t->chunk->weights[g->w_bias + gate]);
   if (!now->late) {
     column_start(&now->whole, t, now->tangent, now->kind, value, flat, gate, now->lane, out);
     return;
@@ -227,7 +234,7 @@ INLINE void gate_start(const column_head *now, const int is_late, ptrdiff_t loca
   for (int s = 0; s < 2; s++) {
     out[s] = now->tangent ? (s ? flat[1] : value) : value + flat[s];
     if (now->kind == NORMAL || (now->tangent && s == 0)) continue;
-    if (now->layer > 0) out[s] += column_move(&now->whole, t, now->tangent, now->kind, gate, s, now->lane);
+    if (!now->first) out[s] += column_move(&now->whole, t, now->tangent, now->kind, gate, s, now->lane);
     if (!is_late) out[s] += column_move(&now->apart, t, now->tangent, now->kind, gate, s, now->lane);
   }
 }
@@ -235,13 +242,13 @@ INLINE void gate_start(const column_head *now, const int is_late, ptrdiff_t loca
 // Both columns' start of a late row's product with the own state.
 INLINE void late_gate_start(const column_head *now, ptrdiff_t local, vf out[2]) {
   const columns *t = now->t;
-  const lz_layout *l = t->layout;
-  const ptrdiff_t gate = now->head * l->head_gates + local, unit = gate / LATE_ROWS;
-  const vf value = splat(t->chunk->weights[l->w_late[now->layer] + unit]);
+  const lz_stage *g = now->stage;
+  const ptrdiff_t gate = now->head * g->head_gates + local, unit = gate / LATE_ROWS;
+  const vf value = splat(t->chunk->weights[g->w_late + unit]);
   for (int s = 0; s < 2; s++) {
     const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
-    const vf flat = now->kind == NORMAL ? size * load(t->entries + (l->z_late[now->layer] + unit) * LZ_LANES + now->lane)
-                                        : negated(size, t->signs[now->tangent ? 0 : s][l->s_late[now->layer] + unit], now->lane);
+    const vf flat = now->kind == NORMAL ? size * load(t->entries + (g->z_late + unit) * LZ_LANES + now->lane)
+                                        : negated(size, t->signs[now->tangent ? 0 : s][g->s_late + unit], now->lane);
     out[s] = now->tangent ? (s ? flat : value) : value + flat;
     if (now->kind == NORMAL || (now->tangent && s == 0)) continue;
     out[s] += column_move(&now->apart, t, now->tangent, now->kind, gate, s, now->lane);
@@ -252,28 +259,28 @@ INLINE void late_gate_start(const column_head *now, ptrdiff_t local, vf out[2]) 
 INLINE void gate_products(const column_head *now, ptrdiff_t block, int row, const int rows, const column_part *in, int parts,
                           ptrdiff_t from, vf (*acc)[2]) {
   const columns *t = now->t;
-  const lz_layout *l = t->layout;
-  const ptrdiff_t packed = ((now->head * l->head_blocks + block) * l->inputs[now->layer] + from) * LZ_BLOCK;
-  column_product(t->chunk->weights + l->w_kernel[now->layer] + packed, row, rows, in, parts, now->lane, acc);
+  const lz_stage *g = now->stage;
+  const ptrdiff_t packed = ((now->head * g->head_blocks + block) * g->inputs + from) * LZ_BLOCK;
+  column_product(t->chunk->weights + g->w_kernel + packed, row, rows, in, parts, now->lane, acc);
   if (now->kind == SIGNS) {
     column_direction d = now->whole;
-    for (int s = 0; s < 2; s++) d.block_signs[s] = t->signs[s] + l->s_kernel_column[now->layer] + packed;
+    for (int s = 0; s < 2; s++) d.block_signs[s] = t->signs[s] + g->s_kernel_column + packed;
     column_dense(&d, t, row, rows, now->tangent, in, parts, now->lane, acc);
   }
   if (now->kind == NORMAL)
-    column_normal(t->entries + (l->z_kernel[now->layer] + packed) * LZ_LANES, t, row, rows, now->tangent, in, parts, now->lane, acc);
+    column_normal(t->entries + (g->z_kernel + packed) * LZ_LANES, t, row, rows, now->tangent, in, parts, now->lane, acc);
 }
 
 // Some rows of a block from `row`.
 INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const int slice) {
-  const lz_layout *l = now->t->layout;
+  const lz_stage *g = now->stage;
   const int last = LATE_ROWS - 1;
   const column_part both[2] = {now->below, now->own};
   vf acc[LZ_BLOCK][2], asides[LZ_BLOCK][2];
   #pragma clang loop unroll(full)
   for (int r = 0; r < slice; r++) gate_start(now, now->late && r % LATE_ROWS == last, block * LZ_BLOCK + row + r, acc[r]);
   if (now->late) {
-    if (now->layer > 0) gate_products(now, block, row, slice, both, 1, 0, acc);
+    if (!now->first) gate_products(now, block, row, slice, both, 1, 0, acc);
     #pragma clang loop unroll(full)
     for (int u = 0; u < slice / LATE_ROWS; u++) {
       for (int s = 0; s < 2; s++) asides[u][s] = acc[LATE_ROWS * u + last][s];
@@ -281,45 +288,49 @@ INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const
     }
     gate_products(now, block, row, slice, both + 1, 1, now->below.count, acc);
   } else {
-    const int parts = now->layer > 0 ? 2 : 1;
-    gate_products(now, block, row, slice, now->layer > 0 ? both : both + 1, parts, 0, acc);
+    const int parts = (now->first ? 0 : 1) + g->own;
+    gate_products(now, block, row, slice, now->first ? both + 1 : both, parts, 0, acc);
   }
   // Units of padding are left out: the next head begins where they would be stored.
-  const ptrdiff_t first = block * l->block_units + row / l->rows, left = now->own.count - first, units = slice / l->rows;
-  const unit_rows result = {acc, now->late ? asides : acc, now->h + first * LZ_COLUMNS + now->lane,
-                            now->t->next + first * LZ_COLUMNS + now->lane, now->state_step, left < units ? left : units};
-  const cell_functions *cell = &NAME(cells)[l->shape.cell];
+  const ptrdiff_t first = block * g->block_units + row / g->rows, left = g->head - first, units = slice / g->rows;
+  const ptrdiff_t to = first * LZ_COLUMNS + now->lane;
+  const unit_rows result = {.rows = acc, .asides = now->late ? asides : acc, .other = now->other ? now->other + to : 0,
+                            .h = now->h + to, .next = now->next + to, .state_step = now->state_step,
+                            .units = left < units ? left : units};
+  const cell_functions *cell = &NAME(cells)[g->shape.cell];
   (now->tangent ? cell->tangent : cell->forward)(&result);
 }
 
-// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: the layer
-// below's h, null for the first.
-INLINE void column_step(const columns *t, const int tangent, const int kind, const int late, int layer, ptrdiff_t head,
-                        const float *below, float *h, ptrdiff_t state_step) {
-  const lz_layout *l = t->layout;
+// One head of one stage, one token: advances its h [D][32] and its other states.
+INLINE void column_step(const columns *t, const int tangent, const int kind, const int late, int stage, ptrdiff_t head) {
+  const lz_stage *g = &t->layout->stage[stage];
+  const float *below = column_h(t, g->shape.below), *other = column_h(t, g->shape.other);
+  float *h = t->chunk->state + (g->state + head * g->head) * LZ_COLUMNS;
   const int slice = late ? CB_LATE : CB;
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    column_head now = {.t = t, .tangent = tangent, .kind = kind, .late = late, .layer = layer, .lane = lane, .head = head,
-                       .state_step = state_step, .below = {below, below ? l->shape.hidden : 0}, .own = {h, l->head}, .h = h};
+    column_head now = {.t = t, .stage = g, .tangent = tangent, .kind = kind, .late = late, .first = stage == 0, .lane = lane,
+                       .head = head, .state_step = g->padded * LZ_COLUMNS, .below = {below, g->below},
+                       .own = {h, g->own ? g->head : 0}, .h = h, .next = g->own ? t->next : h,
+                       .other = other ? other + head * g->head * LZ_COLUMNS : 0};
     head_directions_of(&now);
-    for (ptrdiff_t block = 0; block < l->head_blocks; block++)
+    for (ptrdiff_t block = 0; block < g->head_blocks; block++)
       for (int row = 0; row < LZ_BLOCK; row += slice) column_slice(&now, block, row, slice);
   }
-  memcpy(h, t->next, sizeof(float) * (size_t)(l->head * LZ_COLUMNS));
+  if (g->own) memcpy(h, t->next, sizeof(float) * (size_t)(g->head * LZ_COLUMNS));
 }
 
 // Functions of their own: one that held them all would take a compiler minutes.
-typedef void (*column_function)(const columns *, int, ptrdiff_t, const float *, float *, ptrdiff_t);
+typedef void (*column_function)(const columns *, int, ptrdiff_t);
 #define EACH_MODE(MODE) MODE(0, ONE_PRODUCT) MODE(0, SIGNS) MODE(0, PRODUCTS) MODE(0, NORMAL) \
                         MODE(1, ONE_PRODUCT) MODE(1, SIGNS) MODE(1, PRODUCTS) MODE(1, NORMAL)
 #define DEFINE(tangent, kind)                                                                                         \
   __attribute__((noinline)) static void NAME(column_##tangent##_##kind)(                                              \
-    const columns *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {                \
-    column_step(t, tangent, kind, 0, layer, head, below, h, state_step);                                              \
+    const columns *t, int stage, ptrdiff_t head) {                                                                    \
+    column_step(t, tangent, kind, 0, stage, head);                                                                    \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(column_late_##tangent##_##kind)(                                         \
-    const columns *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {                \
-    column_step(t, tangent, kind, 1, layer, head, below, h, state_step);                                              \
+    const columns *t, int stage, ptrdiff_t head) {                                                                    \
+    column_step(t, tangent, kind, 1, stage, head);                                                                    \
   }
 EACH_MODE(DEFINE)
 #undef DEFINE
@@ -333,12 +344,12 @@ static const column_function NAME(column_functions)[8][2] = {EACH_MODE(LISTED)};
 INLINE void column_chunk(columns *t, const int tangent, const int kind, int with_readout, float *scratch) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const ptrdiff_t half = l->units * LZ_COLUMNS, head_rows = (l->head_gates + 31) / 32 * 32;
+  const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   t->tokens = scratch;
   t->token_signs[0] = (uint16_t *)(scratch + head_rows * LZ_LANES);
   t->token_signs[1] = t->token_signs[0] + head_rows;
   t->next = scratch + head_rows * LZ_COLUMNS;
-  t->logits = t->next + l->head_blocks * l->block_units * LZ_COLUMNS;
+  t->logits = t->next + l->next;
   float *rest = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
   if (kind == NORMAL) {
     t->token_moves = rest;
@@ -351,20 +362,17 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
     t->starts = t->token_moves + head_rows * LZ_COLUMNS;
     t->share = 1 / __builtin_sqrtf((float)l->shape.rank);
   }
-  const column_function step = NAME(column_functions)[4 * tangent + kind][l->late];
+  const column_function *step = NAME(column_functions)[4 * tangent + kind]; // by late
   for (int64_t token = 0; token < ch->count; token++) {
     column_tokens(t, token);
-    const float *below = 0;
-    for (int layer = 0; layer < l->shape.layers; layer++) {
-      float *h = ch->state + layer * l->states * half;
-      for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
-        const ptrdiff_t first = head * l->head * LZ_COLUMNS;
-        if (layer == 0) column_table(t, kind, head, tangent ? 1 : 2);
-        step(t, layer, head, below, h + first, half);
+    for (int stage = 0; stage < l->shape.stages; stage++) {
+      const lz_stage *g = &l->stage[stage];
+      for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
+        if (stage == 0) column_table(t, kind, head, tangent ? 1 : 2);
+        step[g->aside == LZ_LATE](t, stage, head);
       }
-      below = h;
     }
-    if (with_readout) column_read_out(t, tangent, kind, below, token);
+    if (with_readout) column_read_out(t, tangent, kind, column_h(t, l->shape.stages - 1), token);
   }
 }
 

@@ -45,7 +45,7 @@ static void column_rows(const columns *t, int tangent, const float *h, int64_t t
       delta[v * LZ_LANES + p] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
     }
     delta[(ptrdiff_t)t->targets[p] * LZ_LANES + p] -= 1.0f;
-    for (ptrdiff_t u = 0; u < l->shape.hidden; u++) {
+    for (ptrdiff_t u = 0; u < l->top; u++) {
       const float *both = h + u * LZ_COLUMNS + p;
       input[(u / LZ_PANEL * LZ_LANES + p) * LZ_PANEL + u % LZ_PANEL] = tangent ? both[0] : 0.5f * (both[0] + both[LZ_LANES]);
     }
@@ -76,7 +76,7 @@ INLINE void column_read_out(const columns *t, const int tangent, const int kind,
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
   const int perturbed = !l->shape.exact_readout;
-  const ptrdiff_t inputs = l->shape.hidden;
+  const ptrdiff_t inputs = l->top;
   const column_part in = {h, inputs};
 
   for (int lane = 0; lane < LZ_LANES && t->marked != 0xffff; lane += VL) {

@@ -22,7 +22,7 @@ static void column_table_products(const columns *t, ptrdiff_t first, int s) {
   for (int j = 0; j < l->shape.rank; j++, words += l->gate_stride, rows += l->shape.vocabulary) {
     uint16_t row_signs = 0;
     for (int p = 0; p < LZ_LANES; p++) row_signs |= rows[t->inputs[p]] & (uint16_t)(1u << p);
-    for (ptrdiff_t r = 0; r < l->head_gates; r++)
+    for (ptrdiff_t r = 0; r < l->stage[0].head_gates; r++)
       for (int lane = 0; lane < LZ_LANES; lane += VL) {
         float *out = t->token_moves + r * LZ_COLUMNS + s * LZ_LANES + lane;
         const vf move = negated(splat(t->share), words[r] ^ row_signs, lane);
@@ -54,13 +54,14 @@ static void column_entries(const columns *t) {
       const lz_philox philox = lz_named(name, tensor);                                                               \
       NAME(draw_entries)(&philox, 0, count, t->entries + (at) * LZ_LANES);                                           \
     } while (0)
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    DRAW(lz_kernel_number(layer), l->z_kernel[layer], l->gates * l->inputs[layer]);
-    DRAW(lz_bias_number(layer), l->z_bias[layer], l->gates);
-    DRAW(lz_late_number(l, layer), l->z_late[layer], l->late_units);
+  for (int stage = 0; stage < l->shape.stages; stage++) {
+    const lz_stage *g = &l->stage[stage];
+    DRAW(lz_kernel_number(stage), g->z_kernel, g->gates * g->inputs);
+    DRAW(lz_bias_number(stage), g->z_bias, g->gates);
+    DRAW(lz_late_number(l, stage), g->z_late, g->late_units);
   }
   if (l->shape.exact_readout) return;
-  DRAW(lz_readout_number(l), l->z_readout, l->readout_blocks * LZ_BLOCK * l->shape.hidden);
+  DRAW(lz_readout_number(l), l->z_readout, l->readout_blocks * LZ_BLOCK * l->top);
   DRAW(lz_readout_bias_number(l), l->z_readout_bias, l->readout_blocks * LZ_BLOCK);
   #undef DRAW
 }
@@ -68,7 +69,7 @@ static void column_entries(const columns *t) {
 // A head's part of the tokens' rows of the table, lanes contiguous, and the signs of their directions.
 INLINE void column_table(const columns *t, const int kind, ptrdiff_t head, int sets) {
   const lz_layout *l = t->layout;
-  const ptrdiff_t first = head * l->head_gates, count = l->head_gates;
+  const ptrdiff_t count = l->stage[0].head_gates, first = head * count;
   const float *rows[LZ_LANES];
   for (int p = 0; p < LZ_LANES; p++) rows[p] = t->rows[p] + first;
   transpose_rows(rows, LZ_LANES, count, t->tokens, LZ_LANES);

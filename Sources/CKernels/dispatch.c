@@ -95,7 +95,7 @@ void lz_read_heads(lz_instructions which, const lz_layout *layout, const lz_chun
 }
 
 ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
-  return (1 + l->late) * ((l->head_gates + 15) / 16 * 16) + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
+  return 2 * ((l->head_gates + 15) / 16 * 16) + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
 }
 
 void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, float *state,

@@ -1,4 +1,4 @@
-// The population step head by head, for models of one layer whose weights exceed the caches: a head of a single layer reads no
+// The population step head by head, for models of one stage whose weights exceed the caches: a head of a single stage reads no
 // other head's state, so it can run through all tokens of a chunk while its weights stay in the cache, for all tiles. Weights
 // then cross from memory once a chunk and not once a token and tile.
 //
@@ -27,7 +27,7 @@ static void read_tokens(tile *t, int64_t token, uint32_t inputs[LZ_LANES], uint3
 
 // A head's part of the logits [rows][32] of a tile and token, and of bᵀh of the readout's direction in the row behind them.
 static void NAME(add_logits)(const lz_layout *l, const lz_chunk *ch, ptrdiff_t head, const float *h, float *logits) {
-  const ptrdiff_t units = l->head, block_size = l->shape.hidden * LZ_BLOCK, rows = l->readout_blocks * LZ_BLOCK;
+  const ptrdiff_t units = l->stage[0].head, block_size = l->top * LZ_BLOCK, rows = l->readout_blocks * LZ_BLOCK;
   const uint16_t *signs = ch->signs + l->s_readout_column + head * units;
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
     for (ptrdiff_t row = 0; row < rows; row += 4) {
@@ -58,10 +58,11 @@ static void NAME(add_logits)(const lz_layout *l, const lz_chunk *ch, ptrdiff_t h
 
 void NAME(run_heads)(const lz_layout *l, const lz_chunk *tiles, ptrdiff_t count, ptrdiff_t head, ptrdiff_t heads,
                      float *states, float *logits, float *scratch) {
-  const ptrdiff_t stride = lz_head_logits(l), half = l->head * LZ_COLUMNS;
+  const lz_stage *g = &l->stage[0];
+  const ptrdiff_t stride = lz_head_logits(l), half = g->head * LZ_COLUMNS;
   memset(logits, 0, sizeof(float) * (size_t)(tiles->count * count * stride));
   for (const ptrdiff_t end = head + heads; head < end; head++) {
-    if (states) memset(states, 0, sizeof(float) * (size_t)(count * l->states * half));
+    if (states) memset(states, 0, sizeof(float) * (size_t)(count * g->states * half));
     for (int64_t token = 0; token < tiles->count; token++)
       for (ptrdiff_t i = 0; i < count; i++) {
         lz_chunk chunk = tiles[i];
@@ -71,8 +72,8 @@ void NAME(run_heads)(const lz_layout *l, const lz_chunk *tiles, ptrdiff_t count,
         read_tokens(&t, token, inputs, targets);
         look_up(&t, inputs);
         gather(&t, head);
-        float *h = states ? states + i * l->states * half : chunk.state + head * half;
-        step_head(&t, 0, head, NULL, h, states ? half : l->units * LZ_COLUMNS);
+        float *h = states ? states + i * g->states * half : chunk.state + head * half;
+        step_head(&t, g, head, NULL, NULL, h, states ? half : g->padded * LZ_COLUMNS);
         NAME(add_logits)(l, &chunk, head, h, logits + (token * count + i) * stride);
       }
   }

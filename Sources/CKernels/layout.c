@@ -1,84 +1,125 @@
+#include <string.h>
+
 #include "CKernels.h"
 
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
 
-#define LZ_CELL(name, rows, states, late)                                                                            \
-  _Static_assert((rows) == 1 || (rows) == 4 || ((rows) == 3 && (late)), "the kernels have no code for such rows of " #name); \
+#define LZ_CELL(name, rows, states, own, aside)                                                                      \
+  _Static_assert((rows) == 0 || (rows) == 1 || (rows) == 4 || ((rows) == 3 && (aside) == LZ_LATE) ||                 \
+                   ((rows) == 2 && !(own)), "the kernels have no code for such rows of " #name);                     \
+  _Static_assert((own) || (aside) != LZ_LATE, "a late row needs the own state: " #name);                             \
   _Static_assert((states) >= 1 && (states) <= LZ_MAX_STATES, "too many states of " #name);
 #include "cells/cells.def"
 #undef LZ_CELL
 
 static const lz_cell_sizes cells[] = {
-  #define LZ_CELL(name, rows, states, late) {rows, states, late},
+  #define LZ_CELL(name, rows, states, own, aside) {rows, states, own, aside},
   #include "cells/cells.def"
   #undef LZ_CELL
 };
 
 lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
 
-lz_layout lz_layout_make(lz_shape s) {
-  if (s.rank < 1) s.rank = 1;
-  lz_layout l = {.shape = s, .rows = cells[s.cell].rows, .states = cells[s.cell].states, .late = cells[s.cell].late};
-  l.block_units = LZ_BLOCK / l.rows;
+static lz_stage sizes_of_stage(const lz_shape *s, int index) {
+  const lz_stage_shape *shape = &s->stage[index];
+  const lz_cell_sizes cell = cells[shape->cell];
+  lz_stage g = {.shape = *shape, .rows = cell.rows, .states = cell.states, .own = cell.own, .aside = cell.aside,
+                .units = shape->units};
+  g.block_units = LZ_BLOCK / (g.rows ? g.rows : 1);
+  g.padded = round_up(g.units, g.block_units);
+  g.head = g.units / shape->heads;
+  if (g.rows) {
+    g.head_blocks = (g.head + g.block_units - 1) / g.block_units;
+    g.below = shape->below < 0 ? 0 : s->stage[shape->below].units;
+    g.inputs = g.below + (g.own ? g.head : 0);
+  }
+  g.head_gates = g.head_blocks * LZ_BLOCK;
+  g.blocks = shape->heads * g.head_blocks;
+  g.gates = shape->heads * g.head_gates;
+  g.late_units = g.aside == LZ_LATE ? g.blocks * g.block_units : 0;
+  return g;
+}
+
+#define TAKE(total, field, count) do { field = total; total += round_up((count), 16); } while (0)
+
+static void place_stages(lz_layout *l, ptrdiff_t rank, ptrdiff_t *w, ptrdiff_t *n) {
+  const lz_shape *s = &l->shape;
+  const ptrdiff_t dense = s->dense, any = !s->normal;
+  ptrdiff_t rows = 0;
+  for (int i = 0; i < s->stages; i++) {
+    lz_stage *g = &l->stage[i];
+    TAKE(*w, g->w_kernel, g->gates * g->inputs);
+    TAKE(*w, g->w_bias, i == 0 ? 0 : g->gates);
+    TAKE(*w, g->w_late, g->late_units);
+    TAKE(*n, g->s_kernel_row, g->inputs ? rank * g->gates : 0);
+    TAKE(*n, g->s_kernel_column, (dense * g->gates + rank * g->shape.heads) * g->inputs);
+    TAKE(*n, g->s_bias, any * g->gates);
+    TAKE(*n, g->s_late, any * g->late_units);
+    if (s->normal) {
+      g->z_kernel = l->entries;
+      g->z_bias = g->z_kernel + g->gates * g->inputs;
+      g->z_late = g->z_bias + g->gates;
+      l->entries = g->z_late + g->late_units;
+    }
+    g->state = rows;
+    rows += g->states * g->padded;
+  }
+  l->state = rows * LZ_COLUMNS;
+}
+
+static void place_scratch(lz_layout *l, ptrdiff_t rank, ptrdiff_t rows) {
+  const lz_shape *s = &l->shape;
+  ptrdiff_t late = 0;
+  for (int i = 0; i < s->stages; i++) late |= l->stage[i].aside == LZ_LATE;
+  const ptrdiff_t head_rows = round_up(l->head_gates, 32);
+  l->scratch = head_rows * LZ_COLUMNS                      // a head's part of the tokens' rows, columns contiguous
+               + head_rows / 2                             // their signs
+               + l->next                                   // a head's next h
+               + (s->dense ? l->widest * LZ_COLUMNS : 0)   // 2εh of a stage's inputs
+               + (s->exact_readout ? (rows + l->readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
+               + (rank > 1 ? (head_rows + (1 + late) * rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
+  if (s->normal) l->scratch += l->entries * LZ_LANES + l->gate_stride * (LZ_LANES + LZ_COLUMNS); // all but the table, tokens' rows
+}
+
+void lz_layout_make(const lz_shape *shape, lz_layout *l) {
+  memset(l, 0, sizeof *l);
+  l->shape = *shape;
+  lz_shape *s = &l->shape;
+  if (s->rank < 1) s->rank = 1;
+  l->top = l->widest = s->stage[s->stages - 1].units;
+  for (int i = 0; i < s->stages; i++) {
+    const lz_stage g = l->stage[i] = sizes_of_stage(s, i);
+    const ptrdiff_t next = g.head_blocks * g.block_units * LZ_COLUMNS;
+    if (g.head_gates > l->head_gates) l->head_gates = g.head_gates;
+    if (next > l->next) l->next = next;
+    if (g.inputs > l->widest) l->widest = g.inputs;
+  }
   // Words of products, of signs, and of either.
-  const ptrdiff_t rank = s.dense || s.normal || s.nodes ? 0 : s.rank, dense = s.dense, any = !s.normal;
-  l.units = round_up(s.hidden, l.block_units);
-  l.head = s.hidden / s.heads;
-  l.head_blocks = (l.head + l.block_units - 1) / l.block_units;
-  l.head_gates = l.head_blocks * LZ_BLOCK;
-  l.blocks = s.heads * l.head_blocks;
-  l.gates = s.heads * l.head_gates;
-  l.gate_stride = round_up(l.gates, 16);
-  l.late_units = l.late ? l.blocks * l.block_units : 0;
-  l.readout_blocks = (s.vocabulary + LZ_BLOCK - 1) / LZ_BLOCK;
-  const ptrdiff_t rows = l.readout_blocks * LZ_BLOCK;
-  l.delta_tile = rows * LZ_LANES;
-  l.input_panels = (s.hidden + LZ_PANEL - 1) / LZ_PANEL;
-  l.input_tile = l.input_panels * LZ_LANES * LZ_PANEL;
+  const ptrdiff_t rank = s->dense || s->normal || s->nodes ? 0 : s->rank, dense = s->dense, any = !s->normal;
+  l->gate_stride = round_up(l->stage[0].gates, 16);
+  l->readout_blocks = (s->vocabulary + LZ_BLOCK - 1) / LZ_BLOCK;
+  const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
+  l->delta_tile = rows * LZ_LANES;
+  l->input_panels = (l->top + LZ_PANEL - 1) / LZ_PANEL;
+  l->input_tile = l->input_panels * LZ_LANES * LZ_PANEL;
 
   ptrdiff_t w = 0, n = 0;
-  #define TAKE(total, field, count) do { l.field = total; total += round_up((count), 16); } while (0)
-  TAKE(w, w_table, s.vocabulary * l.gate_stride);
-  TAKE(n, s_table_row, rank * s.vocabulary);
-  TAKE(n, s_table_column, (dense * s.vocabulary + rank) * l.gate_stride);
-  for (int i = 0; i < s.layers; i++) {
-    l.inputs[i] = (i == 0 ? 0 : (ptrdiff_t)s.hidden) + l.head;
-    TAKE(w, w_kernel[i], l.gates * l.inputs[i]);
-    TAKE(w, w_bias[i], i == 0 ? 0 : l.gates);
-    TAKE(w, w_late[i], l.late_units);
-    TAKE(n, s_kernel_row[i], rank * l.gates);
-    TAKE(n, s_kernel_column[i], (dense * l.gates + rank * s.heads) * l.inputs[i]);
-    TAKE(n, s_bias[i], any * l.gates);
-    TAKE(n, s_late[i], any * l.late_units);
-  }
-  TAKE(w, w_readout, rows * s.hidden);
-  TAKE(w, w_readout_bias, rows);
-  TAKE(n, s_readout_row, s.exact_readout ? 0 : rank * rows);
-  TAKE(n, s_readout_column, s.exact_readout ? 0 : (dense * rows + rank) * s.hidden);
-  TAKE(n, s_readout_bias, s.logits ? 2 * rows : s.exact_readout ? 0 : any * rows);
-  TAKE(n, s_name, s.normal ? LZ_NAME_WORDS : 0);
-  #undef TAKE
-  l.weights = w + 16; // the vector loads of the last block may read past its end
-  l.signs = round_up(n, 32);
-  for (int i = 0; s.normal && i < s.layers; i++) {
-    l.z_kernel[i] = l.entries;
-    l.z_bias[i] = l.z_kernel[i] + l.gates * l.inputs[i];
-    l.z_late[i] = l.z_bias[i] + l.gates;
-    l.entries = l.z_late[i] + l.late_units;
-  }
-  l.z_readout = l.entries;
-  l.z_readout_bias = l.z_readout + rows * s.hidden;
-  if (s.normal && !s.exact_readout) l.entries = l.z_readout_bias + rows;
-  l.state = s.layers * l.states * l.units * LZ_COLUMNS;
-  const ptrdiff_t head_rows = round_up(l.head_gates, 32);
-  l.scratch = head_rows * LZ_COLUMNS                      // a head's part of the tokens' rows, columns contiguous
-              + head_rows / 2                             // their signs
-              + l.head_blocks * l.block_units * LZ_COLUMNS     // a head's next h
-              + (s.dense ? 2 * (ptrdiff_t)s.hidden * LZ_COLUMNS : 0) // 2εh of the layer's inputs
-              + (s.exact_readout ? (rows + l.readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
-              + (rank > 1 ? (head_rows + (1 + l.late) * rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
-  if (s.normal) l.scratch += l.entries * LZ_LANES + l.gate_stride * (LZ_LANES + LZ_COLUMNS); // all but the table, tokens' rows
-  return l;
+  TAKE(w, l->w_table, s->vocabulary * l->gate_stride);
+  TAKE(n, l->s_table_row, rank * s->vocabulary);
+  TAKE(n, l->s_table_column, (dense * s->vocabulary + rank) * l->gate_stride);
+  place_stages(l, rank, &w, &n);
+  TAKE(w, l->w_readout, rows * l->top);
+  TAKE(w, l->w_readout_bias, rows);
+  TAKE(n, l->s_readout_row, s->exact_readout ? 0 : rank * rows);
+  TAKE(n, l->s_readout_column, s->exact_readout ? 0 : (dense * rows + rank) * l->top);
+  TAKE(n, l->s_readout_bias, s->logits ? 2 * rows : s->exact_readout ? 0 : any * rows);
+  TAKE(n, l->s_name, s->normal ? LZ_NAME_WORDS : 0);
+  l->weights = w + 16; // the vector loads of the last block may read past its end
+  l->signs = round_up(n, 32);
+  l->z_readout = l->entries;
+  l->z_readout_bias = l->z_readout + rows * l->top;
+  if (s->normal && !s->exact_readout) l->entries = l->z_readout_bias + rows;
+  place_scratch(l, rank, rows);
 }
 
 ptrdiff_t lz_head_logits(const lz_layout *l) { return (l->readout_blocks * LZ_BLOCK + 1) * LZ_COLUMNS; }

@@ -18,20 +18,22 @@
 #include "token_rows.h"
 #include "cells/cells.h"
 
-// What a head of a layer reads and writes at one token.
+// What a head of a stage reads and writes at one token.
 typedef struct {
   const tile *t;
-  int layer, parts;
+  const lz_stage *stage;
+  int parts;
   ptrdiff_t head, state_step;
-  segment segments[2]; // below, if there is one, and the own state
-  float *h;            // [D][32]; the other states of a unit lie state_step further each
+  segment segments[2]; // below, if there is one, and the own state, if it is read
+  float *h, *next;     // [D][32], and where the new h goes, which may be h itself if no row reads it; the other states of a unit lie state_step further each
+  const float *other;  // likewise of the same units of another stage, or null
 } head_step;
 
 // A block of gate rows of a head, and the constants of its code.
 typedef struct {
   const head_step *now;
   int late, kind, first; // kind: 0 products of signs, 1 a sign a weight, UNMOVED
-  ptrdiff_t block, packed; // of the head, of the layer
+  ptrdiff_t block, packed; // of the head, of the stage
 } gate_block;
 
 // What directions add: to the product with the whole input, or apart to the products with what lies below and with the own state.
@@ -40,15 +42,15 @@ typedef struct { direction whole, own; } head_directions;
 INLINE vf row_start(const gate_block *b, const head_directions *d, const int is_late, int r, place at, int s) {
   const head_step *now = b->now;
   const tile *t = now->t;
-  const lz_layout *l = t->layout;
+  const lz_stage *g = now->stage;
   const lz_chunk *ch = t->chunk;
   const ptrdiff_t gate = b->packed * LZ_BLOCK + r;
   vf value;
   if (b->first)
     value = load(t->tokens + (b->block * LZ_BLOCK + r) * LZ_COLUMNS + at.at + s * LZ_LANES);
   else
-    value = splat(ch->weights[l->w_bias[now->layer] + gate])
-            + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_bias[now->layer] + gate], at.lane);
+    value = splat(ch->weights[g->w_bias + gate])
+            + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[g->s_bias + gate], at.lane);
   if (!b->late) return value + direction_start(&d->whole, b->kind, gate, at, s);
   if (!b->first) value += direction_start(&d->whole, b->kind, gate, at, s);
   return is_late ? value : value + direction_start(&d->own, b->kind, gate, at, s);
@@ -57,24 +59,23 @@ INLINE vf row_start(const gate_block *b, const head_directions *d, const int is_
 // Where a late row begins once what comes from below is put aside.
 INLINE vf late_start(const gate_block *b, const head_directions *d, int r, place at, int s) {
   const head_step *now = b->now;
-  const lz_layout *l = now->t->layout;
+  const lz_stage *g = now->stage;
   const lz_chunk *ch = now->t->chunk;
   const ptrdiff_t gate = b->packed * LZ_BLOCK + r, unit = gate / LATE_ROWS;
-  const vf value = splat(ch->weights[l->w_late[now->layer] + unit])
-                   + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[l->s_late[now->layer] + unit], at.lane);
+  const vf value = splat(ch->weights[g->w_late + unit])
+                   + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[g->s_late + unit], at.lane);
   return value + direction_start(&d->own, b->kind, gate, at, s);
 }
 
 // acc += the products with some of the segments, which begin at column `from` of the matrix.
 INLINE void block_product(const gate_block *b, const int rows, const segment *segments, int parts, ptrdiff_t from, place at,
                           vf acc[LZ_BLOCK][SB]) {
-  const lz_layout *l = b->now->t->layout;
+  const lz_stage *g = b->now->stage;
   const lz_chunk *ch = b->now->t->chunk;
-  const int layer = b->now->layer;
-  const ptrdiff_t first = (b->packed * l->inputs[layer] + from) * LZ_BLOCK;
-  const float *w = ch->weights + l->w_kernel[layer] + first;
+  const ptrdiff_t first = (b->packed * g->inputs + from) * LZ_BLOCK;
+  const float *w = ch->weights + g->w_kernel + first;
   if (b->kind == 1)
-    dense_product(w, rows, ch->signs + l->s_kernel_column[layer] + first, segments, parts, b->now->t->twice + from * LZ_COLUMNS, at, acc);
+    dense_product(w, rows, ch->signs + g->s_kernel_column + first, segments, parts, b->now->t->twice + from * LZ_COLUMNS, at, acc);
   else
     shared_product(w, rows, segments, parts, at, acc);
 }
@@ -83,7 +84,6 @@ INLINE void block_product(const gate_block *b, const int rows, const segment *se
 // few more; `units` are those that are none.
 INLINE void step_block(const gate_block *b, const head_directions *d, const int rows, ptrdiff_t units, place at) {
   const head_step *now = b->now;
-  const tile *t = now->t;
   const int last = LATE_ROWS - 1;
   vf acc[LZ_BLOCK][SB], asides[LZ_BLOCK][SB];
   #pragma clang loop unroll(full)
@@ -102,17 +102,18 @@ INLINE void step_block(const gate_block *b, const head_directions *d, const int 
   } else {
     block_product(b, rows, now->segments, now->parts, 0, at, acc);
   }
-  const ptrdiff_t to = b->block * t->layout->block_units * LZ_COLUMNS + at.at;
-  const unit_rows result = {acc, b->late ? asides : acc, now->h + to, t->next + to, now->state_step, units};
-  NAME(cells)[t->layout->shape.cell].step(&result);
+  const ptrdiff_t to = b->block * now->stage->block_units * LZ_COLUMNS + at.at;
+  const unit_rows result = {.rows = acc, .asides = b->late ? asides : acc, .other = now->other ? now->other + to : 0,
+                            .h = now->h + to, .next = now->next + to, .state_step = now->state_step, .units = units};
+  NAME(cells)[now->stage->shape.cell].step(&result);
 }
 
 // The directions' part of a head's products at one place.
 INLINE void prepare_head(const head_step *now, head_directions *d, const int late, const int kind, const int first, place at) {
   const tile *t = now->t;
-  const lz_layout *l = t->layout;
+  const lz_stage *g = now->stage;
   const lz_chunk *ch = t->chunk;
-  const uint16_t *columns = ch->signs + l->s_kernel_column[now->layer] + (kind ? 0 : now->head * l->inputs[now->layer]);
+  const uint16_t *columns = ch->signs + g->s_kernel_column + (kind ? 0 : now->head * g->inputs);
   if (!late) {
     prepare(&d->whole, columns, kind, ch->epsilon, now->segments, now->parts, at, t->twice);
     return;
@@ -124,9 +125,9 @@ INLINE void prepare_head(const head_step *now, head_directions *d, const int lat
 
 // The rows of a head's last block, in as few sizes as cost little: every size has its own code.
 INLINE void step_last(const gate_block *b, const head_directions *d, place at) {
-  const lz_layout *l = b->now->t->layout;
+  const lz_stage *g = b->now->stage;
   const int some = b->late ? 2 * LATE_ROWS : 4;
-  const ptrdiff_t units = l->head - b->block * l->block_units, rows = units * l->rows;
+  const ptrdiff_t units = g->head - b->block * g->block_units, rows = units * g->rows;
   if (rows <= some) step_block(b, d, some, units, at);
   else if (rows <= 2 * some && 2 * some < LZ_BLOCK) step_block(b, d, 2 * some, units, at);
   else step_block(b, d, LZ_BLOCK, units, at);
@@ -134,15 +135,15 @@ INLINE void step_last(const gate_block *b, const head_directions *d, place at) {
 
 INLINE void step_blocks(const head_step *now, const int late, const int kind, const int first) {
   const tile *t = now->t;
-  const lz_layout *l = t->layout;
-  const ptrdiff_t last = l->head_blocks - 1, packed = now->head * l->head_blocks;
+  const lz_stage *g = now->stage;
+  const ptrdiff_t last = g->head_blocks - 1, packed = now->head * g->head_blocks;
   EACH_PLACE(at) {
-    const direction none = {.row_signs = t->chunk->signs + l->s_kernel_row[now->layer], .twice = t->twice};
+    const direction none = {.row_signs = t->chunk->signs + g->s_kernel_row, .twice = t->twice};
     head_directions d = {none, none};
     if (kind != UNMOVED) prepare_head(now, &d, late, kind, first, at);
     for (ptrdiff_t block = 0; block < last; block++) {
       const gate_block b = {now, late, kind, first, block, packed + block};
-      step_block(&b, &d, LZ_BLOCK, l->block_units, at);
+      step_block(&b, &d, LZ_BLOCK, g->block_units, at);
     }
     const gate_block b = {now, late, kind, first, last, packed + last};
     step_last(&b, &d, at);
@@ -169,38 +170,59 @@ static const head_function NAME(head_functions)[2][3][2] = {
    {0, 0}},
 };
 
-// One head of one layer, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: the
-// layer below's h, null for the first.
-static void step_head(const tile *t, int layer, ptrdiff_t head, const float *below, float *h, ptrdiff_t state_step) {
-  const lz_layout *l = t->layout;
-  const segment own = {h, l->head};
-  const head_step now = {.t = t, .layer = layer, .parts = below ? 2 : 1, .head = head, .h = h, .state_step = state_step,
-                         .segments = {below ? (segment){below, l->shape.hidden} : own, own}};
-  const int kind = l->shape.nodes ? UNMOVED : l->shape.dense ? 1 : 0;
-  NAME(head_functions)[l->late][kind][below ? 0 : 1](&now);
-  memcpy(h, t->next, sizeof(float) * (size_t)(l->head * LZ_COLUMNS));
+// One head of one stage, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: h of the
+// stage below, null for the first; `other`: h of the same units of another stage, if the cell reads one.
+static void step_head(const tile *t, const lz_stage *g, ptrdiff_t head, const float *below, const float *other, float *h,
+                      ptrdiff_t state_step) {
+  const segment own = {h, g->head};
+  const lz_shape *s = &t->layout->shape;
+  const head_step now = {.t = t, .stage = g, .parts = (below ? 1 : 0) + g->own, .head = head, .h = h,
+                         .next = g->own ? t->next : h, .other = other, .state_step = state_step,
+                         .segments = {below ? (segment){below, g->below} : own, own}};
+  const int kind = s->nodes ? UNMOVED : s->dense ? 1 : 0;
+  NAME(head_functions)[g->aside == LZ_LATE][kind][below ? 0 : 1](&now);
+  if (g->own) memcpy(h, t->next, sizeof(float) * (size_t)(g->head * LZ_COLUMNS));
+}
+
+// h of a stage of a tile, null for none.
+static const float *h_of(const lz_chunk *ch, const lz_layout *l, int stage) {
+  return stage < 0 ? 0 : ch->state + l->stage[stage].state * LZ_COLUMNS;
 }
 
 #include "readout.h"
 
-// The mean h of every pair in every layer, as it is before token `token` of the chunk.
+// The mean h of every pair in every stage, as it is before token `token` of the chunk.
 static void emit_means(const tile *t, int64_t token) {
   const lz_layout *l = t->layout;
   const lz_means *m = &t->chunk->means;
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    const float *h = t->chunk->state + layer * l->states * l->units * LZ_COLUMNS;
-    float *to = m->at + layer * m->layer + token * m->token;
+  for (int stage = 0; stage < l->shape.stages; stage++) {
+    const lz_stage *g = &l->stage[stage];
+    const float *h = t->chunk->state + g->state * LZ_COLUMNS;
+    float *to = m->at + stage * m->stage + token * m->token;
     for (ptrdiff_t u = 0; u < m->row; u += 4)
       for (int p = 0; p < LZ_LANES; p += 4) {
         v4 out[4];
-        four_states(h, u, l->shape.hidden, p, 1, out);
+        four_states(h, u, g->units, p, 1, out);
         for (int i = 0; i < 4; i++) store4(to + (p + i) * m->row + u, out[i]);
       }
   }
 }
 
+// All heads of a stage.
+static void step_stage(const tile *t, int stage) {
+  const lz_layout *l = t->layout;
+  const lz_stage *g = &l->stage[stage];
+  const float *below = h_of(t->chunk, l, g->shape.below), *other = h_of(t->chunk, l, g->shape.other);
+  float *h = t->chunk->state + g->state * LZ_COLUMNS;
+  for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
+    const ptrdiff_t first = head * g->head * LZ_COLUMNS;
+    if (stage == 0) (l->shape.nodes ? gather_nodes : gather)(t, head);
+    step_head(t, g, head, below, other ? other + first : 0, h + first, g->padded * LZ_COLUMNS);
+  }
+}
+
 void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
-  const ptrdiff_t half = l->units * LZ_COLUMNS, rows = l->readout_blocks * LZ_BLOCK;
+  const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
   const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   lz_chunk now = *ch;
   tile t = {.layout = l, .chunk = &now, .tokens = scratch};
@@ -208,10 +230,10 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   t.token_signs = (uint16_t *)scratch;
   scratch += head_rows / 2;
   t.next = scratch;
-  scratch += l->head_blocks * l->block_units * LZ_COLUMNS;
+  scratch += l->next;
   if (l->shape.dense) {
     t.twice = scratch;
-    scratch += 2 * (ptrdiff_t)l->shape.hidden * LZ_COLUMNS;
+    scratch += l->widest * LZ_COLUMNS;
   }
   if (l->shape.exact_readout) {
     t.powers = scratch;
@@ -228,17 +250,8 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
       t.marked |= (uint16_t)((target >> 31) << p);
     }
     look_up(&t, inputs);
-    const float *below = 0;
-    for (int layer = 0; layer < l->shape.layers; layer++) {
-      float *h = ch->state + layer * l->states * half;
-      for (ptrdiff_t head = 0; head < l->shape.heads; head++) {
-        const ptrdiff_t first = head * l->head * LZ_COLUMNS;
-        if (layer == 0) (l->shape.nodes ? gather_nodes : gather)(&t, head);
-        step_head(&t, layer, head, below, h + first, half);
-      }
-      below = h;
-    }
-    if (ch->loss) read_out(&t, below, targets, token);
+    for (int stage = 0; stage < l->shape.stages; stage++) step_stage(&t, stage);
+    if (ch->loss) read_out(&t, ch->state + l->stage[l->shape.stages - 1].state * LZ_COLUMNS, targets, token);
     if (l->shape.nodes) emit_means(&t, token + 1);
   }
 }

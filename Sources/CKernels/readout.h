@@ -61,7 +61,7 @@ INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ
                         const int dense, shares *out) {
   const lz_layout *l = t->layout;
   const lz_chunk *ch = t->chunk;
-  const segment state = {h, l->shape.hidden};
+  const segment state = {h, l->top};
   const ptrdiff_t last = l->readout_blocks - 1;
   EACH_PLACE(at) {
     direction d = {.row_signs = ch->signs + l->s_readout_row, .twice = t->twice};
@@ -183,7 +183,7 @@ INLINE void four_states(const float *h, ptrdiff_t u, ptrdiff_t hidden, int p, co
 // The mean state of every pair, or that of its + column, units contiguous: 4 × 4 transposes from [unit][16 of 32].
 INLINE void emit_input(const tile *t, const float *h, float *input, const int mean) {
   const lz_layout *l = t->layout;
-  const ptrdiff_t hidden = l->shape.hidden, panel = LZ_LANES * LZ_PANEL;
+  const ptrdiff_t hidden = l->top, panel = LZ_LANES * LZ_PANEL;
   const uint16_t kept = predicted(t);
   for (ptrdiff_t u = 0; u < l->input_panels * LZ_PANEL; u += 4) {
     float *to = input + u / LZ_PANEL * panel + u % LZ_PANEL;

@@ -70,7 +70,7 @@ INLINE float lanes_total(const float *parts) {
 
 void NAME(readout_total)(const lz_layout *l, const float *sums, const float *biases, ptrdiff_t groups, float scale, ptrdiff_t row,
                          float *to, float *bias) {
-  const ptrdiff_t stride = l->input_panels * LZ_PANEL, rows = l->readout_blocks * LZ_BLOCK, hidden = l->shape.hidden;
+  const ptrdiff_t stride = l->input_panels * LZ_PANEL, rows = l->readout_blocks * LZ_BLOCK, hidden = l->top;
   const float *from = sums + row * stride;
   for (ptrdiff_t u = 0; u < hidden; u += VL) {
     vf total = load(from + u);

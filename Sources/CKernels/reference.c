@@ -17,74 +17,83 @@ typedef struct {
 static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch ? c->ch->signs : 0, c->pair}; }
 
 // Gate g of a unit among the padded gate rows.
-static ptrdiff_t gate_row(const lz_layout *l, ptrdiff_t unit, int g) {
-  return unit / l->head * l->head_gates + l->rows * (unit % l->head) + g;
+static ptrdiff_t gate_row(const lz_stage *s, ptrdiff_t unit, int g) {
+  return unit / s->head * s->head_gates + s->rows * (unit % s->head) + g;
 }
 
-static double kernel_weight(const column *c, const float *weights, int layer, ptrdiff_t row, ptrdiff_t k) {
-  const double w = weights[c->l->w_kernel[layer] + entry_packed(row, k, c->l->inputs[layer])];
+static double kernel_weight(const column *c, const float *weights, int stage, ptrdiff_t row, ptrdiff_t k) {
+  const lz_stage *s = &c->l->stage[stage];
+  const double w = weights[s->w_kernel + entry_packed(row, k, s->inputs)];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
-  return w + c->shift * kernel_entry(&z, layer, row, k);
+  return w + c->shift * kernel_entry(&z, stage, row, k);
 }
 
 static double readout_weight(const column *c, const float *weights, ptrdiff_t row, ptrdiff_t k) {
-  const double w = weights[c->l->w_readout + entry_packed(row, k, c->l->shape.hidden)];
+  const double w = weights[c->l->w_readout + entry_packed(row, k, c->l->top)];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
   return w + c->shift * readout_entry(&z, row, k);
 }
 
-static double gate_start(const column *c, const float *weights, int layer, ptrdiff_t row, uint32_t token) {
+static double gate_start(const column *c, const float *weights, int stage, ptrdiff_t row, uint32_t token) {
   const lz_layout *l = c->l;
-  const double w = layer == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->w_bias[layer] + row];
+  const double w = stage == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->stage[stage].w_bias + row];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
-  return w + c->shift * (bias_entry(&z, layer, row) + (layer == 0 ? table_entry(&z, token, row) : 0));
+  return w + c->shift * (bias_entry(&z, stage, row) + (stage == 0 ? table_entry(&z, token, row) : 0));
 }
 
-static double late_bias(const column *c, const float *weights, int layer, ptrdiff_t row) {
-  const double w = weights[c->l->w_late[layer] + row / c->l->rows];
+static double late_bias(const column *c, const float *weights, int stage, ptrdiff_t row) {
+  const lz_stage *s = &c->l->stage[stage];
+  const double w = weights[s->w_late + row / s->rows];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
-  return w + c->shift * late_entry(&z, layer, row / c->l->rows);
+  return w + c->shift * late_entry(&z, stage, row / s->rows);
 }
 
-// One unit of a layer: its states after the token, [S]. `own`: the layer's states [S][units], `below`: the h below.
-static void advance_unit(const column *c, const float *weights, int layer, ptrdiff_t u, uint32_t token, const double *below,
-                         const double *own, double *after) {
-  const lz_layout *l = c->l;
-  const ptrdiff_t first = u / l->head * l->head, below_count = layer == 0 ? 0 : l->shape.hidden;
-  ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
-  for (int g = 0; g < l->rows; g++) {
-    const ptrdiff_t row = gate_row(l, u, g);
-    double sum = gate_start(c, weights, layer, row, token);
-    for (ptrdiff_t k = 0; k < below_count; k++) sum += kernel_weight(c, weights, layer, row, k) * below[k];
-    if (l->late && g == l->rows - 1) {
+// h of a stage, null for none.
+static const double *h_of(const lz_layout *l, const double *state, int stage) {
+  return stage < 0 ? 0 : state + l->stage[stage].state;
+}
+
+// One unit of a stage: its states after the token, [S]. `state`: those of all stages.
+static void advance_unit(const column *c, const float *weights, int stage, ptrdiff_t u, uint32_t token, const double *state,
+                         double *after) {
+  const lz_stage *s = &c->l->stage[stage];
+  const double *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
+  const ptrdiff_t first = u / s->head * s->head;
+  ref a[LZ_MAX_ROWS], aside = s->aside == LZ_OTHER ? h_of(c->l, state, s->shape.other)[u] : 0;
+  ref before[LZ_MAX_STATES], next[LZ_MAX_STATES];
+  for (int g = 0; g < s->rows; g++) {
+    const ptrdiff_t row = gate_row(s, u, g);
+    double sum = gate_start(c, weights, stage, row, token);
+    for (ptrdiff_t k = 0; k < s->below; k++) sum += kernel_weight(c, weights, stage, row, k) * below[k];
+    if (s->aside == LZ_LATE && g == s->rows - 1) {
       aside = sum;
-      sum = late_bias(c, weights, layer, row);
+      sum = late_bias(c, weights, stage, row);
     }
-    for (ptrdiff_t k = 0; k < l->head; k++) sum += kernel_weight(c, weights, layer, row, below_count + k) * own[first + k];
+    for (ptrdiff_t k = s->below; k < s->inputs; k++) sum += kernel_weight(c, weights, stage, row, k) * own[first + k - s->below];
     a[g] = sum;
   }
-  for (int s = 0; s < l->states; s++) before[s] = own[s * l->units + u];
-  cell_reference(l->shape.cell, a, aside, before, next);
-  for (int s = 0; s < l->states; s++) after[s] = creal(next[s]);
+  for (int i = 0; i < s->states; i++) before[i] = own[i * s->padded + u];
+  cell_reference(s->shape.cell, a, aside, before, next);
+  for (int i = 0; i < s->states; i++) after[i] = creal(next[i]);
 }
 
-// Advances the states ([L][S][units], double) by one token; logits [V].
+// Advances the states (as a tile has them, a number a row) by one token; logits [V].
 static void advance(const column *c, const float *weights, double *state, uint32_t token, double *logits) {
   const lz_layout *l = c->l;
-  const ptrdiff_t H = l->shape.hidden, step = l->states * l->units;
-  double *next = malloc(sizeof(double) * (size_t)(H * l->states));
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    double *own = state + layer * step;
-    for (ptrdiff_t u = 0; u < H; u++) advance_unit(c, weights, layer, u, token, own - step, own, next + u * l->states);
-    for (ptrdiff_t u = 0; u < H; u++)
-      for (int s = 0; s < l->states; s++) own[s * l->units + u] = next[u * l->states + s];
+  const ptrdiff_t H = l->top;
+  for (int stage = 0; stage < l->shape.stages; stage++) {
+    const lz_stage *s = &l->stage[stage];
+    double *next = malloc(sizeof(double) * (size_t)(s->units * s->states));
+    for (ptrdiff_t u = 0; u < s->units; u++) advance_unit(c, weights, stage, u, token, state, next + u * s->states);
+    for (ptrdiff_t u = 0; u < s->units; u++)
+      for (int i = 0; i < s->states; i++) state[s->state + i * s->padded + u] = next[u * s->states + i];
+    free(next);
   }
-  free(next);
-  const double *top = state + (l->shape.layers - 1) * step;
+  const double *top = h_of(l, state, l->shape.stages - 1);
   for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
     double logit = weights[l->w_readout_bias + v];
     const lz_entries z = entries(c);
@@ -123,21 +132,21 @@ static void add_slopes(const column *c, const double *logits, uint32_t target, c
 
 // Half of a column's h behind `token` tokens: two columns make their pair's mean.
 static void add_to_means(const lz_layout *l, const lz_means *m, int64_t token, int pair, const double *h) {
-  for (int layer = 0; layer < l->shape.layers; layer++)
-    for (ptrdiff_t u = 0; u < l->shape.hidden; u++)
-      m->at[layer * m->layer + token * m->token + pair * m->row + u] += (float)(0.5 * h[layer * l->states * l->units + u]);
+  for (int stage = 0; stage < l->shape.stages; stage++)
+    for (ptrdiff_t u = 0; u < l->stage[stage].units; u++)
+      m->at[stage * m->stage + token * m->token + pair * m->row + u] += (float)(0.5 * h_of(l, h, stage)[u]);
 }
 
 static void clear_means(const lz_layout *l, const lz_chunk *ch) {
-  for (int layer = 0; layer < l->shape.layers; layer++)
+  for (int stage = 0; stage < l->shape.stages; stage++)
     for (int64_t t = 0; t <= ch->count; t++)
-      memset(ch->means.at + layer * ch->means.layer + t * ch->means.token, 0, sizeof(float) * (size_t)(LZ_LANES * ch->means.row));
+      memset(ch->means.at + stage * ch->means.stage + t * ch->means.token, 0, sizeof(float) * (size_t)(LZ_LANES * ch->means.row));
 }
 
 void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
-  const ptrdiff_t n = l->shape.layers * l->states * l->units, V = l->shape.vocabulary, H = l->shape.hidden;
+  const ptrdiff_t n = l->state / LZ_COLUMNS, V = l->shape.vocabulary, H = l->top;
   double *h = malloc(sizeof(double) * (size_t)(n + 2 * V)), *logits = h + n, *moved = logits + V;
-  const double *top = h + n - l->states * l->units;
+  const double *top = h_of(l, h, l->shape.stages - 1);
   const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
   if (l->shape.exact_readout && ch->loss)
     for (int64_t t = 0; t < ch->count; t++) {
@@ -168,15 +177,14 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       for (ptrdiff_t k = 0; k < H; k++)
         input[k / LZ_PANEL * LZ_LANES * LZ_PANEL + k % LZ_PANEL] += (float)(0.5 * top[k]);
     }
-    for (ptrdiff_t i = 0; i < n; i++)
-      if (i % l->units < H) ch->state[i * LZ_COLUMNS + col] = (float)h[i];
+    for (ptrdiff_t i = 0; i < n; i++) ch->state[i * LZ_COLUMNS + col] = (float)h[i];
   }
   free(h);
 }
 
 void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
                                int64_t count, double *loss, float *losses, uint8_t *hits) {
-  const ptrdiff_t n = l->shape.layers * l->states * l->units;
+  const ptrdiff_t n = l->state / LZ_COLUMNS;
   double *h = malloc(sizeof(double) * (size_t)(n + l->shape.vocabulary)), *logits = h + n;
   for (ptrdiff_t i = 0; i < n; i++) h[i] = state[i];
   const column c = {.l = l}; // unmoved: nobody looks at the signs

@@ -50,25 +50,25 @@ static inline double entry_normal(const lz_entries *z, int32_t tensor, ptrdiff_t
   return radius * (lane < 8 ? cos(angle) : sin(angle));
 }
 
-static inline double kernel_entry(const lz_entries *z, int layer, ptrdiff_t row, ptrdiff_t k) {
-  const lz_layout *l = z->l;
-  if (l->shape.nodes) return 0;
-  const ptrdiff_t inputs = l->inputs[layer], columns = l->s_kernel_column[layer];
-  if (l->shape.normal) return entry_normal(z, lz_kernel_number(layer), entry_packed(row, k, inputs), z->pair);
-  if (l->shape.dense) return entry_sign(z, columns + entry_packed(row, k, inputs));
-  return entry_factored(z, l->s_kernel_row[layer] + row, l->gates, columns + row / l->head_gates * inputs + k,
-                        l->shape.heads * inputs);
+static inline double kernel_entry(const lz_entries *z, int stage, ptrdiff_t row, ptrdiff_t k) {
+  const lz_shape *s = &z->l->shape;
+  const lz_stage *g = &z->l->stage[stage];
+  if (s->nodes) return 0;
+  if (s->normal) return entry_normal(z, lz_kernel_number(stage), entry_packed(row, k, g->inputs), z->pair);
+  if (s->dense) return entry_sign(z, g->s_kernel_column + entry_packed(row, k, g->inputs));
+  return entry_factored(z, g->s_kernel_row + row, g->gates, g->s_kernel_column + row / g->head_gates * g->inputs + k,
+                        g->shape.heads * g->inputs);
 }
 
-static inline double bias_entry(const lz_entries *z, int layer, ptrdiff_t row) {
-  if (z->l->shape.normal) return entry_normal(z, lz_bias_number(layer), row, z->pair);
-  return entry_sign(z, z->l->s_bias[layer] + row);
+static inline double bias_entry(const lz_entries *z, int stage, ptrdiff_t row) {
+  if (z->l->shape.normal) return entry_normal(z, lz_bias_number(stage), row, z->pair);
+  return entry_sign(z, z->l->stage[stage].s_bias + row);
 }
 
-static inline double late_entry(const lz_entries *z, int layer, ptrdiff_t unit) {
+static inline double late_entry(const lz_entries *z, int stage, ptrdiff_t unit) {
   if (z->l->shape.nodes) return 0;
-  if (z->l->shape.normal) return entry_normal(z, lz_late_number(z->l, layer), unit, z->pair);
-  return entry_sign(z, z->l->s_late[layer] + unit);
+  if (z->l->shape.normal) return entry_normal(z, lz_late_number(z->l, stage), unit, z->pair);
+  return entry_sign(z, z->l->stage[stage].s_late + unit);
 }
 
 static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t row) {
@@ -84,9 +84,9 @@ static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t 
 static inline double readout_entry(const lz_entries *z, ptrdiff_t row, ptrdiff_t k) {
   const lz_layout *l = z->l;
   if (l->shape.exact_readout) return 0;
-  if (l->shape.normal) return entry_normal(z, lz_readout_number(l), entry_packed(row, k, l->shape.hidden), z->pair);
-  if (l->shape.dense) return entry_sign(z, l->s_readout_column + entry_packed(row, k, l->shape.hidden));
-  return entry_factored(z, l->s_readout_row + row, l->readout_blocks * LZ_BLOCK, l->s_readout_column + k, l->shape.hidden);
+  if (l->shape.normal) return entry_normal(z, lz_readout_number(l), entry_packed(row, k, l->top), z->pair);
+  if (l->shape.dense) return entry_sign(z, l->s_readout_column + entry_packed(row, k, l->top));
+  return entry_factored(z, l->s_readout_row + row, l->readout_blocks * LZ_BLOCK, l->s_readout_column + k, l->top);
 }
 
 static inline double readout_bias_entry(const lz_entries *z, ptrdiff_t row) {

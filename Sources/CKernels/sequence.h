@@ -33,78 +33,84 @@ INLINE void sequence_product(const float *w, ptrdiff_t block_size, const float *
   }
 }
 
-// The units of one head. `asides`: late rows from below, one every G; else null.
-static void sequence_units(const lz_layout *l, const float *gates, const float *asides, float *h) {
-  const ptrdiff_t rows = l->rows, states = l->states;
-  for (ptrdiff_t u = 0; u < l->head; u += VL) {
+// The units of one head. `asides`: those of the units, `step` floats apart, or null.
+static void sequence_units(const lz_stage *g, const float *gates, const float *asides, ptrdiff_t step, float *h) {
+  const ptrdiff_t rows = g->rows, states = g->states;
+  for (ptrdiff_t u = 0; u < g->head; u += VL) {
     float lanes[LZ_MAX_ROWS][VL] __attribute__((aligned(64))) = {{0}}, aside[VL] __attribute__((aligned(64))) = {0};
     float state[LZ_MAX_STATES][VL] __attribute__((aligned(64))) = {{0}};
-    const int count = l->head - u < VL ? (int)(l->head - u) : VL;
+    const int count = g->head - u < VL ? (int)(g->head - u) : VL;
     for (int i = 0; i < count; i++) {
-      for (ptrdiff_t s = 0; s < states; s++) state[s][i] = h[s * l->units + u + i];
+      for (ptrdiff_t s = 0; s < states; s++) state[s][i] = h[s * g->padded + u + i];
       for (ptrdiff_t r = 0; r < rows; r++) lanes[r][i] = gates[rows * (u + i) + r];
-      if (asides) aside[i] = asides[rows * (u + i) + rows - 1];
+      if (asides) aside[i] = asides[(u + i) * step];
     }
     vf a[LZ_MAX_ROWS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
     for (ptrdiff_t r = 0; r < rows; r++) a[r] = load(lanes[r]);
     for (ptrdiff_t s = 0; s < states; s++) before[s] = load(state[s]);
-    NAME(cells)[l->shape.cell].one(a, load(aside), before, after);
+    NAME(cells)[g->shape.cell].one(a, load(aside), before, after);
     for (int i = 0; i < count; i++)
-      for (ptrdiff_t s = 0; s < states; s++) h[s * l->units + u + i] = after[s][i];
+      for (ptrdiff_t s = 0; s < states; s++) h[s * g->padded + u + i] = after[s][i];
   }
 }
 
-// One head of one layer, one token. `below` is null for the first layer, whose start holds what the token adds.
-static void sequence_head(const lz_layout *l, const float *weights, int layer, ptrdiff_t head, const float *start,
-                          const float *below, float *h, float *gates) {
-  const ptrdiff_t block_size = l->inputs[layer] * LZ_BLOCK, below_count = below ? l->shape.hidden : 0, rows = l->rows;
-  const float *w = weights + l->w_kernel[layer] + head * l->head_gates * l->inputs[layer];
-  start += head * l->head_gates;
-  if (!l->late) {
+// One head of one stage, one token. `start`: what rows begin with, of the first stage what the token adds; `below` and `other` as
+// in population.h.
+static void sequence_head(const lz_stage *g, const float *weights, ptrdiff_t head, const float *start, const float *below,
+                          const float *other, float *h, float *gates) {
+  const ptrdiff_t block_size = g->inputs * LZ_BLOCK, rows = g->rows;
+  const float *w = weights + g->w_kernel + head * g->head_gates * g->inputs;
+  start += head * g->head_gates;
+  if (g->aside != LZ_LATE) {
     const float *const parts[2] = {below ? below : h, h};
-    const ptrdiff_t counts[2] = {below ? below_count : l->head, below ? l->head : 0};
-    sequence_product(w, block_size, start, l->head_blocks, parts, counts, gates);
-    sequence_units(l, gates, 0, h);
+    const ptrdiff_t own = g->own ? g->head : 0, counts[2] = {below ? g->below : own, below ? own : 0};
+    sequence_product(w, block_size, start, g->head_blocks, parts, counts, gates);
+    sequence_units(g, gates, other, 1, h);
     return;
   }
   // What comes from below stays apart; early rows of the own state's product begin with it, late ones with their bias.
-  float *own = gates + (l->head_gates + 15) / 16 * 16;
+  float *own = gates + (g->head_gates + 15) / 16 * 16;
   const float *asides = start;
   if (below) {
     const float *const parts[2] = {below, 0};
-    const ptrdiff_t counts[2] = {below_count, 0};
-    sequence_product(w, block_size, start, l->head_blocks, parts, counts, gates);
+    const ptrdiff_t counts[2] = {g->below, 0};
+    sequence_product(w, block_size, start, g->head_blocks, parts, counts, gates);
     asides = gates;
   }
-  memcpy(own, asides, sizeof(float) * (size_t)l->head_gates);
-  const float *late = weights + l->w_late[layer] + head * l->head_blocks * l->block_units;
-  for (ptrdiff_t u = 0; u < l->head; u++) own[rows * u + rows - 1] = late[u];
+  memcpy(own, asides, sizeof(float) * (size_t)g->head_gates);
+  const float *late = weights + g->w_late + head * g->head_blocks * g->block_units;
+  for (ptrdiff_t u = 0; u < g->head; u++) own[rows * u + rows - 1] = late[u];
   const float *const parts[2] = {h, 0};
-  const ptrdiff_t counts[2] = {l->head, 0};
-  sequence_product(w + below_count * LZ_BLOCK, block_size, own, l->head_blocks, parts, counts, own);
-  sequence_units(l, own, asides, h);
+  const ptrdiff_t counts[2] = {g->head, 0};
+  sequence_product(w + g->below * LZ_BLOCK, block_size, own, g->head_blocks, parts, counts, own);
+  sequence_units(g, own, asides + rows - 1, rows, h);
+}
+
+static void sequence_stage(const lz_layout *l, int stage, const float *weights, uint32_t token, float *state, float *gates) {
+  const lz_stage *g = &l->stage[stage];
+  const float *start = stage == 0 ? weights + l->w_table + (ptrdiff_t)token * l->gate_stride : weights + g->w_bias;
+  const float *below = g->shape.below < 0 ? 0 : state + l->stage[g->shape.below].state;
+  const float *other = g->shape.other < 0 ? 0 : state + l->stage[g->shape.other].state;
+  for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
+    const ptrdiff_t first = head * g->head;
+    sequence_head(g, weights, head, start, below, other ? other + first : 0, state + g->state + first, gates);
+  }
 }
 
 void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
                         int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
-  const ptrdiff_t H = l->shape.hidden, rows = l->readout_blocks * LZ_BLOCK;
-  float *gates = scratch, *logits = scratch + (1 + l->late) * ((l->head_gates + 15) / 16 * 16);
-  const ptrdiff_t layer_states = l->states * l->units;
+  const ptrdiff_t H = l->top, rows = l->readout_blocks * LZ_BLOCK;
+  float *gates = scratch, *logits = scratch + 2 * ((l->head_gates + 15) / 16 * 16);
   for (int64_t token = 0; token < count; token++) {
-    for (int layer = 0; layer < l->shape.layers; layer++) {
-      const float *start = layer == 0 ? weights + l->w_table + (ptrdiff_t)(tokens[token] & LZ_ID) * l->gate_stride
-                                      : weights + l->w_bias[layer];
-      const float *below = layer == 0 ? 0 : state + (layer - 1) * layer_states;
-      for (ptrdiff_t head = 0; head < l->shape.heads; head++)
-        sequence_head(l, weights, layer, head, start, below, state + layer * layer_states + head * l->head, gates);
-    }
+    for (int stage = 0; stage < l->shape.stages; stage++)
+      sequence_stage(l, stage, weights, tokens[token] & LZ_ID, state, gates);
     const uint32_t target = tokens[token + 1];
     if (target & LZ_MARK) {
       if (losses) losses[token] = 0;
       if (hits) hits[token] = 0;
       continue;
     }
-    const float *const parts[2] = {state + (l->shape.layers - 1) * layer_states, 0};
+    const float *const parts[2] = {state + l->stage[l->shape.stages - 1].state, 0};
     const ptrdiff_t counts[2] = {H, 0};
     sequence_product(weights + l->w_readout, H * LZ_BLOCK, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
     for (ptrdiff_t r = rows; r < (rows + VL - 1) / VL * VL; r++) logits[r] = LZ_LOWEST;

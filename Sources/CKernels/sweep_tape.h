@@ -225,7 +225,7 @@ void NAME(sweep_forward)(const lz_sweep *s, const uint32_t *tokens, ptrdiff_t fi
         .sweep = s, .layer = s->layer + layer, .tokens = layer ? NULL : tokens + i * s->streams,
         .below = layer ? s->layer[layer - 1].h + (first + i + 1) * s->streams * s->units : NULL,
         .slot = first + i, .keep = keep};
-      if (sizes.late) NAME(forward_layer_late)(&t, column, columns);
+      if (sizes.aside == LZ_LATE) NAME(forward_layer_late)(&t, column, columns);
       else if (sizes.rows == 1) NAME(forward_layer_one)(&t, column, columns);
       else NAME(forward_layer)(&t, column, columns);
     }
@@ -243,7 +243,7 @@ void NAME(sweep_backward)(const lz_sweep *s, const float *output_adjoint, ptrdif
         const float *own = layer ? t.layer->input_adjoint + (2 * b + 1) * units : t.layer->input_adjoint + b * units;
         const float *above = layer + 1 < s->layers ? s->layer[layer + 1].input_adjoint + 2 * b * units
                                                    : output_adjoint + (i * s->streams + b) * units;
-        if (sizes.late) gates_backward(&t, LATE_ROWS, 1, b, own, above);
+        if (sizes.aside == LZ_LATE) gates_backward(&t, LATE_ROWS, 1, b, own, above);
         else if (sizes.rows == 1) gates_backward(&t, 1, 0, b, own, above);
         else gates_backward(&t, 4, 0, b, own, above);
       }

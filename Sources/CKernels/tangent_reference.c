@@ -20,25 +20,26 @@ static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch->si
 
 static dual add(dual a, dual b) { return (dual){a.v + b.v, a.d + b.d}; }
 static dual times(dual a, dual b) { return (dual){a.v * b.v, a.d * b.v + a.v * b.d}; }
-static dual kernel_weight(const column *c, int layer, ptrdiff_t row, ptrdiff_t k) {
+static dual kernel_weight(const column *c, int stage, ptrdiff_t row, ptrdiff_t k) {
   const lz_entries z = entries(c);
-  return (dual){c->ch->weights[c->l->w_kernel[layer] + entry_packed(row, k, c->l->inputs[layer])],
-                kernel_entry(&z, layer, row, k)};
+  const lz_stage *s = &c->l->stage[stage];
+  return (dual){c->ch->weights[s->w_kernel + entry_packed(row, k, s->inputs)], kernel_entry(&z, stage, row, k)};
 }
 
-static dual gate_start(const column *c, int layer, ptrdiff_t row, uint32_t token) {
+static dual gate_start(const column *c, int stage, ptrdiff_t row, uint32_t token) {
   const lz_layout *l = c->l;
   const float *w = c->ch->weights;
   const lz_entries z = entries(c);
-  const double bias = bias_entry(&z, layer, row);
-  if (layer > 0) return (dual){w[l->w_bias[layer] + row], bias};
+  const double bias = bias_entry(&z, stage, row);
+  if (stage > 0) return (dual){w[l->stage[stage].w_bias + row], bias};
   return (dual){w[l->w_table + token * l->gate_stride + row], bias + table_entry(&z, token, row)};
 }
 
-static dual late_bias(const column *c, int layer, ptrdiff_t row) {
+static dual late_bias(const column *c, int stage, ptrdiff_t row) {
   const lz_entries z = entries(c);
-  const ptrdiff_t unit = row / c->l->rows;
-  return (dual){c->ch->weights[c->l->w_late[layer] + unit], late_entry(&z, layer, unit)};
+  const lz_stage *s = &c->l->stage[stage];
+  const ptrdiff_t unit = row / s->rows;
+  return (dual){c->ch->weights[s->w_late + unit], late_entry(&z, stage, unit)};
 }
 
 static dual logit(const column *c, ptrdiff_t v, const dual *top) {
@@ -46,48 +47,60 @@ static dual logit(const column *c, ptrdiff_t v, const dual *top) {
   const float *w = c->ch->weights;
   const lz_entries z = entries(c);
   dual sum = {w[l->w_readout_bias + v], readout_bias_entry(&z, v)};
-  for (ptrdiff_t k = 0; k < l->shape.hidden; k++)
-    sum = add(sum, times((dual){w[l->w_readout + entry_packed(v, k, l->shape.hidden)], readout_entry(&z, v, k)}, top[k]));
+  for (ptrdiff_t k = 0; k < l->top; k++)
+    sum = add(sum, times((dual){w[l->w_readout + entry_packed(v, k, l->top)], readout_entry(&z, v, k)}, top[k]));
   return sum;
 }
 
-// One unit of a layer: its states after the token, [S]. `own`: the layer's states [S][H], `below`: the h below.
-static void advance_unit(const column *c, int layer, ptrdiff_t u, uint32_t token, const dual *below, const dual *own, dual *after) {
-  const lz_layout *l = c->l;
-  const ptrdiff_t H = l->shape.hidden, first = u / l->head * l->head, below_count = layer == 0 ? 0 : H;
-  ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
-  for (int g = 0; g < l->rows; g++) {
-    const ptrdiff_t row = u / l->head * l->head_gates + l->rows * (u % l->head) + g;
-    dual sum = gate_start(c, layer, row, token);
-    for (ptrdiff_t k = 0; k < below_count; k++) sum = add(sum, times(kernel_weight(c, layer, row, k), below[k]));
-    if (l->late && g == l->rows - 1) {
-      aside = ref_of(sum.v, sum.d);
-      sum = late_bias(c, layer, row);
-    }
-    for (ptrdiff_t k = 0; k < l->head; k++) sum = add(sum, times(kernel_weight(c, layer, row, below_count + k), own[first + k]));
-    a[g] = ref_of(sum.v, sum.d);
-  }
-  for (int s = 0; s < l->states; s++) before[s] = ref_of(own[s * H + u].v, own[s * H + u].d);
-  cell_reference(l->shape.cell, a, aside, before, next);
-  for (int s = 0; s < l->states; s++) after[s] = (dual){creal(next[s]), ref_derivative(next[s])};
+// h of a stage, null for none.
+static const dual *h_of(const lz_layout *l, const dual *state, int stage) {
+  return stage < 0 ? 0 : state + l->stage[stage].state;
 }
 
-// Advances the states ([L][S][H]) by one token; `next` is room for [H][S].
-static void advance(const column *c, dual *state, uint32_t token, dual *next) {
+// One unit of a stage: its states after the token, [S]. `state`: those of all stages.
+static void advance_unit(const column *c, int stage, ptrdiff_t u, uint32_t token, const dual *state, dual *after) {
+  const lz_stage *s = &c->l->stage[stage];
+  const dual *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
+  const ptrdiff_t first = u / s->head * s->head;
+  ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
+  if (s->aside == LZ_OTHER) {
+    const dual other = h_of(c->l, state, s->shape.other)[u];
+    aside = ref_of(other.v, other.d);
+  }
+  for (int g = 0; g < s->rows; g++) {
+    const ptrdiff_t row = u / s->head * s->head_gates + s->rows * (u % s->head) + g;
+    dual sum = gate_start(c, stage, row, token);
+    for (ptrdiff_t k = 0; k < s->below; k++) sum = add(sum, times(kernel_weight(c, stage, row, k), below[k]));
+    if (s->aside == LZ_LATE && g == s->rows - 1) {
+      aside = ref_of(sum.v, sum.d);
+      sum = late_bias(c, stage, row);
+    }
+    for (ptrdiff_t k = s->below; k < s->inputs; k++)
+      sum = add(sum, times(kernel_weight(c, stage, row, k), own[first + k - s->below]));
+    a[g] = ref_of(sum.v, sum.d);
+  }
+  for (int i = 0; i < s->states; i++) before[i] = ref_of(own[i * s->padded + u].v, own[i * s->padded + u].d);
+  cell_reference(s->shape.cell, a, aside, before, next);
+  for (int i = 0; i < s->states; i++) after[i] = (dual){creal(next[i]), ref_derivative(next[i])};
+}
+
+// Advances the states (as a tile has them, a number a row) by one token.
+static void advance(const column *c, dual *state, uint32_t token) {
   const lz_layout *l = c->l;
-  const ptrdiff_t H = l->shape.hidden, step = l->states * H;
-  for (int layer = 0; layer < l->shape.layers; layer++) {
-    dual *own = state + layer * step;
-    for (ptrdiff_t u = 0; u < H; u++) advance_unit(c, layer, u, token, own - step, own, next + u * l->states);
-    for (ptrdiff_t u = 0; u < H; u++)
-      for (int s = 0; s < l->states; s++) own[s * H + u] = next[u * l->states + s];
+  for (int stage = 0; stage < l->shape.stages; stage++) {
+    const lz_stage *s = &l->stage[stage];
+    dual *next = malloc(sizeof(dual) * (size_t)(s->units * s->states));
+    for (ptrdiff_t u = 0; u < s->units; u++) advance_unit(c, stage, u, token, state, next + u * s->states);
+    for (ptrdiff_t u = 0; u < s->units; u++)
+      for (int i = 0; i < s->states; i++) state[s->state + i * s->padded + u] = next[u * s->states + i];
+    free(next);
   }
 }
 
 static void read_out(const column *c, const dual *top, uint32_t target, int64_t token) {
   const lz_layout *l = c->l;
   const lz_chunk *ch = c->ch;
-  const ptrdiff_t V = l->shape.vocabulary, H = l->shape.hidden;
+  const ptrdiff_t V = l->shape.vocabulary, H = l->top;
   dual *logits = malloc(sizeof(dual) * (size_t)V);
   double most = -INFINITY, sum = 0, slope = 0;
   for (ptrdiff_t v = 0; v < V; v++) logits[v] = logit(c, v, top), most = fmax(most, logits[v].v);
@@ -105,8 +118,8 @@ static void read_out(const column *c, const dual *top, uint32_t target, int64_t 
 }
 
 void lz_run_tangent_reference(const lz_layout *l, const lz_chunk *ch, int with_readout) {
-  const ptrdiff_t H = l->shape.hidden, n = l->shape.layers * l->states * H;
-  dual *h = malloc(sizeof(dual) * (size_t)(n + l->states * H)), *next = h + n;
+  const ptrdiff_t n = l->state / LZ_COLUMNS;
+  dual *h = malloc(sizeof(dual) * (size_t)n);
   if (l->shape.exact_readout && with_readout)
     for (int64_t t = 0; t < ch->count; t++) {
       memset(ch->delta + t * ch->tile_step * l->delta_tile, 0, sizeof(float) * (size_t)l->delta_tile);
@@ -115,16 +128,15 @@ void lz_run_tangent_reference(const lz_layout *l, const lz_chunk *ch, int with_r
   for (int pair = 0; pair < LZ_LANES; pair++) {
     const column c = {l, ch, pair};
     float *state = ch->state + pair;
-    #define AT(i) ((i) / H * l->units + (i) % H) * LZ_COLUMNS
-    for (ptrdiff_t i = 0; i < n; i++) h[i] = (dual){state[AT(i)], state[AT(i) + LZ_LANES]};
+    for (ptrdiff_t i = 0; i < n; i++) h[i] = (dual){state[i * LZ_COLUMNS], state[i * LZ_COLUMNS + LZ_LANES]};
     for (int64_t t = 0; t < ch->count; t++) {
       const uint32_t token = ch->tokens[pair][t] & LZ_ID, target = ch->tokens[pair][t + 1];
       ch->seen[token] |= (uint16_t)(1u << pair);
-      advance(&c, h, token, next);
-      if (with_readout && !(target & LZ_MARK)) read_out(&c, h + n - l->states * H, target, t);
+      advance(&c, h, token);
+      if (with_readout && !(target & LZ_MARK)) read_out(&c, h_of(l, h, l->shape.stages - 1), target, t);
     }
-    for (ptrdiff_t i = 0; i < n; i++) state[AT(i)] = (float)h[i].v, state[AT(i) + LZ_LANES] = (float)h[i].d;
-    #undef AT
+    for (ptrdiff_t i = 0; i < n; i++)
+      state[i * LZ_COLUMNS] = (float)h[i].v, state[i * LZ_COLUMNS + LZ_LANES] = (float)h[i].d;
   }
   free(h);
 }

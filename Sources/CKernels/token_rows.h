@@ -1,4 +1,4 @@
-// The first layer's input: the tokens' rows of the table with their directions. Included by population.h only.
+// The first stage's input: the tokens' rows of the table with their directions. Included by population.h only.
 
 typedef struct {
   const lz_layout *layout;
@@ -8,7 +8,7 @@ typedef struct {
   uint16_t row_signs;  // rank-one: those of the tokens' rows
   uint16_t marked;     // bit p: nobody has to predict the target of pair p
   const uint32_t *inputs; // [16] the tokens
-  float *tokens;       // [head_gates][32] the first layer's input for one head, with ±ε of its bias and its tokens
+  float *tokens;       // [head_gates][32] the first stage's input for one head, with ±ε of its bias and its tokens
   uint16_t *token_signs; // [head_gates]
   float *next;         // [head_blocks · block_units][32] the next h of one head
   float *twice;        // dense
@@ -34,7 +34,7 @@ static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
 // The signs of the tokens' directions for a head's gate rows.
 static void gather_signs(const tile *t, ptrdiff_t first) {
   const lz_layout *l = t->layout;
-  const ptrdiff_t count = l->head_gates;
+  const ptrdiff_t count = l->stage[0].head_gates;
   const uint16_t *columns = t->chunk->signs + l->s_table_column + first;
   if (l->shape.dense) {
     memset(t->token_signs, 0, sizeof(uint16_t) * (size_t)count);
@@ -50,15 +50,15 @@ static void gather_signs(const tile *t, ptrdiff_t first) {
 // A head's part of the tokens' rows, transposed so that pairs are contiguous, ±ε of bias and table added, or of the gates' own
 // signs alone (nodes); or, for tangents, the rows alone and beside them the signs' sum.
 INLINE void gather_rows(const tile *t, ptrdiff_t head, const int tangent, const int nodes) {
-  const lz_layout *l = t->layout;
-  const ptrdiff_t first = head * l->head_gates;
-  const uint16_t *bias_signs = t->chunk->signs + l->s_bias[0] + first;
+  const lz_stage *g = &t->layout->stage[0];
+  const ptrdiff_t first = head * g->head_gates;
+  const uint16_t *bias_signs = t->chunk->signs + g->s_bias + first;
   const vf epsilon = splat(tangent ? 1 : t->chunk->epsilon);
   const float *rows[LZ_LANES];
   for (int p = 0; p < LZ_LANES; p++) rows[p] = t->rows[p] + first;
   if (!nodes) gather_signs(t, first);
   for (int lane = 0; lane < LZ_LANES; lane += VL)
-    for (ptrdiff_t r = 0; r < l->head_gates; r += 4) {
+    for (ptrdiff_t r = 0; r < g->head_gates; r += 4) {
       vf value[4];
       if (t->same)
         for (int i = 0; i < 4; i++) value[i] = splat(rows[0][r + i]);

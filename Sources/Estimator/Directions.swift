@@ -163,7 +163,7 @@ extension Layout {
   /// Words from a product's row factors to those of the next.
   func rowStep(_ slice: TensorSlice) -> Int {
     switch slice.tensor {
-    case .kernel: paddedGates
+    case .kernel(let stage): paddedGates(ofStage: stage)
     case .readout: paddedVocabulary
     case .table, .bias, .lateBias, .readoutBias: slice.rows
     }
@@ -190,10 +190,11 @@ extension Layout {
     case (_, .gaussian): return []
     case (.bias, _), (.lateBias, _): return [range(rows, paddedElements(of: slice.tensor))]
     case (.readoutBias, _): return [range(rows, slice.columns)]
-    case (.table, .products): return ranges(slice.rows, paddedGates)
+    case (.table, .products): return ranges(slice.rows, paddedGates(ofStage: 0))
     case (.table, .rademacher): return [range(columns, slice.rows * gateStride)]
-    case (.kernel, .products): return ranges(paddedGates, columnFactors(slice))
-    case (.kernel, .rademacher): return [range(columns, paddedGates * slice.columns)]
+    case (.kernel(let stage), .products): return ranges(paddedGates(ofStage: stage), columnFactors(slice))
+    case (.kernel(let stage), .rademacher):
+      return [range(columns, paddedGates(ofStage: stage) * slice.columns)]
     case (.readout, .products): return ranges(slice.rows, slice.columns)
     case (.readout, .rademacher): return [range(columns, paddedVocabulary * slice.columns)]
     }
@@ -201,7 +202,7 @@ extension Layout {
 
   /// Column factors of a rank-one direction: a kernel has its own for each head.
   func columnFactors(_ slice: TensorSlice) -> Int {
-    if case .kernel = slice.tensor { return shape.heads * slice.columns }
+    if case .kernel = slice.tensor { return heads(of: slice.tensor).count * slice.columns }
     return slice.columns
   }
 
@@ -209,8 +210,8 @@ extension Layout {
   func columnWords(_ slice: TensorSlice, product: Int) -> [Range<Int>] {
     let first = signs(slice.tensor).columns + product * columnStep(slice)
     guard slice.tensor == .table else { return [first..<first + columnFactors(slice)] }
-    return (0..<shape.heads).map {
-      let gates = gates(ofHead: $0)
+    return heads(of: .table).map {
+      let gates = gates(ofHead: $0, stage: 0)
       return first + gates.packed..<first + gates.packed + gates.rows.count
     }
   }

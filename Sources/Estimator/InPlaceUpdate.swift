@@ -72,11 +72,12 @@ package final class InPlaceUpdate {
         }
       }
     }
-    let heads = 0..<layout.shape.heads
+    let heads = layout.heads(of: slice.tensor)
     switch slice.tensor {
-    case .kernel:
+    case .kernel(let stage):
       return heads.flatMap {
-        matrix(layout.gates(ofHead: $0).rows, packed: layout.gates(ofHead: $0).packed, head: $0)
+        let gates = layout.gates(ofHead: $0, stage: stage)
+        return matrix(gates.rows, packed: gates.packed, head: $0)
       }
     case .readout: return matrix(0..<slice.rows, packed: 0, head: 0)
     case .bias(0): return []  // with the table
@@ -182,7 +183,7 @@ package final class InPlaceUpdate {
       weights: step.weights.bias(job.slice.tensor) + first)
   }
 
-  /// The first layer's bias moves every token's row, the table's own direction those that were read.
+  /// The first stage's bias moves every token's row, the table's own direction those that were read.
   private func updateTable(_ job: Job, _ step: Step, _ read: UnsafeBufferPointer<UInt32>) {
     let layout = population.layout
     let (first, width) = (job.packed + job.columns.lowerBound, job.columns.count)

@@ -70,9 +70,9 @@ final class ZerothOrderGradient {
           head: head)
       }
     }
-    guard case .kernel = slice.tensor else { return panels(0..<slice.rows, packed: 0, head: 0) }
-    return (0..<layout.shape.heads).flatMap { head in
-      let gates = layout.gates(ofHead: head)
+    guard case .kernel(let stage) = slice.tensor else { return panels(0..<slice.rows, packed: 0, head: 0) }
+    return layout.heads(of: slice.tensor).flatMap { head in
+      let gates = layout.gates(ofHead: head, stage: stage)
       return panels(gates.rows, packed: gates.packed, head: head)
     }
   }
@@ -197,12 +197,12 @@ final class ZerothOrderGradient {
     }
   }
 
-  /// Gate rows, without what pads the heads.
+  /// Gate rows of the first stage, without what pads the heads.
   private func sumGates(
     from first: Int, _ coefficients: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
-    for head in 0..<population.layout.shape.heads {
-      let gates = population.layout.gates(ofHead: head)
+    for head in population.layout.heads(of: .table) {
+      let gates = population.layout.gates(ofHead: head, stage: 0)
       sum(
         from: first + gates.packed, count: gates.rows.count, coefficients, into: out + gates.rows.lowerBound)
     }
@@ -251,8 +251,8 @@ final class ZerothOrderGradient {
       instructions.sumNormalRow(
         layout, names: population.signs.pointer, tiles: population.tiles, token: row, coefficients: room,
         into: room + pairs)
-      for head in 0..<layout.shape.heads {
-        let gates = layout.gates(ofHead: head)
+      for head in layout.heads(of: .table) {
+        let gates = layout.gates(ofHead: head, stage: 0)
         (to + gates.rows.lowerBound).update(from: room + pairs + gates.packed, count: gates.rows.count)
       }
     }

@@ -1,9 +1,9 @@
 import CLongzooKernels
 import LongzooMemory
 
-/// The order of work for models of one layer whose weights exceed the caches: head by head and not token by token.
+/// The order of work for models of one stage whose weights exceed the caches: head by head and not token by token.
 ///
-/// A head of a single layer reads no other head's state. It runs through a whole chunk, for all tiles, while its weights stay in
+/// A head of a single stage reads no other head's state. It runs through a whole chunk, for all tiles, while its weights stay in
 /// the cache; so the weights cross from memory once a chunk, and not once a token and tile. Groups of heads are the threads'
 /// tasks; their number is fixed, and so is the order in which their parts of the logits are added up.
 package final class HeadOrder {
@@ -24,15 +24,15 @@ package final class HeadOrder {
   /// small beside the weights.
   package static func pays(for layout: Layout, pairs: Int, chunk: Int, carriesStates: Bool) -> Bool {
     let shape = layout.shape
-    let weightBytes = layout.c.weights * MemoryLayout<Float>.stride
-    return shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !carriesStates
+    let weightBytes = layout.c.pointee.weights * MemoryLayout<Float>.stride
+    return shape.stageCount == 1 && shape.cell.readsOwnState && layout.kind == .rank1 && !layout.exactReadout
+      && !carriesStates
       && shape.heads >= mostGroups && weightBytes >= leastWeightBytes
       && logitFloats(layout, pairs: pairs, chunk: chunk) * MemoryLayout<Float>.stride <= weightBytes / 16
   }
 
   private static func logitFloats(_ layout: Layout, pairs: Int, chunk: Int) -> Int {
-    let floats = withUnsafePointer(to: layout.c) { lz_head_logits($0) }
-    return min(mostGroups, layout.shape.heads) * chunk * Population.tiles(pairs) * floats
+    min(mostGroups, layout.shape.heads) * chunk * Population.tiles(pairs) * lz_head_logits(layout.c)
   }
 
   private static func stateFloats(_ layout: Layout, pairs: Int) -> Int {
@@ -68,7 +68,8 @@ package final class HeadOrder {
   ) throws(MemoryError) {
     let (layout, pairs) = (population.layout, population.pairs)
     precondition(
-      layout.shape.layers == 1 && layout.kind == .rank1 && !layout.exactReadout && !population.carriesStates)
+      layout.shape.stageCount == 1 && layout.kind == .rank1 && !layout.exactReadout
+        && !population.carriesStates)
     self.population = population
     self.instructions = instructions
     self.chunk = chunk
@@ -95,17 +96,15 @@ package final class HeadOrder {
     }
     let part = logits.count / groups / chunk * count
     let heads = layout.shape.heads
-    withUnsafePointer(to: layout.c) { c in
-      pool.run(groups) { group, thread in
-        let first = group * heads / groups
-        lz_run_heads(
-          instructions.code, c, chunks.pointer, tiles, first, (group + 1) * heads / groups - first,
-          states.pointer + thread * (states.count / pool.threads), logits.pointer + group * part,
-          population.scratch(ofThread: thread))
-      }
-      pool.run(tiles) { tile, _ in
-        lz_read_heads(instructions.code, c, chunks.pointer, tiles, tile, groups, logits.pointer)
-      }
+    pool.run(groups) { group, thread in
+      let first = group * heads / groups
+      lz_run_heads(
+        instructions.code, layout.c, chunks.pointer, tiles, first, (group + 1) * heads / groups - first,
+        states.pointer + thread * (states.count / pool.threads), logits.pointer + group * part,
+        population.scratch(ofThread: thread))
+    }
+    pool.run(tiles) { tile, _ in
+      lz_read_heads(instructions.code, layout.c, chunks.pointer, tiles, tile, groups, logits.pointer)
     }
   }
 }

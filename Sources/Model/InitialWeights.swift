@@ -37,10 +37,11 @@ struct InitialWeights {
     switch tensor {
     case .lateBias, .readoutBias:
       for i in 0..<count { out[i * stride] = 0 }
-    case .bias:
-      for i in 0..<count { out[i * stride] = bias(index, row: from + i) }
+    case .bias(let stage):
+      let cell = shape.stage(stage).cell
+      for i in 0..<count { out[i * stride] = bias(index, cell, row: from + i) }
     case .table, .kernel, .readout:
-      let fan = tensor == .readout ? shape.hiddenSize : shape.headSize
+      let fan = tensor.stage.map { shape.stage($0).headSize } ?? shape.readoutInputs
       let scale = tensor == .table ? options.tokenScale : nil
       fillUniform(
         index, from..<from + count, scale: scale ?? 1 / Float(fan).squareRoot(), into: out, stride: stride)
@@ -48,11 +49,10 @@ struct InitialWeights {
   }
 
   /// Row G·u + g is row g of unit u.
-  private func bias(_ tensor: Int, row: Int) -> Float {
-    let (unit, gate) = row.quotientAndRemainder(dividingBy: shape.cell.rows)
-    guard let span = options.memorySpan, let memory = shape.cell.memory,
-      gate == memory.keep || gate == memory.admit
-    else { return shape.cell.biases[gate] }
+  private func bias(_ tensor: Int, _ cell: Cell, row: Int) -> Float {
+    let (unit, gate) = row.quotientAndRemainder(dividingBy: cell.rows)
+    guard let span = options.memorySpan, let memory = cell.memory, gate == memory.keep || gate == memory.admit
+    else { return cell.biases[gate] }
     let words = Philox(seed: seed, domain: .initialization, tensor: tensor)
       .block(UInt32(truncatingIfNeeded: unit), 0)
     let time = 1 + Float(words[0] >> 8) * 0x1p-24 * Float(max(0, span - 2))

@@ -35,12 +35,10 @@ extension Instructions {
     _ layout: Layout, _ rows: ReadoutRows, tokens: Int, tiles: Range<Int>, of allTiles: Int,
     blocks: Range<Int>, fresh: Bool, sum: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
   ) {
-    withUnsafePointer(to: layout.c) {
-      lz_readout_gradient(
-        code, $0, rows.delta + tiles.lowerBound * layout.deltaTile,
-        rows.input + tiles.lowerBound * layout.inputTile, tokens, tiles.count, allTiles, blocks.lowerBound,
-        blocks.count, fresh ? 1 : 0, sum, bias)
-    }
+    lz_readout_gradient(
+      code, layout.c, rows.delta + tiles.lowerBound * layout.deltaTile,
+      rows.input + tiles.lowerBound * layout.inputTile, tokens, tiles.count, allTiles, blocks.lowerBound,
+      blocks.count, fresh ? 1 : 0, sum, bias)
   }
 
   /// One row of scale · the total of `groups` such sums, added up in their order: its H weights and its bias.
@@ -48,9 +46,7 @@ extension Instructions {
     _ layout: Layout, sums: UnsafePointer<Float>, biases: UnsafePointer<Float>, groups: Int, scale: Float,
     row: Int, into to: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
   ) {
-    withUnsafePointer(to: layout.c) {
-      lz_readout_total(code, $0, sums, biases, groups, scale, row, to, bias)
-    }
+    lz_readout_total(code, layout.c, sums, biases, groups, scale, row, to, bias)
   }
 
   /// Words of random signs: eight of each block 0, 1, … of a Philox stream.
@@ -94,19 +90,17 @@ extension Instructions {
     _ layout: Layout, names: UnsafePointer<UInt16>, tiles: Int, _ tensor: Tensor, from first: Int, count: Int,
     coefficients: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
-    withUnsafePointer(to: layout.c) { c in
-      let number =
-        switch tensor {
-        case .table: preconditionFailure("the table's entries belong to one pair each")
-        case .kernel(let layer): lz_kernel_number(Int32(layer))
-        case .bias(let layer): lz_bias_number(Int32(layer))
-        case .lateBias(let layer): lz_late_number(c, Int32(layer))
-        case .readout: lz_readout_number(c)
-        case .readoutBias: lz_readout_bias_number(c)
-        }
-      lz_sum_normals(
-        code, names + layout.nameWords, layout.signsPerTile, tiles, number, first, count, coefficients, out)
-    }
+    let number =
+      switch tensor {
+      case .table: preconditionFailure("the table's entries belong to one pair each")
+      case .kernel(let stage): lz_kernel_number(Int32(stage))
+      case .bias(let stage): lz_bias_number(Int32(stage))
+      case .lateBias(let stage): lz_late_number(layout.c, Int32(stage))
+      case .readout: lz_readout_number(layout.c)
+      case .readoutBias: lz_readout_bias_number(layout.c)
+      }
+    lz_sum_normals(
+      code, names + layout.nameWords, layout.signsPerTile, tiles, number, first, count, coefficients, out)
   }
 
   /// The same of a token's row of the table, [gateStride]; pairs whose coefficient is 0 cost nothing.
@@ -115,10 +109,8 @@ extension Instructions {
     coefficients: UnsafePointer<Float>,
     into out: UnsafeMutablePointer<Float>
   ) {
-    withUnsafePointer(to: layout.c) {
-      lz_sum_normal_row(
-        code, $0, names + layout.nameWords, layout.signsPerTile, tiles, UInt32(token), coefficients, out)
-    }
+    lz_sum_normal_row(
+      code, layout.c, names + layout.nameWords, layout.signsPerTile, tiles, UInt32(token), coefficients, out)
   }
 
   /// A block of 12 rows of `columns` weights into the kernels' order [columns][12].

@@ -8,7 +8,7 @@ public struct Layout: Sendable {
   public let kind: DirectionKind
   /// Whether the readout is not moved: its gradient is summed exactly.
   public let exactReadout: Bool
-  package let c: lz_layout
+  private let made: MadeLayout
 
   /// The layout of a model whose weights are moved.
   /// - Parameter exactReadout: whether those of the readout are not.
@@ -16,12 +16,12 @@ public struct Layout: Sendable {
     self.shape = shape
     self.kind = kind
     self.exactReadout = exactReadout
-    c = lz_layout_make(
-      lz_shape(
-        vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
-        layers: Int32(shape.layers), cell: Int32(shape.cell.code.rawValue),
-        dense: kind == .rademacher ? 1 : 0, exact_readout: exactReadout ? 1 : 0,
-        normal: kind == .gaussian ? 1 : 0, rank: Int32(kind.rank), nodes: 0, logits: 0))
+    var c = Self.shape(shape)
+    c.dense = kind == .rademacher ? 1 : 0
+    c.exact_readout = exactReadout ? 1 : 0
+    c.normal = kind == .gaussian ? 1 : 0
+    c.rank = Int32(kind.rank)
+    made = MadeLayout(c)
   }
 
   /// Of a model whose gates are moved and whose weights are not: no kind of direction plays a part. The readout is not moved and hands out
@@ -32,79 +32,117 @@ public struct Layout: Sendable {
     self.shape = shape
     kind = .rank1
     exactReadout = true
-    c = lz_layout_make(
-      lz_shape(
-        vocabulary: Int32(shape.vocabularySize), hidden: Int32(shape.hiddenSize), heads: Int32(shape.heads),
-        layers: Int32(shape.layers), cell: Int32(shape.cell.code.rawValue), dense: 0, exact_readout: 1,
-        normal: 0, rank: 1, nodes: 1,
-        logits: movesLogits ? 1 : 0))
+    var c = Self.shape(shape)
+    c.exact_readout = 1
+    c.rank = 1
+    c.nodes = 1
+    c.logits = movesLogits ? 1 : 0
+    made = MadeLayout(c)
+  }
+
+  private static func shape(_ shape: ModelShape) -> lz_shape {
+    var c = lz_shape()
+    c.vocabulary = Int32(shape.vocabularySize)
+    c.stages = Int32(shape.stageCount)
+    withUnsafeMutableBytes(of: &c.stage) { bytes in
+      let stages = bytes.assumingMemoryBound(to: lz_stage_shape.self)
+      for index in 0..<shape.stageCount {
+        let stage = shape.stage(index)
+        stages[index] = lz_stage_shape(
+          cell: Int32(stage.cell.code.rawValue), units: Int32(stage.units), heads: Int32(stage.heads),
+          below: Int32(stage.below?.stage ?? -1), other: Int32(stage.other ?? -1))
+      }
+    }
+    return c
+  }
+
+  /// The C layout, for as long as this one is there.
+  package var c: UnsafePointer<lz_layout> { UnsafePointer(made.layout) }
+
+  /// Where a stage's parts lie.
+  package func stage(_ index: Int) -> UnsafePointer<lz_stage> {
+    precondition((0..<shape.stageCount).contains(index), "stage \(index) of \(shape.stageCount)")
+    let first = UnsafeRawPointer(made.layout) + MemoryLayout<lz_layout>.offset(of: \.stage)!
+    return first.assumingMemoryBound(to: lz_stage.self) + index
   }
 
   /// Whether the inputs of gates are moved, and no weight is.
-  package var movesNodes: Bool { c.shape.nodes != 0 }
+  package var movesNodes: Bool { c.pointee.shape.nodes != 0 }
 
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
   /// each have their own (full-rank).
-  package var gateStride: Int { c.gate_stride }
-  /// Floats of the states of a tile, [L][S][paddedUnits][32].
-  package var stateFloats: Int { c.state }
-  package var paddedUnits: Int { c.units }
+  package var gateStride: Int { c.pointee.gate_stride }
+  /// Floats of the states of a tile: of every stage [S][padded units][32].
+  package var stateFloats: Int { c.pointee.state }
   /// The exact readout's p − y and h of one tile and token, in floats.
-  package var deltaTile: Int { c.delta_tile }
-  package var inputTile: Int { c.input_tile }
+  package var deltaTile: Int { c.pointee.delta_tile }
+  package var inputTile: Int { c.pointee.input_tile }
   /// Rows of the readout, and units, with what pads them to whole blocks and panels.
-  package var paddedVocabulary: Int { c.readout_blocks * Tile.blockRows }
-  package var paddedInputs: Int { c.input_panels * Int(LZ_PANEL) }
-  package var signsPerTile: Int { c.signs }
+  package var paddedVocabulary: Int { c.pointee.readout_blocks * Tile.blockRows }
+  package var paddedInputs: Int { c.pointee.input_panels * Int(LZ_PANEL) }
+  package var signsPerTile: Int { c.pointee.signs }
   /// Of normal entries: where a tile's name lies among its words.
-  package var nameWords: Int { c.s_name }
-  package func kernel(_ layer: Int) -> Int { Self.element(c.w_kernel, layer) }
-  package func bias(_ layer: Int) -> Int { Self.element(c.w_bias, layer) }
-  package func lateBias(_ layer: Int) -> Int { Self.element(c.w_late, layer) }
+  package var nameWords: Int { c.pointee.s_name }
+  package func kernel(_ index: Int) -> Int { stage(index).pointee.w_kernel }
+  package func bias(_ index: Int) -> Int { stage(index).pointee.w_bias }
+  package func lateBias(_ index: Int) -> Int { stage(index).pointee.w_late }
 
   /// Where the signs of a tensor lie in a tile's words: those of its rows, and those of its columns (rank-one), or one
   /// range for all (full-rank, and biases).
   package func signs(_ tensor: Tensor) -> (rows: Int, columns: Int) {
     switch tensor {
-    case .table: (c.s_table_row, c.s_table_column)
-    case .kernel(let layer): (Self.element(c.s_kernel_row, layer), Self.element(c.s_kernel_column, layer))
-    case .bias(let layer): (Self.element(c.s_bias, layer), Self.element(c.s_bias, layer))
-    case .lateBias(let layer): (Self.element(c.s_late, layer), Self.element(c.s_late, layer))
-    case .readout: (c.s_readout_row, c.s_readout_column)
-    case .readoutBias: (c.s_readout_bias, c.s_readout_bias)
+    case .table: (c.pointee.s_table_row, c.pointee.s_table_column)
+    case .kernel(let index): (stage(index).pointee.s_kernel_row, stage(index).pointee.s_kernel_column)
+    case .bias(let index): (stage(index).pointee.s_bias, stage(index).pointee.s_bias)
+    case .lateBias(let index): (stage(index).pointee.s_late, stage(index).pointee.s_late)
+    case .readout: (c.pointee.s_readout_row, c.pointee.s_readout_column)
+    case .readoutBias: (c.pointee.s_readout_bias, c.pointee.s_readout_bias)
     }
   }
 
   /// What the exact readout's gradient takes of one tile and token, in floats.
-  package var readoutTileFloats: Int { exactReadout ? c.delta_tile + c.input_tile : 0 }
+  package var readoutTileFloats: Int { exactReadout ? c.pointee.delta_tile + c.pointee.input_tile : 0 }
 
-  /// The gate rows of a head: in the model's order, and where they begin in the kernels', which pad each head.
-  package func gates(ofHead head: Int) -> (rows: Range<Int>, packed: Int) {
-    let count = shape.cell.rows * shape.headSize
-    return (head * count..<(head + 1) * count, head * c.head_gates)
+  /// The gate rows of a head of a stage: in the model's order, and where they begin in the kernels', which pad each head.
+  package func gates(ofHead head: Int, stage index: Int) -> (rows: Range<Int>, packed: Int) {
+    let stage = shape.stage(index)
+    let count = stage.cell.rows * stage.headSize
+    return (head * count..<(head + 1) * count, head * self.stage(index).pointee.head_gates)
   }
 
-  /// The elements of a layer's bias that belong to a head: gate rows, or units for a late bias; in the model's order, and where they
-  /// begin in the kernels'.
-  package func elements(of bias: Tensor, head: Int) -> (rows: Range<Int>, packed: Int) {
-    guard case .lateBias = bias else { return gates(ofHead: head) }
-    let count = shape.headSize
-    return (head * count..<(head + 1) * count, head * c.head_blocks * c.block_units)
+  /// The elements of a tensor's rows, or columns of the table, that belong to a head: gate rows, or units for a late bias; in the model's
+  /// order, and where they begin in the kernels'.
+  package func elements(of tensor: Tensor, head: Int) -> (rows: Range<Int>, packed: Int) {
+    guard let index = tensor.stage else { preconditionFailure("the readout has no heads") }
+    guard case .lateBias = tensor else { return gates(ofHead: head, stage: index) }
+    let (count, stage) = (shape.stage(index).headSize, stage(index).pointee)
+    return (head * count..<(head + 1) * count, head * stage.head_blocks * stage.block_units)
   }
 
-  /// Elements of a layer's bias in the kernels' order, padding included.
+  /// The heads of the stage whose rows a tensor moves.
+  package func heads(of tensor: Tensor) -> Range<Int> {
+    0..<(tensor.stage.map { shape.stage($0).heads } ?? 1)
+  }
+
+  /// Elements of a stage's bias in the kernels' order, padding included.
   package func paddedElements(of bias: Tensor) -> Int {
-    if case .lateBias = bias { c.late_units } else { c.gates }
+    guard let index = bias.stage else { return paddedVocabulary }
+    return if case .lateBias = bias { stage(index).pointee.late_units } else { stage(index).pointee.gates }
   }
 
-  /// Gate rows in the kernels' order, padding included.
-  package var paddedGates: Int { c.gates }
+  /// A stage's gate rows in the kernels' order, padding included.
+  package func paddedGates(ofStage index: Int) -> Int { stage(index).pointee.gates }
+}
 
-  /// C arrays come to Swift as tuples.
-  private static func element<T>(_ tuple: T, _ index: Int) -> Int {
-    precondition((0..<ModelShape.maximumLayers).contains(index))
-    return withUnsafeBytes(of: tuple) {
-      $0.load(fromByteOffset: index * MemoryLayout<Int>.stride, as: Int.self)
-    }
+/// The C layout, which is some kilobytes long: made once, and shared by all copies of a `Layout`.
+private final class MadeLayout: Sendable {
+  /// Never written after it was made.
+  nonisolated(unsafe) let layout: UnsafeMutablePointer<lz_layout>
+
+  init(_ shape: lz_shape) {
+    layout = .allocate(capacity: 1)
+    withUnsafePointer(to: shape) { lz_layout_make($0, layout) }
   }
+
+  deinit { layout.deallocate() }
 }

@@ -18,7 +18,7 @@ public struct ModelShape: Equatable, Codable, Sendable {
   public var cell: Cell
 
   /// The most layers.
-  public static let maximumLayers = Int(LZ_MAX_LAYERS)
+  public static let maximumLayers = (Int(LZ_MAX_STAGES) - 4) / 4
 
   /// - Precondition: V and H are at least 1, L is from 1 to `maximumLayers`, and N divides H.
   public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm) {
@@ -36,68 +36,76 @@ public struct ModelShape: Equatable, Codable, Sendable {
   /// D, the units of a head.
   public var headSize: Int { hiddenSize / heads }
 
-  /// G·H, the gate rows of a layer.
-  public var gates: Int { cell.rows * hiddenSize }
-
-  /// Columns of a layer's matrix: its own head's state, and above the first layer before it the state below.
-  public func inputs(ofLayer layer: Int) -> Int { (layer == 0 ? 0 : hiddenSize) + headSize }
-
   /// Multiplies and adds of the shared products for one token and column; lookups, gates and softmax are not counted.
   public var flopsPerTokenColumn: Double {
-    let gates = (0..<layers).reduce(0) { $0 + self.gates * inputs(ofLayer: $1) }
-    return 2 * Double(gates + hiddenSize * vocabularySize)
+    let stages = (0..<stageCount).reduce(0) { $0 + stage($1).gates * stage($1).inputs }
+    return 2 * Double(stages + readoutInputs * vocabularySize)
   }
 
   /// All tensors in the order in which `Parameters` holds them.
   public var tensors: [TensorSlice] {
-    [slice(.table)]
-      + (0..<layers).flatMap {
-        [slice(.kernel($0)), slice(.bias($0))] + (cell.hasLateRow ? [slice(.lateBias($0))] : [])
-      }
-      + [slice(.readout), slice(.readoutBias)]
+    [slice(.table)] + (0..<stageCount).flatMap(tensors(ofStage:)) + [slice(.readout), slice(.readoutBias)]
+  }
+
+  private func tensors(ofStage index: Int) -> [TensorSlice] {
+    let stage = stage(index)
+    return (stage.inputs > 0 ? [slice(.kernel(index))] : []) + (stage.gates > 0 ? [slice(.bias(index))] : [])
+      + (stage.lateUnits > 0 ? [slice(.lateBias(index))] : [])
   }
 
   /// One of them; asked for in every update, so no array is made.
   public func slice(_ tensor: Tensor) -> TensorSlice {
-    let (gates, late) = (self.gates, cell.hasLateRow ? hiddenSize : 0)
-    let kernels = vocabularySize * gates
-    func kernel(_ layer: Int) -> Int {
-      layer == 0
-        ? kernels
-        : kernels + gates * (inputs(ofLayer: 0) + 1 + (layer - 1) * (inputs(ofLayer: 1) + 1)) + layer * late
-    }
     func slice(_ rows: Int, _ columns: Int, at offset: Int) -> TensorSlice {
       TensorSlice(tensor: tensor, rows: rows, columns: columns, offset: offset)
     }
     switch tensor {
-    case .table: return slice(vocabularySize, gates, at: 0)
-    case .kernel(let layer): return slice(gates, inputs(ofLayer: layer), at: kernel(layer))
-    case .bias(let layer): return slice(1, gates, at: kernel(layer) + gates * inputs(ofLayer: layer))
-    case .lateBias(let layer):
-      return slice(1, late, at: kernel(layer) + gates * (inputs(ofLayer: layer) + 1))
-    case .readout: return slice(vocabularySize, hiddenSize, at: kernel(layers))
-    case .readoutBias: return slice(1, vocabularySize, at: kernel(layers) + vocabularySize * hiddenSize)
+    case .table: return slice(vocabularySize, stage(0).gates, at: 0)
+    case .kernel(let index):
+      return slice(stage(index).gates, stage(index).inputs, at: parameters(beforeStage: index))
+    case .bias(let index):
+      let stage = stage(index)
+      return slice(1, stage.gates, at: parameters(beforeStage: index) + stage.gates * stage.inputs)
+    case .lateBias(let index):
+      let stage = stage(index)
+      return slice(1, stage.lateUnits, at: parameters(beforeStage: index) + stage.gates * (stage.inputs + 1))
+    case .readout: return slice(vocabularySize, readoutInputs, at: parameters(beforeStage: stageCount))
+    case .readoutBias:
+      return slice(
+        1, vocabularySize, at: parameters(beforeStage: stageCount) + vocabularySize * readoutInputs)
     }
+  }
+
+  private func parameters(beforeStage index: Int) -> Int {
+    (0..<index).reduce(vocabularySize * stage(0).gates) { $0 + stage($1).parameterCount }
   }
 
   /// Elements of all tensors together.
   public var parameterCount: Int { slice(.readoutBias).range.upperBound }
 }
 
-/// A part of the parameters; layers are numbered from 0.
+/// A part of the parameters; stages are numbered from 0.
 public enum Tensor: Hashable, Sendable {
-  /// [V × GH] the tokens' contribution to the first layer's gates.
+  /// [V × GH] the tokens' contribution to the first stage's gates.
   case table
-  /// [GH × inputs] of a layer; row G·u + g has the columns of unit u's head.
+  /// [GH × inputs] of a stage; row G·u + g has the columns of unit u's head.
   case kernel(Int)
-  /// [GH] of a layer.
+  /// [GH] of a stage.
   case bias(Int)
-  /// [H] of a layer whose cell has a late row: the bias of that row's product with the own state.
+  /// [H] of a stage whose cell has a late row: the bias of that row's product with the own state.
   case lateBias(Int)
   /// [V × H]
   case readout
   /// [V]
   case readoutBias
+
+  /// The stage whose rows it moves; nil for the readout.
+  public var stage: Int? {
+    switch self {
+    case .table: 0
+    case .kernel(let stage), .bias(let stage), .lateBias(let stage): stage
+    case .readout, .readoutBias: nil
+    }
+  }
 
   /// Whether it belongs to the readout.
   public var isReadout: Bool { self == .readout || self == .readoutBias }

@@ -20,7 +20,7 @@ public final class PackedWeights {
   public static func byteCount(for layout: Layout) -> Int { valuesRoom(layout).byteCount }
 
   private static func valuesRoom(_ layout: Layout) -> Room<Float> {
-    Room(layout.c.weights, .parameters, for: "the packed weights")
+    Room(layout.c.pointee.weights, .parameters, for: "the packed weights")
   }
 
   /// All zero, until `pack` or `initialize`.
@@ -44,8 +44,10 @@ public final class PackedWeights {
 
   private static func runs(_ slice: TensorSlice, _ layout: Layout) -> [(rows: Range<Int>, packed: Int)] {
     switch slice.tensor {
-    case .kernel: (0..<layout.shape.heads).map(layout.gates)
-    case .bias, .lateBias: (0..<layout.shape.heads).map { layout.elements(of: slice.tensor, head: $0) }
+    case .kernel(let stage):
+      layout.heads(of: slice.tensor).map { layout.gates(ofHead: $0, stage: stage) }
+    case .bias, .lateBias:
+      layout.heads(of: slice.tensor).map { layout.elements(of: slice.tensor, head: $0) }
     case .table, .readout: [(0..<slice.rows, 0)]
     case .readoutBias: [(0..<slice.columns, 0)]
     }
@@ -59,12 +61,12 @@ public final class PackedWeights {
       let job = jobs[task]
       switch job.slice.tensor {
       case .table: packTable(job, parameters)
-      case .kernel(let layer): packMatrix(job, parameters, to: layout.kernel(layer))
-      case .bias(let layer): if layer > 0 { packVector(job, parameters, to: layout.bias(layer), padding: 0) }
-      case .lateBias(let layer): packUnits(job, parameters, to: layout.lateBias(layer))
-      case .readout: packMatrix(job, parameters, to: layout.c.w_readout)
+      case .kernel(let stage): packMatrix(job, parameters, to: layout.kernel(stage))
+      case .bias(let stage): if stage > 0 { packVector(job, parameters, to: layout.bias(stage), padding: 0) }
+      case .lateBias(let stage): packUnits(job, parameters, to: layout.lateBias(stage))
+      case .readout: packMatrix(job, parameters, to: layout.c.pointee.w_readout)
       case .readoutBias:
-        packVector(job, parameters, to: layout.c.w_readout_bias, padding: -.greatestFiniteMagnitude)
+        packVector(job, parameters, to: layout.c.pointee.w_readout_bias, padding: -.greatestFiniteMagnitude)
       }
     }
   }
@@ -74,9 +76,9 @@ public final class PackedWeights {
     let bias = parameters.pointer(parameters.shape.slice(.bias(0)))
     for row in job.blocks {
       let from = parameters.pointer(job.slice) + row * columns
-      let to = values.pointer + layout.c.w_table + row * layout.c.gate_stride
-      for head in 0..<layout.shape.heads {
-        let (columns, packed) = layout.gates(ofHead: head)
+      let to = values.pointer + layout.c.pointee.w_table + row * layout.c.pointee.gate_stride
+      for head in layout.heads(of: .table) {
+        let (columns, packed) = layout.gates(ofHead: head, stage: 0)
         // Counted, so that the compiler sees a loop that it can vectorise.
         let (target, row, bias) = (to + packed, from + columns.lowerBound, bias + columns.lowerBound)
         for i in 0..<columns.count { target[i] = row[i] + bias[i] }

@@ -12,7 +12,7 @@ package final class Population {
 
   /// Whether the columns' states go on from chunk to chunk.
   package let carriesStates: Bool
-  /// [T][layout.state] h and c of every column; where no state is carried, [threads][layout.state] of the tiles at work.
+  /// [T][layout.stateFloats] the states of every column; where no state is carried, [threads][layout.stateFloats] of the tiles at work.
   package let states: Buffer<Float>
   /// Tokens of a window that have signs and losses of their own: all where the gates are moved, otherwise one for all.
   package let tokenSets: Int
@@ -54,7 +54,7 @@ package final class Population {
       _ layout: Layout, pairs: Int, streams: Int, threads: Int, carriesStates: Bool, inHeadOrder: Bool,
       tokenSets: Int
     ) {
-      let (tiles, state) = (tiles(pairs), layout.c.state)
+      let (tiles, state) = (tiles(pairs), layout.c.pointee.state)
       let stateSets = carriesStates ? tiles : inHeadOrder ? 0 : threads
       // Where every pair has a stream of its own, its clean state is made in place.
       let cleanStates = carriesStates && streams < pairs ? streams : 0
@@ -63,7 +63,8 @@ package final class Population {
       losses = table.add(tokenSets * tiles * Tile.columns, .activations, for: "the columns' losses")
       scratch = table.add(threads * scratchStride(layout), .activations, for: "the threads' scratch")
       clean = table.add(cleanStates * state / Tile.columns, .activations, for: "the streams' clean states")
-      signs = table.add(tokenSets * tiles * layout.c.signs, .perturbations, for: "the directions' signs")
+      signs = table.add(
+        tokenSets * tiles * layout.c.pointee.signs, .perturbations, for: "the directions' signs")
       seen = table.add(
         layout.movesNodes ? 0 : tiles * layout.shape.vocabularySize, .perturbations,
         for: "the tokens that were read")
@@ -72,7 +73,7 @@ package final class Population {
     }
   }
 
-  static func scratchStride(_ layout: Layout) -> Int { (layout.c.scratch + 31) / 32 * 32 }
+  static func scratchStride(_ layout: Layout) -> Int { (layout.c.pointee.scratch + 31) / 32 * 32 }
 
   /// - Parameters:
   ///   - carriesStates: false if every chunk begins with zero states and nobody asks for them behind it.
@@ -130,22 +131,20 @@ package final class Population {
     tile: Int, thread: Int, weights: PackedWeights, epsilon: Float, tokens: TokenBlock,
     readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
-    let state = states.pointer + (carriesStates ? tile : thread) * layout.c.state
-    if !carriesStates { state.update(repeating: 0, count: layout.c.state) }
+    let state = states.pointer + (carriesStates ? tile : thread) * layout.c.pointee.state
+    if !carriesStates { state.update(repeating: 0, count: layout.c.pointee.state) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
       for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
       var chunk = chunk(
         tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: tokens.count)
       chunk.state = state
       if !withReadout { chunk.loss = nil }
-      chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }
-      chunk.input = readout.map { $0.input + tile * layout.c.input_tile }
+      chunk.delta = readout.map { $0.delta + tile * layout.c.pointee.delta_tile }
+      chunk.input = readout.map { $0.input + tile * layout.c.pointee.input_tile }
       let room = scratch.pointer + thread * Self.scratchStride(layout)
-      withUnsafePointer(to: layout.c) {
-        switch mode {
-        case .central: lz_run_chunk(instructions.code, $0, &chunk, room)
-        case .tangent: lz_run_tangent(instructions.code, $0, &chunk, withReadout ? 1 : 0, room)
-        }
+      switch mode {
+      case .central: lz_run_chunk(instructions.code, layout.c, &chunk, room)
+      case .tangent: lz_run_tangent(instructions.code, layout.c, &chunk, withReadout ? 1 : 0, room)
       }
     }
   }
@@ -156,7 +155,7 @@ package final class Population {
   ) -> lz_chunk {
     var chunk = lz_chunk()
     chunk.weights = UnsafePointer(weights.values.pointer)
-    chunk.signs = UnsafePointer(signs.pointer + tile * layout.c.signs)
+    chunk.signs = UnsafePointer(signs.pointer + tile * layout.c.pointee.signs)
     chunk.epsilon = epsilon
     chunk.tokens = rows
     chunk.count = Int64(count)
@@ -201,9 +200,9 @@ package final class Population {
 
   /// Where every pair has a stream of its own, its clean state is the mean of its two columns.
   private func restartFromOwnMeans(tile: Int) {
-    var row = UnsafeMutableRawPointer(states.pointer + tile * layout.c.state)
+    var row = UnsafeMutableRawPointer(states.pointer + tile * layout.c.pointee.state)
     let half = MemoryLayout<SIMD16<Float>>.size
-    for _ in 0..<layout.c.state / Tile.columns {
+    for _ in 0..<layout.c.pointee.state / Tile.columns {
       let mean =
         0.5 * (row.load(as: SIMD16<Float>.self) + row.load(fromByteOffset: half, as: SIMD16<Float>.self))
       row.storeBytes(of: mean, as: SIMD16<Float>.self)
@@ -213,7 +212,7 @@ package final class Population {
   }
 
   private func restartFromStreams(_ chosen: Tiles) {
-    let rows = layout.c.state / Tile.columns
+    let rows = layout.c.pointee.state / Tile.columns
     // All means come first: pairs of one stream may lie in tiles that restart and in tiles that do not. Streams ascend with
     // the pairs, so the last one is the only one that can come again.
     var last = -1
@@ -227,7 +226,7 @@ package final class Population {
       let tile = chosen[index]
       for pair in pairs(ofTile: tile) {
         let from = clean.pointer + streamOfPair[pair] * rows
-        let to = states.pointer + tile * layout.c.state + pair % Tile.pairs
+        let to = states.pointer + tile * layout.c.pointee.state + pair % Tile.pairs
         for row in 0..<rows {
           to[row * Tile.columns] = from[row]
           to[row * Tile.columns + Tile.pairs] = from[row]
@@ -248,7 +247,7 @@ package final class Population {
       to[row] =
         scale
         * TileSums.sum(members) { pair in
-          let from = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+          let from = states.pointer + pair / Tile.pairs * layout.c.pointee.state + pair % Tile.pairs
           return from[row * Tile.columns] + from[row * Tile.columns + Tile.pairs]
         }
     }
@@ -262,8 +261,8 @@ package final class Population {
   /// Zeroes the states of a pair.
   package func resetState(ofPair pair: Int) {
     guard carriesStates else { return }
-    let rows = layout.c.state / Tile.columns
-    let at = states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+    let rows = layout.c.pointee.state / Tile.columns
+    let at = states.pointer + pair / Tile.pairs * layout.c.pointee.state + pair % Tile.pairs
     for row in 0..<rows {
       at[row * Tile.columns] = 0
       at[row * Tile.columns + Tile.pairs] = 0
@@ -278,8 +277,8 @@ package struct ReadoutRows {
 
   /// Those from a later token of the chunk on.
   package func from(token: Int, of population: Population) -> ReadoutRows {
-    let (layout, before) = (population.layout.c, token * population.tiles)
-    return ReadoutRows(delta: delta + before * layout.delta_tile, input: input + before * layout.input_tile)
+    let (layout, before) = (population.layout, token * population.tiles)
+    return ReadoutRows(delta: delta + before * layout.deltaTile, input: input + before * layout.inputTile)
   }
 
   package init(delta: UnsafeMutablePointer<Float>, input: UnsafeMutablePointer<Float>) {

@@ -26,7 +26,7 @@ extension Population {
     return min(Tile.pairs, pairs - first)
   }
 
-  /// As `run`, on a state that the caller keeps: [layout.c.state] of this tile. Losses go to the tile's 32 of `losses`.
+  /// As `run`, on a state that the caller keeps: [layout.stateFloats] of this tile. Losses go to the tile's 32 of `losses`.
   package func runForward(
     tile: Int, beside: Beside, state: UnsafeMutablePointer<Float>, thread: Int, weights: PackedWeights,
     epsilon: Float, tokens: TokenBlock, readout: ReadoutRows?
@@ -38,7 +38,7 @@ extension Population {
       for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[first * Tile.pairs + lane]) }
       var chunk = lz_chunk()
       chunk.weights = UnsafePointer(weights.values.pointer)
-      chunk.signs = UnsafePointer(signs.pointer + first * layout.c.signs)
+      chunk.signs = UnsafePointer(signs.pointer + first * layout.c.pointee.signs)
       chunk.epsilon = epsilon
       chunk.state = state
       chunk.tokens = UnsafePointer(rows.baseAddress)
@@ -46,17 +46,15 @@ extension Population {
       chunk.loss = losses.pointer + tile * Tile.columns
       chunk.seen = seen.pointer + first * vocabulary
       chunk.valid = Int32(Self.forwardRows(tile: tile, pairs: pairs, beside))
-      chunk.delta = readout.map { $0.delta + tile * layout.c.delta_tile }
-      chunk.input = readout.map { $0.input + tile * layout.c.input_tile }
+      chunk.delta = readout.map { $0.delta + tile * layout.c.pointee.delta_tile }
+      chunk.input = readout.map { $0.input + tile * layout.c.pointee.input_tile }
       chunk.tile_step = Self.forwardTiles(pairs: pairs, beside)
       var second = lz_second()
-      second.signs = UnsafePointer(signs.pointer + other * layout.c.signs)
+      second.signs = UnsafePointer(signs.pointer + other * layout.c.pointee.signs)
       second.epsilon = beside == .nextTile ? epsilon : 0
       second.seen = other == first ? nil : seen.pointer + other * vocabulary
-      withUnsafePointer(to: layout.c) {
-        lz_run_forward(
-          instructions.code, $0, &chunk, &second, scratch.pointer + thread * Self.scratchStride(layout))
-      }
+      lz_run_forward(
+        instructions.code, layout.c, &chunk, &second, scratch.pointer + thread * Self.scratchStride(layout))
     }
   }
 }

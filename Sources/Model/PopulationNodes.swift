@@ -36,20 +36,18 @@ extension Population {
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
       for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
       var chunk = chunk(tile: tile, weights: weights, epsilon: epsilon, rows: rows.baseAddress!, count: count)
-      chunk.state = states.pointer + tile * layout.c.state
-      chunk.signs += first * tiles * layout.c.signs
-      chunk.sign_step = tiles * layout.c.signs
+      chunk.state = states.pointer + tile * layout.c.pointee.state
+      chunk.signs += first * tiles * layout.c.pointee.signs
+      chunk.sign_step = tiles * layout.c.pointee.signs
       chunk.loss += first * tiles * Tile.columns
       chunk.loss_step = tiles * Tile.columns
       chunk.seen = nil
-      chunk.delta = readout.delta + tile * layout.c.delta_tile
-      chunk.input = readout.input + tile * layout.c.input_tile
+      chunk.delta = readout.delta + tile * layout.c.pointee.delta_tile
+      chunk.input = readout.input + tile * layout.c.pointee.input_tile
       chunk.means = lz_means(
-        at: means.at + first * means.tokenStride + tile * means.tileStride, layer: means.layerStride,
+        at: means.at + first * means.tokenStride + tile * means.tileStride, stage: means.layerStride,
         token: means.tokenStride, row: means.row)
-      withUnsafePointer(to: layout.c) {
-        lz_run_chunk(instructions.code, $0, &chunk, scratch(ofThread: thread))
-      }
+      lz_run_chunk(instructions.code, layout.c, &chunk, scratch(ofThread: thread))
     }
   }
 
@@ -61,6 +59,6 @@ extension Population {
 
   /// A tile's sign words of a token of the window.
   package func signs(tile: Int, token: Int) -> UnsafeMutablePointer<UInt16> {
-    signs.pointer + (token * tiles + tile) * layout.c.signs
+    signs.pointer + (token * tiles + tile) * layout.c.pointee.signs
   }
 }

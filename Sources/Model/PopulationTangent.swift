@@ -9,11 +9,10 @@ package enum PopulationMode: Sendable {
   case tangent
 }
 
-/// What forward mode needs besides: states are [L][h, c][units] here, as `SequenceModel` has them, with units the hidden size
-/// rounded up to 3.
+/// What forward mode needs besides: states are those of `SequenceModel` here, of every stage [S][padded units].
 extension Population {
   /// Floats of one column's state.
-  package var stateRows: Int { layout.c.state / Tile.columns }
+  package var stateRows: Int { layout.c.pointee.state / Tile.columns }
 
   private func firstRow(ofPair pair: Int) -> UnsafeMutablePointer<Float> {
     precondition(carriesStates && pair < pairs, "pair \(pair) of \(pairs)")

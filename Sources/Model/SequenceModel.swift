@@ -5,7 +5,7 @@ import LongzooMemory
 public final class SequenceModel {
   private let weights: PackedWeights
   private let instructions: Instructions
-  package let state: Buffer<Float>  // [L][S][units]
+  package let state: Buffer<Float>  // of every stage [S][padded units]
   private let scratch: Buffer<Float>
 
   /// The bytes that `init` reserves, without the weights.
@@ -22,14 +22,14 @@ public final class SequenceModel {
       var table = MemoryTable()
       state = table.add(stateCount(layout), .activations, for: "the evaluated state")
       scratch = table.add(
-        withUnsafePointer(to: layout.c) { lz_sequence_scratch($0) }, .activations,
+        lz_sequence_scratch(layout.c), .activations,
         for: "the evaluation's scratch")
       self.table = table
     }
   }
 
   package static func stateCount(_ layout: Layout) -> Int {
-    layout.shape.layers * layout.shape.cell.states * layout.c.units
+    layout.stateFloats / Tile.columns
   }
 
   /// Begins with a zero state; the weights may change between two blocks.
@@ -73,12 +73,10 @@ public final class SequenceModel {
   ) -> Double {
     var total = 0.0
     guard tokens.count > 0 else { return 0 }
-    withUnsafePointer(to: weights.layout.c) { layout in
-      tokens.require(streams: 1, vocabularySize: weights.layout.shape.vocabularySize)
-      lz_run_sequence(
-        instructions.code, layout, weights.values.pointer, state.pointer, tokens.pointer,
-        Int64(tokens.count), &total, losses, hits, scratch.pointer)
-    }
+    tokens.require(streams: 1, vocabularySize: weights.layout.shape.vocabularySize)
+    lz_run_sequence(
+      instructions.code, weights.layout.c, weights.values.pointer, state.pointer, tokens.pointer,
+      Int64(tokens.count), &total, losses, hits, scratch.pointer)
     return total
   }
 }

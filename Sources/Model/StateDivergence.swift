@@ -1,6 +1,6 @@
 import LongzooMemory
 
-/// How far the two states of each pair have come apart: rms(h₊ − h₋)/rms(h) over the units of all layers. 0 for equal
+/// How far the two states of each pair have come apart: rms(h₊ − h₋)/rms(h) over the units of all stages that carry a state. 0 for equal
 /// states, √2 for unrelated ones, 2 for opposite ones.
 ///
 /// A pair whose states have nothing to do with each other any more measures noise: its difference of losses has no slope in
@@ -27,12 +27,12 @@ package final class StateDivergence {
   /// Takes the sums of a tile.
   package func measure(tile: Int) {
     let layout = population.layout
-    let half = layout.c.state / (layout.shape.cell.states * layout.shape.layers)
     var (differences, squares) = (SIMD16<Float>.zero, SIMD16<Float>.zero)
-    for layer in 0..<layout.shape.layers {
+    for index in 0..<layout.shape.stageCount where layout.shape.stage(index).cell.carriesState {
+      let stage = layout.stage(index).pointee
       var row = UnsafeRawPointer(
-        population.states.pointer + tile * layout.c.state + layout.shape.cell.states * layer * half)
-      for _ in 0..<half / Tile.columns {
+        population.states.pointer + tile * layout.stateFloats + stage.state * Tile.columns)
+      for _ in 0..<stage.padded {
         let plus = row.load(as: SIMD16<Float>.self)
         let minus = row.load(fromByteOffset: MemoryLayout<SIMD16<Float>>.size, as: SIMD16<Float>.self)
         let apart = plus - minus
@@ -81,10 +81,10 @@ package final class StateDivergence {
 extension Population {
   /// Puts the mean of both columns over the `members` that are sound into both columns of a pair; of the pair itself if none is.
   fileprivate func setCleanState(ofPair pair: Int, from members: Range<Int>, isSound: (Int) -> Bool) {
-    let rows = layout.c.state / Tile.columns
+    let rows = layout.c.pointee.state / Tile.columns
     let count = members.count(where: isSound)
     func column(_ pair: Int) -> UnsafeMutablePointer<Float> {
-      states.pointer + pair / Tile.pairs * layout.c.state + pair % Tile.pairs
+      states.pointer + pair / Tile.pairs * layout.c.pointee.state + pair % Tile.pairs
     }
     let to = column(pair)
     for row in stride(from: 0, to: rows * Tile.columns, by: Tile.columns) {

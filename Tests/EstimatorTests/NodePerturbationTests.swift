@@ -24,7 +24,7 @@ extension UnderTest where Estimator == NodePerturbation {
     let words = population.signs(tile: pair / 16, token: token)
     return (0..<shape.layers).map { layer in
       (0..<shape.heads).flatMap { head in
-        let gates = population.layout.gates(ofHead: head)
+        let gates = population.layout.gates(ofHead: head, stage: 0)
         let first = population.layout.signs(.bias(layer)).rows + gates.packed
         return gates.rows.map { (row: Int) -> Double in
           words[first + row - gates.rows.lowerBound] >> UInt16(pair % 16) & 1 == 1 ? -1 : 1

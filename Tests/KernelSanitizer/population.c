@@ -26,19 +26,27 @@ enum { PRODUCT, SIGNS, PRODUCTS, NORMAL, KINDS };
 static const char *const kind_names[] = {"rank-one", "full-rank", "rank-three", "normal"};
 
 static const char *const cell_names[] = {
-  #define LZ_CELL(name, rows, states, late) #name,
+  #define LZ_CELL(name, rows, states, own, aside) #name,
   #include "../../Sources/CKernels/cells/cells.def"
   #undef LZ_CELL
 };
 static lz_cell cell; // of all layouts, until it changes
 
+static lz_layout layout_made(const lz_shape *shape) {
+  lz_layout layout;
+  lz_layout_make(shape, &layout);
+  return layout;
+}
+
 static lz_layout layout_of(const size *s, int kind, int exact) {
   snprintf(text, sizeof text, "%s V%d H%d/%d L%d K%lld %d pairs %s %s", cell_names[cell], s->vocabulary, s->hidden, s->heads, s->layers,
            (long long)s->count, s->valid, kind_names[kind], exact ? "exact" : "zo");
   current_case = text;
-  return lz_layout_make((lz_shape){.vocabulary = s->vocabulary, .hidden = s->hidden, .heads = s->heads,
-                                   .layers = s->layers, .cell = (int32_t)cell, .dense = kind == SIGNS, .exact_readout = exact,
-                                   .normal = kind == NORMAL, .rank = kind == PRODUCTS ? 3 : 1});
+  lz_shape shape = {.vocabulary = s->vocabulary, .stages = s->layers, .dense = kind == SIGNS, .exact_readout = exact,
+                    .normal = kind == NORMAL, .rank = kind == PRODUCTS ? 3 : 1};
+  for (int i = 0; i < s->layers; i++)
+    shape.stage[i] = (lz_stage_shape){.cell = (int32_t)cell, .units = s->hidden, .heads = s->heads, .below = i - 1, .other = -1};
+  return layout_made(&shape);
 }
 
 static float *random_weights(const lz_layout *l) {
@@ -52,10 +60,10 @@ static float *random_weights(const lz_layout *l) {
 static double tolerance_of(const lz_layout *l, int64_t count) {
   ptrdiff_t sums = 0;
   const ptrdiff_t products = l->shape.rank > 1 ? 2 * l->shape.rank + 2 : 0;
-  for (int i = 0; i < l->shape.layers; i++) sums += 2 * l->inputs[i] + 4 + 2 * products;
+  for (int i = 0; i < l->shape.stages; i++) sums += 2 * l->stage[i].inputs + 4 + 2 * products;
   // An entry that is drawn is off by some roundings of radius and angle, and as large as 6.
-  if (l->shape.normal) return 16 * (double)(count * sums + 2 * l->shape.hidden + l->shape.vocabulary + 8) * 0x1p-24;
-  return (double)(count * sums + 2 * l->shape.hidden + products + l->shape.vocabulary + 8) * 0x1p-24;
+  if (l->shape.normal) return 16 * (double)(count * sums + 2 * l->top + l->shape.vocabulary + 8) * 0x1p-24;
+  return (double)(count * sums + 2 * l->top + products + l->shape.vocabulary + 8) * 0x1p-24;
 }
 
 typedef struct {
@@ -80,10 +88,10 @@ static run run_like(const lz_layout *l, const run *from, const float *state) {
 // `size`: the largest of the values, whose roundings the smaller ones share.
 static void compare_scaled(const lz_layout *l, const run *fast, const run *exact, const size *s, double size) {
   const double tolerance = size * tolerance_of(l, s->count);
-  for (int layer = 0; layer < l->shape.layers; layer++)
-    for (int part = 0; part < l->states; part++) {
-      const ptrdiff_t first = (l->states * layer + part) * l->units * LZ_COLUMNS;
-      expect_floats("state", fast->chunk.state + first, exact->chunk.state + first, l->shape.hidden * LZ_COLUMNS, tolerance);
+  for (int stage = 0; stage < l->shape.stages; stage++)
+    for (int part = 0; part < l->stage[stage].states; part++) {
+      const ptrdiff_t first = (l->stage[stage].state + part * l->stage[stage].padded) * LZ_COLUMNS;
+      expect_floats("state", fast->chunk.state + first, exact->chunk.state + first, l->stage[stage].units * LZ_COLUMNS, tolerance);
     }
   for (int i = 0; i < LZ_COLUMNS; i++)
     if (i % LZ_LANES < s->valid) expect_near("loss", i, fast->chunk.loss[i], exact->chunk.loss[i], tolerance * (double)s->count);
@@ -156,7 +164,7 @@ static void check_nodes(const size *s, int logits, int same) {
   const lz_layout rank_one = layout_of(s, PRODUCT, 1);
   lz_shape shape = rank_one.shape;
   shape.nodes = 1, shape.logits = logits;
-  const lz_layout l = lz_layout_make(shape);
+  const lz_layout l = layout_made(&shape);
   const run from = random_run(&l, s, same);
   const float *state = random_floats(l.state, 1);
   const ptrdiff_t row = (s->hidden + 15) / 16 * 16, layer = (s->count + 1) * LZ_LANES * row;
@@ -211,7 +219,7 @@ static void check_forward(const size *s, int kind, int exact_readout, int same) 
     if (i % LZ_LANES < s->valid)
       expect_near("loss", i, two.chunk.loss[i], own->chunk.loss[i % LZ_LANES], tolerance * (double)s->count);
     for (ptrdiff_t row = 0; row < l.state / LZ_COLUMNS; row++)
-      if (row % l.units < l.shape.hidden)
+      if (row % l.stage[0].padded < l.top)
         expect_near("state", row * LZ_COLUMNS + i, (double)two.chunk.state[row * LZ_COLUMNS + i],
                     (double)own->chunk.state[row * LZ_COLUMNS + i % LZ_LANES], tolerance);
   }
@@ -241,7 +249,7 @@ static void check_heads(const size *s, int carried) {
   }
   exact.chunk.tokens = exact.rows;
   const ptrdiff_t part = s->count * 3 * lz_head_logits(&l), middle = s->heads / 2;
-  float *logits = floats(2 * part), *room = carried ? NULL : floats(3 * l.states * l.head * LZ_COLUMNS);
+  float *logits = floats(2 * part), *room = carried ? NULL : floats(3 * l.stage[0].states * l.stage[0].head * LZ_COLUMNS);
   lz_run_heads(instructions, &l, tiles, 3, middle, s->heads - middle, room, logits + part, floats(l.scratch));
   lz_run_heads(instructions, &l, tiles, 3, 0, middle, room, logits, floats(l.scratch));
   for (int i = 0; i < 3; i++) lz_read_heads(instructions, &l, tiles, 3, i, 2, logits);
@@ -295,7 +303,7 @@ static void check_other_cells(void) {
         check_tangent(&sizes[i], kind, i / 2 & 1, 0);
         if (kind != NORMAL) check_forward(&sizes[i], kind, i / 2 & 1, 0);
         if (sizes[i].layers == 1) check_heads(&sizes[i], kind & 1);
-        if (!lz_sizes_of(cell).late) check_nodes(&sizes[i], kind & 1, 0);
+        if (!lz_sizes_of(cell).aside == LZ_LATE) check_nodes(&sizes[i], kind & 1, 0);
       }
   cell = 0;
 }
@@ -324,7 +332,7 @@ static void check_sequences(void) {
     const float *weights = random_weights(&l);
     uint32_t *text_tokens = tokens(count + 1);
     fill_tokens(text_tokens, count + 1, (uint32_t)s->vocabulary);
-    const ptrdiff_t states = l.shape.layers * l.states * l.units;
+    const ptrdiff_t states = l.state / LZ_COLUMNS;
     float *fast = random_floats(states, 1), *exact = copy_of(fast, states);
     float *fast_losses = floats(count), *exact_losses = floats(count);
     uint8_t *fast_hits = malloc((size_t)count), *exact_hits = malloc((size_t)count);
@@ -337,8 +345,7 @@ static void check_sequences(void) {
     if (i % 2 == 0) expect_floats("losses", fast_losses, exact_losses, count, tolerance);
     for (int64_t t = 0; i % 2 == 0 && t < count; t++) expect_near("hits", t, fast_hits[t], exact_hits[t], 0);
     free(fast_hits), free(exact_hits);
-    for (int part = 0; part < l.states * l.shape.layers; part++)
-      expect_floats("state", fast + part * l.units, exact + part * l.units, l.shape.hidden, tolerance);
+    for (ptrdiff_t part = 0; part < states; part += l.stage[0].padded) expect_floats("state", fast + part, exact + part, l.top, tolerance);
     release_all();
   }
 }

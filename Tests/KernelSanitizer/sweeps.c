@@ -61,8 +61,8 @@ static void make_layer(model *m, ptrdiff_t layer) {
   m->layers[layer] = (lz_sweep_layer){
     .inputs = inputs, .bias = m->bias[layer], .late_bias = late_bias, .forward = forward, .backward = backward,
     .h = m->h[layer], .others = m->c[layer], .others_step = (s->slots + 1) * slot, .gates = m->gates[layer],
-    .late = m->sizes.late ? floats(s->slots * m->sizes.rows * slot) : NULL, .input_adjoint = m->input_adjoint[layer],
-    .state_adjoint = m->cell_adjoint[layer], .direct = m->sizes.late ? random_states(m, s->streams) : NULL};
+    .late = m->sizes.aside == LZ_LATE ? floats(s->slots * m->sizes.rows * slot) : NULL, .input_adjoint = m->input_adjoint[layer],
+    .state_adjoint = m->cell_adjoint[layer], .direct = m->sizes.aside == LZ_LATE ? random_states(m, s->streams) : NULL};
 }
 
 static void make(model *m, const size *s, lz_cell cell) {

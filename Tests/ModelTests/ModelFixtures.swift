@@ -146,8 +146,9 @@ final class PopulationUnderTest {
 
   /// Index of a state's value: h (part 0) or c (part 1) of a unit, under +ε (sign 0) or −ε (sign 1).
   func stateIndex(pair: Int, layer: Int, part: Int, unit: Int, sign: Int) -> Int {
-    let row = (layout.shape.cell.states * layer + part) * layout.c.units + unit
-    return pair / 16 * layout.c.state + row * 32 + 16 * sign + pair % 16
+    let stage = layout.stage(layer).pointee
+    let row = stage.state + part * stage.padded + unit
+    return pair / 16 * layout.stateFloats + row * 32 + 16 * sign + pair % 16
   }
 
   /// All states of a pair that mean something: padding units are left out.
@@ -186,9 +187,9 @@ final class PopulationUnderTest {
       let bit = theirs[word] >> UInt16(source % 16) & 1
       mine[word] = mine[word] & ~(1 << UInt16(pair % 16)) | bit << UInt16(pair % 16)
     }
-    for row in 0..<layout.c.state / 16 {
-      population.states[pair / 16 * layout.c.state + row * 16 + pair % 16] =
-        other.population.states[source / 16 * layout.c.state + row * 16 + source % 16]
+    for row in 0..<layout.c.pointee.state / 16 {
+      population.states[pair / 16 * layout.c.pointee.state + row * 16 + pair % 16] =
+        other.population.states[source / 16 * layout.c.pointee.state + row * 16 + source % 16]
     }
     for t in 0..<Self.tokenStride {
       tokens[pair * Self.tokenStride + t] = other.tokens[source * Self.tokenStride + t]

@@ -30,7 +30,7 @@ struct ModelForwardTests {
       delta: Array(repeating: .nan, count: rows * layout.deltaTile),
       input: Array(repeating: .nan, count: rows * layout.inputTile))
     let scratch = try! Buffer<Float>(
-      count: layout.c.scratch, .activations, for: "scratch", ledger: MemoryLedger())
+      count: layout.c.pointee.scratch, .activations, for: "scratch", ledger: MemoryLedger())
     // States are read as whole vectors.
     let state = try! Buffer<Float>(
       count: layout.stateFloats, .activations, for: "state", ledger: MemoryLedger())
@@ -62,9 +62,7 @@ struct ModelForwardTests {
                     chunk.tile_step = 1
                     var second = lz_second(
                       signs: signs.baseAddress, epsilon: epsilon, seen: other.baseAddress)
-                    withUnsafePointer(to: layout.c) {
-                      lz_run_forward(instructions.code, $0, &chunk, &second, scratch.pointer)
-                    }
+                    lz_run_forward(instructions.code, layout.c, &chunk, &second, scratch.pointer)
                   }
                 }
               }

@@ -23,7 +23,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   /// rounding more, for a row and for a token.
   var sums: Int {
     let products = kind.rank > 1 ? 2 * kind.rank + 2 : 0
-    let layers = (0..<shape.layers).reduce(0) { $0 + 2 * shape.inputs(ofLayer: $1) + 4 + 2 * products }
+    let layers = (0..<shape.stageCount).reduce(0) { $0 + 2 * shape.stage($1).inputs + 4 + 2 * products }
     // A normal entry is off by some roundings of its radius and angle, and as large as 6.
     if kind == .gaussian { return 16 * (tokens * layers + 2 * shape.hiddenSize + shape.vocabularySize + 8) }
     return tokens * layers + 2 * shape.hiddenSize + products + shape.vocabularySize + 8

@@ -70,7 +70,7 @@ struct ModelNodeTests {
           return [Float(loss.plus), Float(loss.minus)]
         }
       }
-      let units = layout.paddedUnits
+      let units = layout.stage(0).pointee.padded
       let states = population.states.array.enumerated().filter {
         $0.offset / 32 % units < layout.shape.hiddenSize
       }

@@ -27,7 +27,7 @@ struct ModelPackingTests {
   func places(_ shape: ModelShape) throws {
     let layout = Layout(shape, kind: .rank1, exactReadout: false)
     let model = try RandomModel(layout, seed: 1)
-    var expected = Array(repeating: Float(0), count: layout.c.weights)
+    var expected = Array(repeating: Float(0), count: layout.c.pointee.weights)
     func put(_ slice: TensorSlice, at offset: Int, _ place: (Int) -> Int) {
       for row in 0..<slice.rows {
         let at = place(row)
@@ -40,7 +40,7 @@ struct ModelPackingTests {
     let (table, bias) = (shape.slice(.table), shape.slice(.bias(0)))
     for token in 0..<shape.vocabularySize {
       for row in 0..<4 * shape.hiddenSize {
-        expected[layout.c.w_table + token * layout.gateStride + Self.packed(row, shape)] =
+        expected[layout.c.pointee.w_table + token * layout.gateStride + Self.packed(row, shape)] =
           model.parameters.values[table.offset + token * table.columns + row]
           + model.parameters.values[bias.offset + row]
       }
@@ -53,9 +53,9 @@ struct ModelPackingTests {
           model.parameters.values[shape.slice(.bias(layer)).offset + i]
       }
     }
-    put(shape.slice(.readout), at: layout.c.w_readout) { $0 }
-    for v in 0..<layout.c.readout_blocks * 12 {
-      expected[layout.c.w_readout_bias + v] =
+    put(shape.slice(.readout), at: layout.c.pointee.w_readout) { $0 }
+    for v in 0..<layout.c.pointee.readout_blocks * 12 {
+      expected[layout.c.pointee.w_readout_bias + v] =
         v < shape.vocabularySize
         ? model.parameters.values[shape.slice(.readoutBias).offset + v] : -Float.greatestFiniteMagnitude
     }

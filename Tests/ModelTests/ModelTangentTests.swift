@@ -121,15 +121,15 @@ struct ModelTangentTests {
     population.readTangent(ofPair: 17, into: &tangent)
     #expect(rows == 2 * 2 * 6)
     for row in 0..<rows {
-      #expect(primal[row] == before[layout.c.state + row * 32 + 1])
-      #expect(tangent[row] == before[layout.c.state + row * 32 + 17])
+      #expect(primal[row] == before[layout.c.pointee.state + row * 32 + 1])
+      #expect(tangent[row] == before[layout.c.pointee.state + row * 32 + 17])
     }
     population.setPrimal(ofPair: 3, to: primal)
     population.clearTangent(ofPair: 4)
     population.clearTangents(Tiles(from: 1, below: 2))
     for index in before.indices {
-      let (tile, lane) = (index / layout.c.state, index % 32)
-      let row = index % layout.c.state / 32
+      let (tile, lane) = (index / layout.c.pointee.state, index % 32)
+      let row = index % layout.c.pointee.state / 32
       let expected: Float =
         if tile == 1, lane >= 16 { 0 } else if tile == 0, lane == 20 { 0 } else if tile == 0, lane == 3 {
           primal[row]

@@ -21,6 +21,7 @@ INLINE vf tanh_value(vf x) {
 typedef struct {
   vf (*rows)[2];        // [units · G][2]
   vf (*asides)[2];      // [units][2] what late rows have from below
+  const float *other;   // h of the same units of another stage, for cells that read one
   float *h, *next;      // states of the first unit, of the "+" columns; the new h goes to next
   ptrdiff_t state_step; // from one state to the next
   ptrdiff_t units;
@@ -29,7 +30,7 @@ typedef struct {
 typedef void (*unit_function)(const vf *a, vf aside, const vf *before, vf *after);
 typedef void (*dual_function)(const dual *a, dual aside, const dual *before, dual *after);
 
-INLINE void each_unit(const unit_rows *u, const int rows, const int states, const unit_function step) {
+INLINE void each_unit(const unit_rows *u, const int rows, const int states, const int aside, const unit_function step) {
   for (ptrdiff_t unit = 0; unit < u->units; unit++)
     #pragma clang loop unroll(full)
     for (int s = 0; s < 2; s++) {
@@ -37,13 +38,13 @@ INLINE void each_unit(const unit_rows *u, const int rows, const int states, cons
       vf a[LZ_MAX_ROWS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
       for (int r = 0; r < rows; r++) a[r] = u->rows[rows * unit + r][s];
       for (int i = 0; i < states; i++) before[i] = load(u->h + i * u->state_step + to);
-      step(a, u->asides[unit][s], before, after);
+      step(a, aside == LZ_OTHER ? load(u->other + to) : u->asides[unit][s], before, after);
       for (int i = 1; i < states; i++) store(u->h + i * u->state_step + to, after[i]);
       store(u->next + to, narrow_state(after[0]));
     }
 }
 
-INLINE void each_dual_unit(const unit_rows *u, const int rows, const int states, const dual_function tangent) {
+INLINE void each_dual_unit(const unit_rows *u, const int rows, const int states, const int aside, const dual_function tangent) {
   for (ptrdiff_t unit = 0; unit < u->units; unit++) {
     const ptrdiff_t to = unit * LZ_COLUMNS;
     dual a[LZ_MAX_ROWS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
@@ -52,7 +53,9 @@ INLINE void each_dual_unit(const unit_rows *u, const int rows, const int states,
       const float *from = u->h + i * u->state_step + to;
       before[i] = (dual){load(from), load(from + LZ_LANES)};
     }
-    tangent(a, (dual){u->asides[unit][0], u->asides[unit][1]}, before, after);
+    const dual from = aside == LZ_OTHER ? (dual){load(u->other + to), load(u->other + to + LZ_LANES)}
+                                        : (dual){u->asides[unit][0], u->asides[unit][1]};
+    tangent(a, from, before, after);
     for (int i = 0; i < states; i++) {
       float *out = i ? u->h + i * u->state_step + to : u->next + to;
       store(out, after[i].v);
@@ -119,24 +122,24 @@ INLINE void one_backward(const unit_backward *u, const int states, const int lat
 }
 
 // Out of line: products are compiled once for all cells.
-#define LZ_CELL(name, rows, states, late)                                                                             \
-  __attribute__((noinline)) static void NAME(name##_one)(const vf *a, vf aside, const vf *before, vf *after) {        \
-    name##_step(a, aside, before, after);                                                                             \
+#define LZ_CELL(name, rows, states, own, aside)                                                                             \
+  __attribute__((noinline)) static void NAME(name##_one)(const vf *a, vf extra, const vf *before, vf *after) {        \
+    name##_step(a, extra, before, after);                                                                             \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_units)(const unit_rows *u) {                                      \
-    each_unit(u, rows, states, name##_step);                                                                          \
+    each_unit(u, rows, states, aside, name##_step);                                                                          \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_forward_units)(const unit_rows *u) {                              \
-    each_unit(u, rows, states, name##_forward);                                                                       \
+    each_unit(u, rows, states, aside, name##_forward);                                                                       \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_tangent_units)(const unit_rows *u) {                              \
-    each_dual_unit(u, rows, states, name##_tangent);                                                                  \
+    each_dual_unit(u, rows, states, aside, name##_tangent);                                                                  \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_streams)(const stream_units *u) {                                 \
-    each_stream(u, rows, states, late, name##_activate);                                                              \
+    each_stream(u, rows, states, (aside) == LZ_LATE, name##_activate);                                                              \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_unit_backward)(const unit_backward *u) {                          \
-    one_backward(u, states, late, name##_backward);                                                                   \
+    one_backward(u, states, (aside) == LZ_LATE, name##_backward);                                                                   \
   }
 #include "cells.def"
 #undef LZ_CELL
@@ -149,7 +152,7 @@ typedef struct {
 } cell_functions;
 
 static const cell_functions NAME(cells)[] = {
-  #define LZ_CELL(name, rows, states, late)                                                                           \
+  #define LZ_CELL(name, rows, states, own, aside)                                                                           \
     {NAME(name##_one), NAME(name##_units), NAME(name##_forward_units), NAME(name##_tangent_units),              \
      NAME(name##_streams), NAME(name##_unit_backward)},
   #include "cells.def"

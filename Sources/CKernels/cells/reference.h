@@ -37,7 +37,7 @@ static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
 
 static inline void cell_reference(int cell, const ref *a, ref aside, const ref *before, ref *after) {
   switch (cell) {
-  #define LZ_CELL(name, rows, states, late) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
+  #define LZ_CELL(name, rows, states, own, extra) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
   #include "cells.def"
   #undef LZ_CELL
   }

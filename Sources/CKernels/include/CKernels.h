@@ -1,6 +1,9 @@
 // The population step: many perturbed copies of one recurrent network advance together, token by token, as the columns of one matrix.
 //
-// Shape letters: V vocabulary, H hidden size, N heads, D = H/N units of a head, L layers, P pairs, K tokens of a chunk.
+// Shape letters: V vocabulary, H units of a stage, N heads, D = H/N units of a head, P pairs, K tokens of a chunk.
+//
+// A model is a list of stages: at every token each computes the h of its units, from what earlier stages have computed at this
+// token and from its own states. The first takes a token's row of the table, the readout reads the last.
 //
 // A tile is 16 pairs = 32 columns: row i of any state is 32 floats, first the 16 "+" columns, then the 16 "−" columns of
 // the same pairs. Both columns of a pair read the same tokens.
@@ -21,13 +24,13 @@
 #define LZ_COLUMNS 32 // columns of a tile
 #define LZ_BLOCK 12   // packed rows of a block: 12/G whole units
 #define LZ_PANEL 32 // units that lie together where the exact readout's gradient is summed
-#define LZ_MAX_LAYERS 16
+#define LZ_MAX_STAGES 68
 #define LZ_MAX_RANK 64
 #define LZ_MAX_ROWS 4
 #define LZ_MAX_STATES 4
 
 typedef enum {
-  #define LZ_CELL(name, rows, states, late) LZ_CELL_##name,
+  #define LZ_CELL(name, rows, states, own, aside) LZ_CELL_##name,
   #include "../cells/cells.def"
   #undef LZ_CELL
 } lz_cell;
@@ -40,9 +43,23 @@ typedef enum {
 // The logit of rows that pad the readout, and what a search for the largest logit begins with: no finite logit loses to it.
 #define LZ_LOWEST (-3.40282347e38f)
 
+// What the extra input of a cell's functions, the aside, is.
+typedef enum {
+  LZ_NOTHING = 0,
+  LZ_LATE = 1,   // the last row's product with what comes from below, to which that with the own state is not added; see cells.def
+  LZ_OTHER = 2,  // h of the same unit of another stage
+} lz_aside;
+
 typedef struct {
-  int32_t vocabulary, hidden, heads, layers; // hidden is a multiple of heads
-  int32_t cell;           // an lz_cell
+  int32_t cell;         // an lz_cell
+  int32_t units, heads; // H and N, which divides it
+  int32_t below, other; // earlier stages: whose h its matrix reads at the same token, and whose h is the aside; −1: none
+} lz_stage_shape;
+
+typedef struct {
+  int32_t vocabulary;
+  int32_t stages;
+  lz_stage_shape stage[LZ_MAX_STAGES]; // only the first has none below
   int32_t dense;          // 0: directions a·bᵀ, or sums of them; 1: a full-rank sign for every weight
   int32_t exact_readout;  // 1: the readout is not perturbed, and (p − y, h) of every token are handed out
   int32_t normal;         // 1: entries are standard normal, and drawn where they are used
@@ -51,55 +68,69 @@ typedef struct {
   int32_t logits;         // nodes: 1: logits are moved as well (s_readout_bias), and what is handed out for p − y is estimated from losses
 } lz_shape;
 
-// Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
+// Where a stage's parts lie: weights and signs in the arrays that lz_layout describes, states in rows of 32.
 typedef struct {
-  lz_shape shape;
+  lz_stage_shape shape;
   ptrdiff_t rows, states;   // G and S of the cell
-  ptrdiff_t late;           // 1: the last row of a unit is late, and has a bias of its own
+  int32_t own, aside;       // whether its matrix reads the own state, of its own head; an lz_aside
+  ptrdiff_t units;          // H
+  ptrdiff_t padded;         // rows of h and of the other states: H rounded up to whole blocks
   ptrdiff_t block_units;    // 12 / G
-  ptrdiff_t units;          // rows of h and of the other states: H rounded up to whole blocks
   ptrdiff_t head;           // D
   ptrdiff_t head_blocks;    // gate blocks of a head: ⌈D / block_units⌉
   ptrdiff_t head_gates;     // gate rows of a head, 12 · head_blocks
   ptrdiff_t blocks;         // of all heads
   ptrdiff_t gates;          // gate rows of all heads
-  ptrdiff_t gate_stride;    // row of the token table: gates rounded up to 16
   ptrdiff_t late_units;     // late biases, padded like blocks: gates / G, or 0
+  ptrdiff_t below;          // H of the stage below, 0 for the first
+  ptrdiff_t inputs;         // columns of the matrix: those of below, then D of the own head's state
+  ptrdiff_t state;          // rows of a tile's state before the first of this stage: [S][padded]
+
+  ptrdiff_t w_kernel;       // [blocks][inputs][12]
+  ptrdiff_t w_bias;         // [gates]; unused for the first stage
+  ptrdiff_t w_late;         // [late_units]
+  ptrdiff_t s_kernel_row;    // rank-one: [gates]
+  ptrdiff_t s_kernel_column; // rank-one: [N][inputs]; dense: [blocks][inputs][12]
+  ptrdiff_t s_bias;          // [gates]
+  ptrdiff_t s_late;          // [late_units]
+  // Normal entries of one tile that a chunk holds, in entries of 16 pairs: in the order of the packed weights, without the table.
+  ptrdiff_t z_kernel, z_bias, z_late;
+} lz_stage;
+
+// Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
+typedef struct {
+  lz_shape shape;
+  lz_stage stage[LZ_MAX_STAGES];
+  ptrdiff_t top;            // H of the last stage, which the readout reads
+  ptrdiff_t gate_stride;    // row of the token table: gates of the first stage rounded up to 16
+  ptrdiff_t head_gates;     // gate rows of a head, the most of any stage
+  ptrdiff_t next, widest;   // floats of a head's next h, and columns of a matrix, likewise
   ptrdiff_t readout_blocks; // ⌈V / 12⌉
-  ptrdiff_t inputs[LZ_MAX_LAYERS]; // columns of a layer's matrix: D (own head's state), above the first H (input) + D
 
   // packed weights (float)
-  ptrdiff_t w_table;                     // [V][gate_stride], the first layer's bias added in
-  ptrdiff_t w_kernel[LZ_MAX_LAYERS];     // [blocks][inputs][12]
-  ptrdiff_t w_bias[LZ_MAX_LAYERS];       // [gates]; unused for the first layer
-  ptrdiff_t w_late[LZ_MAX_LAYERS];       // [late_units]
-  ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][H][12], [readout_blocks · 12] (padding: LZ_LOWEST)
+  ptrdiff_t w_table;                     // [V][gate_stride], the first stage's bias added in
+  ptrdiff_t w_readout, w_readout_bias;   // [readout_blocks][top][12], [readout_blocks · 12] (padding: LZ_LOWEST)
   ptrdiff_t weights;                     // floats in all
 
   // signs of one tile (uint16_t); where directions are sums of products, the words of one product behind those of another
   ptrdiff_t s_table_row, s_table_column;               // rank-one: [V], [gate_stride]; dense: –, [V][gate_stride]
-  ptrdiff_t s_kernel_row[LZ_MAX_LAYERS];               // rank-one: [gates]
-  ptrdiff_t s_kernel_column[LZ_MAX_LAYERS];            // rank-one: [N][inputs]; dense: [blocks][inputs][12]
-  ptrdiff_t s_bias[LZ_MAX_LAYERS];                     // [gates]
-  ptrdiff_t s_late[LZ_MAX_LAYERS];                     // [late_units]
-  ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [H]; dense: –, [blocks][H][12]; [rows], or [2][rows] for both columns' logits
+  ptrdiff_t s_readout_row, s_readout_column, s_readout_bias; // rank-one: [rows], [top]; dense: –, [blocks][top][12]; [rows], or [2][rows] for both columns' logits
   ptrdiff_t s_name;                                    // normal: the tile's draws, as lz_named reads it; there are no signs
   ptrdiff_t signs;                                     // words in all, a multiple of 32
 
-  // Normal entries of one tile that a chunk holds, in entries of 16 pairs: in the order of the packed weights, without the table.
-  ptrdiff_t z_kernel[LZ_MAX_LAYERS], z_bias[LZ_MAX_LAYERS], z_late[LZ_MAX_LAYERS], z_readout, z_readout_bias, entries;
+  ptrdiff_t z_readout, z_readout_bias, entries;
 
-  ptrdiff_t state;        // floats of one tile's state: for each layer h [units][32], then the other states likewise
+  ptrdiff_t state;        // floats of one tile's state
   ptrdiff_t scratch;      // floats of one thread's scratch
   // The exact readout, of one tile and token, in floats: p − y as [readout_blocks · 12][16], and h as
   // [input_panels][16][32 units], both means over the two columns of a pair.
   ptrdiff_t delta_tile, input_panels, input_tile;
 } lz_layout;
 
-lz_layout lz_layout_make(lz_shape shape);
+void lz_layout_make(const lz_shape *shape, lz_layout *layout);
 
-// G, S and whether the last row of a unit is late.
-typedef struct { int32_t rows, states, late; } lz_cell_sizes;
+// G, S, whether the cell's matrix reads the own state, and an lz_aside.
+typedef struct { int32_t rows, states, own, aside; } lz_cell_sizes;
 lz_cell_sizes lz_sizes_of(lz_cell cell);
 
 typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } lz_instructions;
@@ -108,11 +139,11 @@ typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } l
 int lz_supported(lz_instructions instructions);
 
 // Where the mean states of a tile's pairs go, before the first token and behind every token, if the gates are what is moved:
-// h of pair p in layer l behind t tokens is at at + l·layer + t·token + p·row, units contiguous and padded with zeros to `row`,
+// h of pair p in stage l behind t tokens is at at + l·stage + t·token + p·row, units contiguous and padded with zeros to `row`,
 // a multiple of 16.
 typedef struct {
   float *at;
-  ptrdiff_t layer, token, row;
+  ptrdiff_t stage, token, row;
 } lz_means;
 
 // One tile over one chunk of K tokens.
@@ -153,7 +184,7 @@ typedef struct {
 void lz_run_forward(lz_instructions instructions, const lz_layout *layout, const lz_chunk *chunk, const lz_second *second,
                     float *scratch);
 
-// The same for all tiles of a population, head by head, for one layer with rank-one directions and a perturbed readout: see
+// The same for all tiles of a population, head by head, for one stage with rank-one directions and a perturbed readout: see
 // heads.h. First, for groups of heads in any order and on any threads, heads head ..< head + heads of all `count` tiles,
 // whose chunks have the same number of tokens: `states` is room for [count][S][D][32] where states begin at zero and nobody
 // asks for them again, null where the chunks have them; `logits` is the group's own part, [K][count] of lz_head_logits floats.
@@ -166,7 +197,7 @@ void lz_read_heads(lz_instructions instructions, const lz_layout *layout, const 
                    ptrdiff_t tile, ptrdiff_t groups, float *logits);
 
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
-// state [L][S][units]. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
+// the states, a row a number where a tile has 32. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
 // the most probable ids; both are 0 for marked targets.
 void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
                      const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
@@ -192,7 +223,7 @@ typedef struct {
 } lz_philox;
 
 // What the normal entries of a tile's direction are drawn from: its name is ten words, key and counter of Philox, low halves first. A
-// tensor's number is added to the last word: 0 for the table, and for the layer-th kernel, its bias, the readout and its bias
+// tensor's number is added to the last word: 0 for the table, and for a stage's kernel, its bias, the readout and its bias
 // lz_kernel_number …
 #define LZ_NAME_WORDS 10
 static inline lz_philox lz_named(const uint16_t *name, int32_t tensor) {
@@ -200,11 +231,11 @@ static inline lz_philox lz_named(const uint16_t *name, int32_t tensor) {
   for (int i = 0; i < 5; i++) words[i] = (uint32_t)name[2 * i] | (uint32_t)name[2 * i + 1] << 16;
   return (lz_philox){.key = {words[0], words[1]}, .counter = {words[2], words[3], words[4] + (uint32_t)tensor}};
 }
-static inline int32_t lz_kernel_number(int32_t layer) { return 1 + 2 * layer; }
-static inline int32_t lz_bias_number(int32_t layer) { return 2 + 2 * layer; }
-static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_number(l->shape.layers); }
-static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.layers); }
-static inline int32_t lz_late_number(const lz_layout *l, int32_t layer) { return lz_kernel_number(l->shape.layers + 1) + layer; }
+static inline int32_t lz_kernel_number(int32_t stage) { return 1 + 2 * stage; }
+static inline int32_t lz_bias_number(int32_t stage) { return 2 + 2 * stage; }
+static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_number(l->shape.stages); }
+static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.stages); }
+static inline int32_t lz_late_number(const lz_layout *l, int32_t stage) { return lz_kernel_number(l->shape.stages + 1) + stage; }
 
 // out[i] = Σ over the pairs of all tiles of coefficient · entry, for entries first ..< first + count of a tensor in the order of
 // its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned. Each tile has a total of

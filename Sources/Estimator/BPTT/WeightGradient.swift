@@ -37,7 +37,7 @@ struct WeightGradient {
   init(_ plan: BPTTPlan, instructions: Instructions) {
     self.plan = plan
     self.instructions = instructions
-    let gates = plan.shape.gates
+    let gates = plan.shape.stage(0).gates
     let kernelPanel = Self.kernelPanel(plan.shape)
     var jobs: [Job] = []
     for layer in 0..<plan.shape.layers {
@@ -77,7 +77,7 @@ struct WeightGradient {
         to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound,
         targets: layer == 0 ? tokens : nil,
         table: layer == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil,
-        tableStride: shape.gates)
+        tableStride: shape.stage(0).gates)
     case .lateBias(let layer):
       sumLateBias(layer, samples, into: gradient + plan.shape.slice(.lateBias(layer)).offset)
     }
@@ -105,7 +105,7 @@ struct WeightGradient {
     accumulate: Bool
   ) {
     let shape = plan.shape
-    let inputs = shape.inputs(ofLayer: layer)
+    let inputs = shape.stage(layer).inputs
     let delta = samples.gates + layer * samples.gatesOfLayer
     let ownDelta = samples.ownGates + layer * samples.gatesOfLayer
     let gates = shape.cell.rows * shape.headSize
@@ -145,8 +145,8 @@ extension WeightGradient {
   }
 
   private static func panelFloats(_ shape: ModelShape) -> Int {
-    let widest = (0..<shape.layers).reduce(0) { max($0, shape.inputs(ofLayer: $1)) }
-    let rows = min(shape.gates, kernelPanel(shape))
+    let widest = (0..<shape.layers).reduce(0) { max($0, shape.stage($1).inputs) }
+    let rows = min(shape.stage(0).gates, kernelPanel(shape))
     return (max(biasPanel, rows * widest) + 15) / 16 * 16
   }
 
@@ -163,7 +163,7 @@ extension WeightGradient {
       case .kernel(let layer, let rows):
         sumKernel(layer, rows, samples, into: room, accumulate: false)
         add(
-          room, count: rows.count * shape.inputs(ofLayer: layer), to: gradient + first(ofKernel: layer, rows))
+          room, count: rows.count * shape.stage(layer).inputs, to: gradient + first(ofKernel: layer, rows))
       case .bias(let layer, let rows):
         room.update(repeating: 0, count: rows.count)
         if layer == 0 {
@@ -197,7 +197,7 @@ extension WeightGradient {
         to: room + first - rows.lowerBound, targets: samples.tokens, table: table, tableStride: panel)
       instructions.takeRows(
         table, stride: panel, rows: samples.count, columns: count, targets: samples.tokens,
-        to: gradient + first, tableStride: plan.shape.gates)
+        to: gradient + first, tableStride: plan.shape.stage(0).gates)
     }
   }
 }

@@ -233,7 +233,7 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   private var perturbedParameters: Int {
     let shape = layout.shape
     return shape.parameterCount
-      - (configuration.exactReadout ? shape.vocabularySize * (shape.hiddenSize + 1) : 0)
+      - (configuration.exactReadout ? shape.vocabularySize * (shape.readoutInputs + 1) : 0)
   }
 
   /// The coefficients of the last estimate where they lie, [pairs]; for what must not allocate.

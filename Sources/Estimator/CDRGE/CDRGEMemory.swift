@@ -72,7 +72,7 @@ extension CDRGE {
   public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
     let tiles = Population.tiles(c.pairs)
     let words = tiles * shape.vocabularySize + (c.method.isUnrolled ? UnrollStart.wordsRoom.count : 0)
-    let floats = c.carriesStates ? tiles * layout(for: shape, c).c.state : 0
+    let floats = c.carriesStates ? tiles * layout(for: shape, c).stateFloats : 0
     return floats * MemoryLayout<Float>.stride + words * MemoryLayout<UInt16>.stride
   }
 }

@@ -163,8 +163,8 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     pool.run(population.tiles) { tile, _ in
       if isEnding(tile, at: window) {
         for pair in population.pairs(ofTile: tile) {
-          exact.eachState(ofStream: population.stream(ofPair: pair)) { layer, part, units in
-            population.setState(ofPair: pair, layer: layer, part: part, units)
+          exact.eachState(ofStream: population.stream(ofPair: pair)) { stage, part, units in
+            population.setState(ofPair: pair, stage: stage, part: part, units)
           }
         }
         directions.draw(tile: tile, lifetime: (window + tile) / configuration.lifetime)
@@ -233,11 +233,12 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     let tile = pair / Tile.pairs
     var sum = 0.0
     var row = displacements.pointer + tile * layout.stateFloats / 2 + pair % Tile.pairs
-    for layer in 0..<layout.shape.layers {
-      for part in 0..<layout.shape.cell.states {
-        let adjoint = exact.stateAdjoint(layer: layer, part: part, stream: stream)
-        for unit in 0..<layout.shape.hiddenSize { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
-        row += layout.paddedUnits * Tile.pairs
+    for index in 0..<layout.shape.stageCount {
+      let stage = layout.stage(index).pointee
+      for part in 0..<stage.states {
+        let adjoint = exact.stateAdjoint(layer: index, part: part, stream: stream)
+        for unit in 0..<stage.units { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
+        row += stage.padded * Tile.pairs
       }
     }
     return Float(sum / Double(population.pairs(ofStream: stream).count))

@@ -224,12 +224,12 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private func expand(tile: Int, token: Int) {
     let (words, stride) = (population.signs(tile: tile, token: token), tape.plan.gateUnits)
     let sample = (tile * configuration.window + token) * Tile.pairs
-    for layer in 0..<layout.shape.layers {
-      let to = tape.gates(layer) + sample * stride
-      for head in 0..<layout.shape.heads {
-        let gates = layout.gates(ofHead: head)
+    for stage in 0..<layout.shape.stageCount {
+      let to = tape.gates(stage) + sample * stride
+      for head in layout.heads(of: .bias(stage)) {
+        let gates = layout.gates(ofHead: head, stage: stage)
         instructions.expandNodes(
-          words + layout.signs(.bias(layer)).rows + gates.packed, count: gates.rows.count,
+          words + layout.signs(.bias(stage)).rows + gates.packed, count: gates.rows.count,
           coefficients: coefficients.pointer + token * lanes + tile * Tile.pairs,
           into: to + gates.rows.lowerBound,
           stride: stride)

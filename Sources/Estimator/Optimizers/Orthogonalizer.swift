@@ -1,10 +1,10 @@
 import LongzooMemory
 import LongzooModel
 
-/// The matrices of a layer's gates, [D × inputs] of every head and gate. Gate rows lie unit by unit, so a matrix has every G-th row of
+/// The matrices of a stage's gates, [D × inputs] of every head and gate. Gate rows lie unit by unit, so a matrix has every G-th row of
 /// its head's.
 struct GateMatrices {
-  /// Parameters before the layer's.
+  /// Parameters before the stage's.
   let start: Int
   /// G a head.
   let count: Int
@@ -13,14 +13,14 @@ struct GateMatrices {
   let rows: Int
   let columns: Int
 
-  init(_ shape: ModelShape, layer: Int) {
-    let kernel = shape.slice(.kernel(layer))
-    gates = shape.cell.rows
-    (start, count, rows, columns) = (kernel.offset, gates * shape.heads, shape.headSize, kernel.columns)
+  init(_ shape: ModelShape, stage index: Int) {
+    let (kernel, stage) = (shape.slice(.kernel(index)), shape.stage(index))
+    gates = stage.cell.rows
+    (start, count, rows, columns) = (kernel.offset, gates * stage.heads, stage.headSize, kernel.columns)
   }
 
   static func all(_ shape: ModelShape) -> [GateMatrices] {
-    (0..<shape.layers).map { GateMatrices(shape, layer: $0) }
+    (0..<shape.stageCount).filter { shape.stage($0).inputs > 0 }.map { GateMatrices(shape, stage: $0) }
   }
 
   /// Parameters from one row to the next.

@@ -24,6 +24,10 @@ public struct Cell: Sendable {
   public let states: Int
   /// Whether the product of a unit's last row with the own state stays apart from what comes from below, and has a bias of its own.
   public let hasLateRow: Bool
+  /// Whether rows read the own state of all units of the head; else a unit knows of its own past only by its states.
+  public let readsOwnState: Bool
+  /// Whether anything goes from a token to the next.
+  var carriesState: Bool { true }
 
   init(
     _ name: String, _ code: lz_cell, biases: [Float], memory: MemoryGates? = nil, isBounded: Bool = true,
@@ -33,7 +37,8 @@ public struct Cell: Sendable {
     precondition(biases.count == sizes.rows, "\(biases.count) biases of \(sizes.rows) rows of \(name)")
     (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
     self.isBounded = isBounded
-    (rows, states, hasLateRow) = (Int(sizes.rows), Int(sizes.states), sizes.late != 0)
+    (rows, states) = (Int(sizes.rows), Int(sizes.states))
+    (hasLateRow, readsOwnState) = (sizes.aside == LZ_LATE.rawValue, sizes.own != 0)
   }
 }
 

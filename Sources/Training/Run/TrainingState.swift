@@ -49,7 +49,7 @@ package enum MemoryPlan {
   /// OpenBLAS packs both factors of a product into a buffer a thread: of the left one a block of 448 × 384 floats, of the
   /// right one 384 rows as wide as the product, at most the buffer's 32 MiB.
   package static func bytesPerBLASThread(_ c: RunPlan) -> Int {
-    let width = c.run.regime == .inPlace ? InPlaceUpdate.widest : c.shape.gates
+    let width = c.run.regime == .inPlace ? InPlaceUpdate.widest : c.shape.stage(0).gates
     return min(32 << 20, 4 * 384 * (448 + width))
   }
 
@@ -98,7 +98,7 @@ package enum MemoryPlan {
 
   /// The tensors of `model.safetensors`, which have a second bias for every layer.
   package static func modelBytes(_ c: RunPlan) -> Int {
-    4 * (c.shape.parameterCount + c.shape.gates * c.shape.layers)
+    4 * (c.shape.parameterCount + c.shape.stage(0).gates * c.shape.layers)
   }
 
   /// About what a checkpoint's tensors take.

@@ -17,7 +17,7 @@ package enum WeightsFile {
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
       let bias = parameters.pointer(shape.slice(.bias(layer)))
-      let width = shape.inputs(ofLayer: layer)
+      let width = shape.stage(layer).inputs
       tensors.append(floats("rnn.bias_ih_l\(layer)", [rows * h]) { bias[internalRow($0, shape)] })
       tensors.append(floats("rnn.bias_hh_l\(layer)", [rows * h], lateBias(parameters, layer: layer)))
       tensors.append(
@@ -169,7 +169,7 @@ package enum WeightsFile {
     let (v, h, d, rows) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
     for layer in 0..<shape.layers {
       let kernel = parameters.pointer(shape.slice(.kernel(layer)))
-      let width = shape.inputs(ofLayer: layer)
+      let width = shape.stage(layer).inputs
       try forEachFloat(file, "rnn.weight_hh_l\(layer)", [rows * h, d], through: buffer) { i, value in
         kernel[internalRow(i / d, shape) * width + width - d + i % d] = value
       }
