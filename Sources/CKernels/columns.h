@@ -367,7 +367,9 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
     column_tokens(t, token);
     for (int stage = 0; stage < l->shape.stages; stage++) {
       const lz_stage *g = &l->stage[stage];
-      for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
+      if (g->shape.cell == LZ_NORM)
+        (tangent ? NAME(norm_tangents) : NAME(norm_columns))(column_h(t, g->shape.other), g->units, ch->state + g->state * LZ_COLUMNS);
+      for (ptrdiff_t head = 0; g->rows && head < g->shape.heads; head++) {
         if (stage == 0) column_table(t, kind, head, tangent ? 1 : 2);
         step[g->aside == LZ_LATE](t, stage, head);
       }

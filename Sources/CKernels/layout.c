@@ -4,18 +4,19 @@
 
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
 
-#define LZ_CELL(name, rows, states, own, aside)                                                                      \
-  _Static_assert((rows) == 0 || (rows) == 1 || (rows) == 4 || ((rows) == 3 && (aside) == LZ_LATE) ||                 \
-                   ((rows) == 2 && !(own)), "the kernels have no code for such rows of " #name);                     \
-  _Static_assert((own) || (aside) != LZ_LATE, "a late row needs the own state: " #name);                             \
+#define LZ_CELL(name, rows, states, past, aside)                                                                     \
+  _Static_assert((rows) == 1 || (rows) == 4 || ((rows) == 3 && (aside) == LZ_LATE) ||                                 \
+                   ((rows) == 2 && (past) != LZ_HEAD), "the kernels have no code for such rows of " #name);          \
+  _Static_assert((past) == LZ_HEAD || (aside) != LZ_LATE, "a late row needs the own state: " #name);                 \
   _Static_assert((states) >= 1 && (states) <= LZ_MAX_STATES, "too many states of " #name);
 #include "cells/cells.def"
 #undef LZ_CELL
 
 static const lz_cell_sizes cells[] = {
-  #define LZ_CELL(name, rows, states, own, aside) {rows, states, own, aside},
+  #define LZ_CELL(name, rows, states, past, aside) {rows, states, past, aside},
   #include "cells/cells.def"
   #undef LZ_CELL
+  {0, 1, LZ_PRESENT, LZ_OTHER},
 };
 
 lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
@@ -23,7 +24,7 @@ lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
 static lz_stage sizes_of_stage(const lz_shape *s, int index) {
   const lz_stage_shape *shape = &s->stage[index];
   const lz_cell_sizes cell = cells[shape->cell];
-  lz_stage g = {.shape = *shape, .rows = cell.rows, .states = cell.states, .own = cell.own, .aside = cell.aside,
+  lz_stage g = {.shape = *shape, .rows = cell.rows, .states = cell.states, .own = cell.past == LZ_HEAD, .aside = cell.aside,
                 .units = shape->units};
   g.block_units = LZ_BLOCK / (g.rows ? g.rows : 1);
   g.padded = round_up(g.units, g.block_units);

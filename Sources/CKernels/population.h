@@ -17,6 +17,7 @@
 #include "direction.h"
 #include "token_rows.h"
 #include "cells/cells.h"
+#include "norm.h"
 
 // What a head of a stage reads and writes at one token.
 typedef struct {
@@ -214,6 +215,7 @@ static void step_stage(const tile *t, int stage) {
   const lz_stage *g = &l->stage[stage];
   const float *below = h_of(t->chunk, l, g->shape.below), *other = h_of(t->chunk, l, g->shape.other);
   float *h = t->chunk->state + g->state * LZ_COLUMNS;
+  if (g->shape.cell == LZ_NORM) return NAME(norm_columns)(other, g->units, h);
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head * LZ_COLUMNS;
     if (stage == 0) (l->shape.nodes ? gather_nodes : gather)(t, head);

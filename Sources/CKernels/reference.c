@@ -62,6 +62,13 @@ static void advance_unit(const column *c, const float *weights, int stage, ptrdi
                          double *after) {
   const lz_stage *s = &c->l->stage[stage];
   const double *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
+  if (s->shape.cell == LZ_NORM) {
+    const double *x = h_of(c->l, state, s->shape.other);
+    double squares = 0;
+    for (ptrdiff_t k = 0; k < s->units; k++) squares += x[k] * x[k];
+    after[0] = creal(ref_norm(x[u], squares, s->units));
+    return;
+  }
   const ptrdiff_t first = u / s->head * s->head;
   ref a[LZ_MAX_ROWS], aside = s->aside == LZ_OTHER ? h_of(c->l, state, s->shape.other)[u] : 0;
   ref before[LZ_MAX_STATES], next[LZ_MAX_STATES];

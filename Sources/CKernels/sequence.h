@@ -91,6 +91,11 @@ static void sequence_stage(const lz_layout *l, int stage, const float *weights, 
   const float *start = stage == 0 ? weights + l->w_table + (ptrdiff_t)token * l->gate_stride : weights + g->w_bias;
   const float *below = g->shape.below < 0 ? 0 : state + l->stage[g->shape.below].state;
   const float *other = g->shape.other < 0 ? 0 : state + l->stage[g->shape.other].state;
+  if (g->shape.cell == LZ_NORM) {
+    const float factor = NAME(norm_of)(other, g->units);
+    for (ptrdiff_t u = 0; u < g->units; u++) state[g->state + u] = other[u] * factor;
+    return;
+  }
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head;
     sequence_head(g, weights, head, start, below, other ? other + first : 0, state + g->state + first, gates);

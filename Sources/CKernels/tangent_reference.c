@@ -60,6 +60,14 @@ static const dual *h_of(const lz_layout *l, const dual *state, int stage) {
 // One unit of a stage: its states after the token, [S]. `state`: those of all stages.
 static void advance_unit(const column *c, int stage, ptrdiff_t u, uint32_t token, const dual *state, dual *after) {
   const lz_stage *s = &c->l->stage[stage];
+  if (s->shape.cell == LZ_NORM) {
+    const dual *x = h_of(c->l, state, s->shape.other);
+    dual squares = {0, 0};
+    for (ptrdiff_t k = 0; k < s->units; k++) squares = add(squares, times(x[k], x[k]));
+    const ref result = ref_norm(ref_of(x[u].v, x[u].d), ref_of(squares.v, squares.d), s->units);
+    after[0] = (dual){creal(result), ref_derivative(result)};
+    return;
+  }
   const dual *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
   const ptrdiff_t first = u / s->head * s->head;
   ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];

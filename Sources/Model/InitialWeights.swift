@@ -15,7 +15,7 @@ public struct Initialization: Equatable, Sendable {
   }
 }
 
-/// Uniform in ±1/√D (the readout ±1/√H), as is usual for recurrent networks; biases as the cell says, the readout's at 0.
+/// Uniform in ±1/√D (±1/√inputs where rows read no own state, the readout ±1/√H), as is usual for recurrent networks; biases as the cell says, the readout's at 0.
 ///
 /// Any part of a tensor can be made by itself: a weight is a function of the seed, its tensor and its index.
 struct InitialWeights {
@@ -38,10 +38,10 @@ struct InitialWeights {
     case .lateBias, .readoutBias:
       for i in 0..<count { out[i * stride] = 0 }
     case .bias(let stage):
-      let cell = shape.stage(stage).cell
-      for i in 0..<count { out[i * stride] = bias(index, cell, row: from + i) }
+      let stage = shape.stage(stage)
+      for i in 0..<count { out[i * stride] = bias(index, stage, row: from + i) }
     case .table, .kernel, .readout:
-      let fan = tensor.stage.map { shape.stage($0).headSize } ?? shape.readoutInputs
+      let fan = tensor.stage.map { shape.stage($0).fan } ?? shape.readoutInputs
       let scale = tensor == .table ? options.tokenScale : nil
       fillUniform(
         index, from..<from + count, scale: scale ?? 1 / Float(fan).squareRoot(), into: out, stride: stride)
@@ -49,10 +49,14 @@ struct InitialWeights {
   }
 
   /// Row G·u + g is row g of unit u.
-  private func bias(_ tensor: Int, _ cell: Cell, row: Int) -> Float {
+  private func bias(_ tensor: Int, _ stage: Stage, row: Int) -> Float {
+    let cell = stage.cell
     let (unit, gate) = row.quotientAndRemainder(dividingBy: cell.rows)
     guard let span = options.memorySpan, let memory = cell.memory, gate == memory.keep || gate == memory.admit
-    else { return cell.biases[gate] }
+    else {
+      if let spread = cell.spread, spread.row == gate { return spread.bias(ofUnit: unit, of: stage.units) }
+      return cell.biases[gate]
+    }
     let words = Philox(seed: seed, domain: .initialization, tensor: tensor)
       .block(UInt32(truncatingIfNeeded: unit), 0)
     let time = 1 + Float(words[0] >> 8) * 0x1p-24 * Float(max(0, span - 2))

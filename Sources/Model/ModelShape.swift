@@ -3,7 +3,8 @@ import CLongzooKernels
 /// The cell and the sizes of a recurrent language model: tokens enter by table lookup into the gates, a linear readout gives the logits.
 ///
 /// V vocabulary, H hidden size, N heads, D = H/N, L layers, G gate rows a unit. The gates of layer 0 are table[token] + bias₀ + W₀·h₀;
-/// those of layer l > 0 are bias_l + W_l·(h_{l−1}, h_l). With heads the recurrent part of each W is block-diagonal, as in FlashRNN
+/// those of layer l > 0 are bias_l + W_l·(h_{l−1}, h_l), without the h_l of cells whose rows do not read it. With an embedding of E the
+/// table has E columns, and layer 0 reads it as if it were a layer below; see `BlockKind` for layers that add to what they read. With heads the recurrent part of each W is block-diagonal, as in FlashRNN
 /// (arXiv 2412.07752): a unit sees the D units of its own head of h_l, but all of h_{l−1}.
 public struct ModelShape: Equatable, Codable, Sendable {
   /// V, the ids of tokens.
@@ -16,12 +17,20 @@ public struct ModelShape: Equatable, Codable, Sendable {
   public var heads: Int
   /// What its units compute.
   public var cell: Cell
+  /// How layers are put together.
+  public var block: BlockKind
+  /// E, the width of the embedding by which tokens enter; 0: they enter by the rows of the first layer's gates.
+  public var embeddingSize: Int
 
   /// The most layers.
   public static let maximumLayers = (Int(LZ_MAX_STAGES) - 4) / 4
 
+  /// - Parameter embeddingSize: E; residual blocks take H if they are told nothing.
   /// - Precondition: V and H are at least 1, L is from 1 to `maximumLayers`, and N divides H.
-  public init(vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm) {
+  public init(
+    vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm,
+    block: BlockKind = .plain, embeddingSize: Int = 0
+  ) {
     precondition(vocabularySize >= 1 && hiddenSize >= 1, "V = \(vocabularySize), H = \(hiddenSize)")
     precondition(
       (1...Self.maximumLayers).contains(layers), "\(layers) layers of at most \(Self.maximumLayers)")
@@ -31,6 +40,9 @@ public struct ModelShape: Equatable, Codable, Sendable {
     self.layers = layers
     self.heads = heads
     self.cell = cell
+    self.block = block
+    precondition(embeddingSize >= 0, "an embedding of \(embeddingSize)")
+    self.embeddingSize = block == .residual && embeddingSize == 0 ? hiddenSize : embeddingSize
   }
 
   /// D, the units of a head.
@@ -137,7 +149,9 @@ public struct TensorSlice: Equatable, Sendable {
 }
 
 extension ModelShape {
-  private enum CodingKeys: String, CodingKey { case vocabularySize, hiddenSize, layers, heads, cell }
+  private enum CodingKeys: String, CodingKey {
+    case vocabularySize, hiddenSize, layers, heads, cell, block, embeddingSize
+  }
 
   /// Files that name no cell are of version 0.1, which had one.
   public init(from decoder: any Decoder) throws {
@@ -147,5 +161,7 @@ extension ModelShape {
     layers = try c.decode(Int.self, forKey: .layers)
     heads = try c.decode(Int.self, forKey: .heads)
     cell = try c.decodeIfPresent(Cell.self, forKey: .cell) ?? .lstm
+    block = try c.decodeIfPresent(BlockKind.self, forKey: .block) ?? .plain
+    embeddingSize = try c.decodeIfPresent(Int.self, forKey: .embeddingSize) ?? 0
   }
 }

@@ -26,7 +26,7 @@ enum { PRODUCT, SIGNS, PRODUCTS, NORMAL, KINDS };
 static const char *const kind_names[] = {"rank-one", "full-rank", "rank-three", "normal"};
 
 static const char *const cell_names[] = {
-  #define LZ_CELL(name, rows, states, own, aside) #name,
+  #define LZ_CELL(name, rows, states, past, aside) #name,
   #include "../../Sources/CKernels/cells/cells.def"
   #undef LZ_CELL
 };
@@ -303,7 +303,7 @@ static void check_other_cells(void) {
         check_tangent(&sizes[i], kind, i / 2 & 1, 0);
         if (kind != NORMAL) check_forward(&sizes[i], kind, i / 2 & 1, 0);
         if (sizes[i].layers == 1) check_heads(&sizes[i], kind & 1);
-        if (!lz_sizes_of(cell).aside == LZ_LATE) check_nodes(&sizes[i], kind & 1, 0);
+        if (lz_sizes_of(cell).aside != LZ_LATE) check_nodes(&sizes[i], kind & 1, 0);
       }
   cell = 0;
 }

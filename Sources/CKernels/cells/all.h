@@ -1,6 +1,10 @@
 // The headers of all cells; a cell in cells.def has its line here.
 #include "elman.h"
+#include "gating.h"
 #include "gru.h"
+#include "linear.h"
 #include "lstm.h"
+#include "mingru.h"
 #include "relu.h"
+#include "residual.h"
 #include "slstm.h"

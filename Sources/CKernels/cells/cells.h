@@ -122,7 +122,7 @@ INLINE void one_backward(const unit_backward *u, const int states, const int lat
 }
 
 // Out of line: products are compiled once for all cells.
-#define LZ_CELL(name, rows, states, own, aside)                                                                             \
+#define LZ_CELL(name, rows, states, past, aside)                                                                             \
   __attribute__((noinline)) static void NAME(name##_one)(const vf *a, vf extra, const vf *before, vf *after) {        \
     name##_step(a, extra, before, after);                                                                             \
   }                                                                                                                   \
@@ -152,7 +152,7 @@ typedef struct {
 } cell_functions;
 
 static const cell_functions NAME(cells)[] = {
-  #define LZ_CELL(name, rows, states, own, aside)                                                                           \
+  #define LZ_CELL(name, rows, states, past, aside)                                                                           \
     {NAME(name##_one), NAME(name##_units), NAME(name##_forward_units), NAME(name##_tangent_units),              \
      NAME(name##_streams), NAME(name##_unit_backward)},
   #include "cells.def"

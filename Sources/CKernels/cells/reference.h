@@ -30,6 +30,11 @@ static inline ref ref_log_sigmoid(ref x) {
   const double v = creal(x);
   return ref_chain(x, fmin(v, 0) - log1p(exp(-fabs(v))), 1 - real_sigmoid(v));
 }
+// x/√(mean x² + 10⁻⁶) of the stage that a norm reads.
+static inline ref ref_norm(ref x, ref squares, ptrdiff_t units) {
+  const double mean = creal(squares) / (double)units + (double)LZ_NORM_EPSILON;
+  return x * ref_chain(squares, 1 / sqrt(mean), -0.5 / (mean * sqrt(mean) * (double)units));
+}
 static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
 
 #define LZ_REFERENCE_CELLS
@@ -37,7 +42,7 @@ static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
 
 static inline void cell_reference(int cell, const ref *a, ref aside, const ref *before, ref *after) {
   switch (cell) {
-  #define LZ_CELL(name, rows, states, own, extra) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
+  #define LZ_CELL(name, rows, states, past, extra) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
   #include "cells.def"
   #undef LZ_CELL
   }

@@ -30,10 +30,13 @@
 #define LZ_MAX_STATES 4
 
 typedef enum {
-  #define LZ_CELL(name, rows, states, own, aside) LZ_CELL_##name,
+  #define LZ_CELL(name, rows, states, past, aside) LZ_CELL_##name,
   #include "../cells/cells.def"
   #undef LZ_CELL
+  LZ_NORM, // no cell, and no rows: the norm of the stage that it reads; see norm.h
 } lz_cell;
+
+#define LZ_NORM_EPSILON 1e-6f
 
 // A token is an id and a mark. A marked token is read like any other, but nobody has to predict it: as a target it has no
 // loss and no gradient.
@@ -42,6 +45,9 @@ typedef enum {
 
 // The logit of rows that pad the readout, and what a search for the largest logit begins with: no finite logit loses to it.
 #define LZ_LOWEST (-3.40282347e38f)
+
+// What a unit knows of the tokens before; see cells.def.
+typedef enum { LZ_PRESENT = 0, LZ_UNIT = 1, LZ_HEAD = 2 } lz_past;
 
 // What the extra input of a cell's functions, the aside, is.
 typedef enum {
@@ -129,8 +135,8 @@ typedef struct {
 
 void lz_layout_make(const lz_shape *shape, lz_layout *layout);
 
-// G, S, whether the cell's matrix reads the own state, and an lz_aside.
-typedef struct { int32_t rows, states, own, aside; } lz_cell_sizes;
+// G, S, an lz_past and an lz_aside.
+typedef struct { int32_t rows, states, past, aside; } lz_cell_sizes;
 lz_cell_sizes lz_sizes_of(lz_cell cell);
 
 typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } lz_instructions;

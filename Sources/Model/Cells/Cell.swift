@@ -16,6 +16,8 @@ public struct Cell: Sendable {
   package let isBounded: Bool
   /// The initial bias of each gate row.
   package let biases: [Float]
+  /// The row whose biases are spread over the units instead, from first to last: units remember for short and for long.
+  package let spread: BiasSpread?
   let code: lz_cell
 
   /// G, the gate rows of a unit.
@@ -27,32 +29,49 @@ public struct Cell: Sendable {
   /// Whether rows read the own state of all units of the head; else a unit knows of its own past only by its states.
   public let readsOwnState: Bool
   /// Whether anything goes from a token to the next.
-  var carriesState: Bool { true }
+  public let carriesState: Bool
+  /// Whether a unit reads the h of the same unit of another stage.
+  let readsOther: Bool
 
   init(
-    _ name: String, _ code: lz_cell, biases: [Float], memory: MemoryGates? = nil, isBounded: Bool = true,
-    help: String
+    _ name: String, _ code: lz_cell, biases: [Float], spread: BiasSpread? = nil, memory: MemoryGates? = nil,
+    isBounded: Bool = true, help: String
   ) {
     let sizes = lz_sizes_of(code)
     precondition(biases.count == sizes.rows, "\(biases.count) biases of \(sizes.rows) rows of \(name)")
     (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
-    self.isBounded = isBounded
+    (self.isBounded, self.spread) = (isBounded, spread)
     (rows, states) = (Int(sizes.rows), Int(sizes.states))
-    (hasLateRow, readsOwnState) = (sizes.aside == LZ_LATE.rawValue, sizes.own != 0)
+    (hasLateRow, readsOther) = (sizes.aside == LZ_LATE.rawValue, sizes.aside == LZ_OTHER.rawValue)
+    (carriesState, readsOwnState) = (sizes.past != LZ_PRESENT.rawValue, sizes.past == LZ_HEAD.rawValue)
   }
 }
 
 /// The rows whose biases decide how long a unit remembers (chrono initialization, arXiv 1804.11188).
 package struct MemoryGates: Sendable {
-  /// The row that keeps the state: its bias is ln of a time.
-  var keep: Int
-  /// The row that lets news in, if it is another: minus that.
+  /// The row that keeps the state, if there is one: its bias is ln of a time.
+  var keep: Int?
+  /// The row that lets news in, if there is another: minus that.
   var admit: Int?
 }
 
+/// Initial biases of a row that go from `first` to `last` in equal steps over the units of a stage.
+package struct BiasSpread: Sendable {
+  var row: Int
+  var first: Float
+  var last: Float
+
+  func bias(ofUnit unit: Int, of units: Int) -> Float {
+    first + (last - first) * (Float(unit) + 0.5) / Float(units)
+  }
+}
+
 extension Cell {
+  /// Whether its units know of the past by their own states only: then no product waits for the token before.
+  public var isElementwise: Bool { carriesState && !readsOwnState }
+
   /// All of them, in the order of the help. A new one is a line here and a line in `cells.def`.
-  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu]
+  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru]
 
   /// Finds one by its name.
   public static func named(_ name: String) -> Cell? { all.first { $0.name == name } }
