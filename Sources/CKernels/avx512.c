@@ -13,6 +13,7 @@
 #include "sequence.h"
 #include "update.h"
 #include "sweep_tape.h"
+#include "chain.h"
 #include "rows.h"
 #pragma clang attribute pop
 #endif

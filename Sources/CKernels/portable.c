@@ -10,5 +10,6 @@
 #include "sequence.h"
 #include "update.h"
 #include "sweep_tape.h"
+#include "chain.h"
 #include "rows.h"
 

@@ -5,6 +5,10 @@
 #define DECLARE(suffix)                                                                                              \
   void lz_sweep_forward_##suffix(const lz_sweep *, const uint32_t *, ptrdiff_t, ptrdiff_t, int, ptrdiff_t, ptrdiff_t); \
   void lz_sweep_backward_##suffix(const lz_sweep *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);        \
+  void lz_chain_forward_##suffix(const lz_chain *, const uint32_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);      \
+  void lz_chain_backward_##suffix(const lz_chain *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);                       \
+  void lz_norm_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);                                 \
+  void lz_norm_rows_backward_##suffix(const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float *);    \
   double lz_softmax_rows_##suffix(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, const uint32_t *, float);   \
   void lz_add_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, const uint32_t *, float *,        \
                             ptrdiff_t);                                                                              \
@@ -28,16 +32,16 @@ ptrdiff_t lz_sweep_backward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inp
   return inputs / hidden * round_up(hidden, 64) * lz_sizes_of(cell).rows * hidden;
 }
 
-// A matrix with heads, [GH][inputs − H + head].
+// A matrix with heads, [GH][skipped + inputs − H + head].
 typedef struct {
   const float *w;
-  ptrdiff_t hidden, head, inputs, rows;
+  ptrdiff_t hidden, head, inputs, skipped, rows;
 } matrix;
 
 // Column k of a row of the matrix without heads.
 static float weight(const matrix *m, ptrdiff_t row, ptrdiff_t k) {
   const ptrdiff_t below = m->inputs - m->hidden, own = k - below, first = row / m->rows / m->head * m->head;
-  const float *w = m->w + row * (below + m->head);
+  const float *w = m->w + row * (m->skipped + below + m->head) + m->skipped;
   if (own < 0) return w[k];
   return own >= first && own < first + m->head ? w[below + own - first] : 0;
 }
@@ -66,9 +70,9 @@ static void pack_backward(const matrix *m, ptrdiff_t lanes, float *backward, ptr
       }
 }
 
-void lz_sweep_pack(lz_instructions which, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
-                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
-  const matrix m = {w, hidden, head, inputs, lz_sizes_of(cell).rows};
+void lz_sweep_pack(lz_instructions which, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, ptrdiff_t skipped,
+                   const float *w, float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces) {
+  const matrix m = {w, hidden, head, inputs, skipped, lz_sizes_of(cell).rows};
   pack_forward(&m, lz_sweep_lanes(which), forward, piece, pieces);
   pack_backward(&m, lz_sweep_lanes(which), backward, piece, pieces);
 }
@@ -83,6 +87,33 @@ void lz_sweep_forward(lz_instructions which, const lz_sweep *sweep, const uint32
 void lz_sweep_backward(lz_instructions which, const lz_sweep *sweep, const float *output_adjoint, ptrdiff_t first,
                        ptrdiff_t count, ptrdiff_t column, ptrdiff_t columns) {
   #define CALL(suffix) lz_sweep_backward_##suffix(sweep, output_adjoint, first, count, column, columns)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_chain_forward(lz_instructions which, const lz_chain *chain, const uint32_t *tokens, ptrdiff_t first, ptrdiff_t count,
+                      ptrdiff_t column, ptrdiff_t columns) {
+  #define CALL(suffix) lz_chain_forward_##suffix(chain, tokens, first, count, column, columns)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_chain_backward(lz_instructions which, const lz_chain *chain, ptrdiff_t first, ptrdiff_t count, ptrdiff_t column,
+                       ptrdiff_t columns) {
+  #define CALL(suffix) lz_chain_backward_##suffix(chain, first, count, column, columns)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_norm_rows(lz_instructions which, const float *x, ptrdiff_t hidden, ptrdiff_t units, ptrdiff_t samples, float *h) {
+  #define CALL(suffix) lz_norm_rows_##suffix(x, hidden, units, samples, h)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_norm_rows_backward(lz_instructions which, const float *x, const float *dh, ptrdiff_t hidden, ptrdiff_t units,
+                           ptrdiff_t samples, int adds, float *dx) {
+  #define CALL(suffix) lz_norm_rows_backward_##suffix(x, dh, hidden, units, samples, adds, dx)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -104,7 +104,10 @@ INLINE void forward_group(const token_step *t, const int rows, const int late, p
   load_gates(l->bias, rows, first, gates, bias);
   #pragma clang loop unroll(full)
   for (int i = 0; i < n; i++) {
-    if (t->tokens) {
+    if (s->prepared) {
+      load_gates(l->gates + (row + i) * rows * units, rows, first, gates, acc[i]);
+      for (int g = 0; g < rows; g++) acc[i][g] += bias[g];
+    } else if (t->tokens) {
       load_gates(s->table + (ptrdiff_t)(t->tokens[column + i] & LZ_ID) * gates, rows, first, gates, acc[i]);
       for (int g = 0; g < rows; g++) acc[i][g] += bias[g];
     } else {
@@ -222,7 +225,7 @@ void NAME(sweep_forward)(const lz_sweep *s, const uint32_t *tokens, ptrdiff_t fi
   for (ptrdiff_t i = 0; i < count; i++)
     for (ptrdiff_t layer = 0; layer < s->layers; layer++) {
       const token_step t = {
-        .sweep = s, .layer = s->layer + layer, .tokens = layer ? NULL : tokens + i * s->streams,
+        .sweep = s, .layer = s->layer + layer, .tokens = layer || s->prepared ? NULL : tokens + i * s->streams,
         .below = layer ? s->layer[layer - 1].h + (first + i + 1) * s->streams * s->units : NULL,
         .slot = first + i, .keep = keep};
       if (sizes.aside == LZ_LATE) NAME(forward_layer_late)(&t, column, columns);

@@ -1,50 +1,14 @@
 import CLongzooKernels
 
-/// One model over many streams, forward through a stretch of tokens and backward again: what the exact gradient is made of.
+/// One model of plain recurrent layers over many streams, forward through a stretch of tokens and backward again: what the exact gradient
+/// is made of. For other models there is `StagedSweep`.
 ///
 /// It owns no memory: the pointers are the caller's, laid out as the head of `CKernels/include/sweep.h` says.
 package final class ExactSweep {
-  /// A layer's pointers; the layouts are those of `lz_sweep_layer`.
-  package struct Layer {
-    package var forward: UnsafeMutablePointer<Float>
-    package var backward: UnsafeMutablePointer<Float>
-    package var h: UnsafeMutablePointer<Float>
-    /// The states after h, `othersStep` floats from one to the next.
-    package var others: UnsafeMutablePointer<Float>
-    package var othersStep: Int
-    package var gates: UnsafeMutablePointer<Float>
-    package var late: UnsafeMutablePointer<Float>?
-    package var inputAdjoint: UnsafeMutablePointer<Float>
-    package var stateAdjoint: UnsafeMutablePointer<Float>
-    package var direct: UnsafeMutablePointer<Float>?
-
-    package init(
-      forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>,
-      h: UnsafeMutablePointer<Float>, others: UnsafeMutablePointer<Float>, othersStep: Int,
-      gates: UnsafeMutablePointer<Float>, late: UnsafeMutablePointer<Float>?,
-      inputAdjoint: UnsafeMutablePointer<Float>, stateAdjoint: UnsafeMutablePointer<Float>,
-      direct: UnsafeMutablePointer<Float>?
-    ) {
-      self.forward = forward
-      self.backward = backward
-      self.h = h
-      self.others = others
-      self.othersStep = othersStep
-      self.gates = gates
-      self.late = late
-      self.inputAdjoint = inputAdjoint
-      self.stateAdjoint = stateAdjoint
-      self.direct = direct
-    }
-  }
-
   private let shape: ModelShape
   private let instructions: Instructions
   private let layers: UnsafeMutablePointer<lz_sweep_layer>
   private let sweep: UnsafeMutablePointer<lz_sweep>
-
-  /// Hidden units with their padding.
-  package static func units(_ shape: ModelShape) -> Int { (shape.hiddenSize + 15) / 16 * 16 }
 
   /// Columns of a layer's packed matrix: the state below, above the first layer, and all of the own state.
   package static func inputs(_ shape: ModelShape, layer: Int) -> Int {
@@ -60,29 +24,40 @@ package final class ExactSweep {
     )
   }
 
-  package init(_ shape: ModelShape, streams: Int, layers given: [Layer], instructions: Instructions) {
-    precondition(given.count == shape.layers, "\(given.count) layers of \(shape.layers)")
+  /// - Parameter parts: a layer's adjoint, which is none for the first, and what is carried lie one behind the other.
+  package init(
+    _ shape: ModelShape, streams: Int, parts: [StagedSweep.Part], instructions: Instructions
+  ) {
+    precondition(parts.count == shape.layers, "\(parts.count) parts of \(shape.layers)")
     self.shape = shape
     self.instructions = instructions
-    layers = .allocate(capacity: given.count)
-    for (index, layer) in given.enumerated() {
+    let units = StagedSweep.units(shape.stage(0))
+    layers = .allocate(capacity: parts.count)
+    for (index, part) in parts.enumerated() {
+      // Both inputs' derivatives of a stream lie side by side, those of the layer below first.
+      let inputs = index == 0 ? streams * units : 2 * streams * units
+      let others = part.adjoint + inputs
       let row = lz_sweep_layer(
-        inputs: Self.inputs(shape, layer: index), bias: nil, late_bias: nil, forward: layer.forward,
-        backward: layer.backward, h: layer.h, others: layer.others, others_step: layer.othersStep,
-        gates: layer.gates, late: layer.late, input_adjoint: layer.inputAdjoint,
-        state_adjoint: layer.stateAdjoint, direct: layer.direct)
+        inputs: Self.inputs(shape, layer: index), bias: nil, late_bias: nil, forward: part.forward,
+        backward: part.backward, h: part.h, others: part.others, others_step: part.othersStep,
+        gates: part.rows,
+        late: part.late, input_adjoint: part.adjoint, state_adjoint: others,
+        direct: part.late == nil ? nil : others + (shape.cell.states - 1) * streams * units)
       (layers + index).initialize(to: row)
     }
     sweep = .allocate(capacity: 1)
     sweep.initialize(
       to: lz_sweep(
-        hidden: shape.hiddenSize, units: Self.units(shape), streams: streams, layers: shape.layers,
-        cell: Int32(shape.cell.code.rawValue), table: nil, layer: UnsafePointer(layers)))
+        hidden: shape.hiddenSize, units: units, streams: streams, layers: shape.layers,
+        cell: Int32(shape.cell.code.rawValue), prepared: 0, table: nil, layer: UnsafePointer(layers)))
   }
 
-  /// ∂ of a layer's input and h, and of its other states [S − 1][B][U], before the last slot that the way back took.
-  package func adjoints(ofLayer layer: Int) -> (input: UnsafePointer<Float>, others: UnsafePointer<Float>) {
-    (UnsafePointer(layers[layer].input_adjoint), UnsafePointer(layers[layer].state_adjoint))
+  /// ∂ of a state of a layer and stream before the last slot that the way back took; part 0 is h.
+  package func stateAdjoint(layer: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
+    let (units, from) = (sweep.pointee.units, layers[layer])
+    if part == 0 { return UnsafePointer(from.input_adjoint + (layer == 0 ? stream : 2 * stream + 1) * units) }
+    let row = (part - 1) * sweep.pointee.streams + stream
+    return UnsafePointer(from.state_adjoint + row * units)
   }
 
   deinit {
@@ -104,26 +79,36 @@ package final class ExactSweep {
       let (index, piece) = (task / Self.packPieces, task % Self.packPieces)
       let layer = layers[index]
       lz_sweep_pack(
-        instructions.code, shape.cell.code, shape.hiddenSize, shape.headSize, layer.inputs,
+        instructions.code, shape.cell.code, shape.hiddenSize, shape.headSize, layer.inputs, 0,
         parameters.pointer(shape.slice(.kernel(index))),
         UnsafeMutablePointer(mutating: layer.forward), UnsafeMutablePointer(mutating: layer.backward), piece,
         Self.packPieces)
     }
   }
 
-  /// Slots `slots` of the tape for some of the streams; `tokens`: [count][B].
+  /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
+  private func eachStreams(on pool: ThreadPool, _ body: (Range<Int>) -> Void) {
+    let (streams, threads) = (sweep.pointee.streams, pool.threads)
+    let pieces = min(streams, (((streams + 31) / 32) + threads - 1) / threads * threads)
+    pool.run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
+  }
+
+  /// Slots `slots` of the tape; `tokens`: [count][B].
   /// - Parameter keep: whether the way back will need these slots.
-  package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, streams: Range<Int>, keep: Bool) {
-    lz_sweep_forward(
-      instructions.code, sweep, tokens, slots.lowerBound, slots.count, keep ? 1 : 0, streams.lowerBound,
-      streams.count)
+  package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, keep: Bool, on pool: ThreadPool) {
+    eachStreams(on: pool) {
+      lz_sweep_forward(
+        instructions.code, sweep, tokens, slots.lowerBound, slots.count, keep ? 1 : 0, $0.lowerBound, $0.count
+      )
+    }
   }
 
   /// The way back over `slots`; `outputAdjoint`: [count][B][U].
-  package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, streams: Range<Int>) {
-    lz_sweep_backward(
-      instructions.code, sweep, outputAdjoint, slots.lowerBound, slots.count, streams.lowerBound,
-      streams.count)
+  package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
+    eachStreams(on: pool) {
+      lz_sweep_backward(
+        instructions.code, sweep, outputAdjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
+    }
   }
 }
 

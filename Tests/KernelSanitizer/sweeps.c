@@ -52,7 +52,7 @@ static void make_layer(model *m, ptrdiff_t layer) {
   float *forward = floats(lz_sweep_forward_floats(m->cell, s->hidden, inputs));
   float *backward = floats(lz_sweep_backward_floats(m->cell, s->hidden, inputs));
   for (ptrdiff_t piece = 0; piece < 3; piece++)
-    lz_sweep_pack(instructions, m->cell, s->hidden, s->head, inputs, m->w[layer], forward, backward, piece, 3);
+    lz_sweep_pack(instructions, m->cell, s->hidden, s->head, inputs, 0, m->w[layer], forward, backward, piece, 3);
   m->h[layer] = random_states(m, (s->slots + 1) * s->streams);
   m->c[layer] = random_states(m, others * (s->slots + 1) * s->streams);
   m->gates[layer] = floats(s->slots * m->sizes.rows * slot);

@@ -79,17 +79,17 @@ typedef struct {
   int streams;
 } stream_units;
 
-INLINE void each_stream(const stream_units *u, const int rows, const int states, const int late,
+INLINE void each_stream(const stream_units *u, const int rows, const int states, const int aside,
                         void (*const activate)(const vf *, vf, const vf *, vf *, vf *)) {
   for (int i = 0; i < u->streams; i++) {
     vf before[LZ_MAX_STATES], after[LZ_MAX_STATES], kept[LZ_MAX_ROWS + 1];
     const ptrdiff_t to = i * u->units;
     before[0] = load(u->before + to);
     for (int s = 1; s < states; s++) before[s] = load(u->others_before + (s - 1) * u->state_step + to);
-    activate(u->rows + i * u->row_step, late ? u->asides[i * u->aside_step] : splat(0), before, after, kept);
+    activate(u->rows + i * u->row_step, aside ? u->asides[i * u->aside_step] : splat(0), before, after, kept);
     if (u->kept)
       for (int r = 0; r < rows; r++) store(u->kept + rows * to + r * VL, kept[r]);
-    if (u->kept && late) store(u->late + rows * to + (rows - 1) * VL, kept[rows]);
+    if (u->kept && aside == LZ_LATE) store(u->late + rows * to + (rows - 1) * VL, kept[rows]);
     store(u->after + to, after[0]);
     for (int s = 1; s < states; s++) store(u->others_after + (s - 1) * u->state_step + to, after[s]);
   }
@@ -97,17 +97,17 @@ INLINE void each_stream(const stream_units *u, const int rows, const int states,
 
 // One vector of units of one stream on the way back.
 typedef struct {
-  const vf *kept;          // [G], one more if late
+  const vf *kept;          // [G], one more if there is an aside
   const float *before, *others_before, *others_after, *after;
   ptrdiff_t state_step;
   vf dh;
   float *others;           // ∂ of the states after h, at the next token; becomes that at this one
   ptrdiff_t others_step;
-  float *direct;           // ∂ of h before by other ways than the rows; null unless late
-  vf *rows;                // [G], one more if late
+  float *direct;           // ∂ of h before by other ways than the rows; null where there are none
+  vf *rows;                // [G], one more if there is an aside
 } unit_backward;
 
-INLINE void one_backward(const unit_backward *u, const int states, const int late,
+INLINE void one_backward(const unit_backward *u, const int states, const int direct,
                          void (*const backward)(const vf *, const vf *, const vf *, const vf *, vf *, vf *)) {
   vf before[LZ_MAX_STATES], after[LZ_MAX_STATES], d[LZ_MAX_STATES], dbefore[LZ_MAX_STATES];
   before[0] = load(u->before), after[0] = load(u->after), d[0] = u->dh;
@@ -118,7 +118,7 @@ INLINE void one_backward(const unit_backward *u, const int states, const int lat
   }
   backward(u->kept, before, after, d, u->rows, dbefore);
   for (int s = 1; s < states; s++) store(u->others + (s - 1) * u->others_step, dbefore[s]);
-  if (late) store(u->direct, dbefore[0]);
+  if (direct) store(u->direct, dbefore[0]);
 }
 
 // Out of line: products are compiled once for all cells.
@@ -136,10 +136,10 @@ INLINE void one_backward(const unit_backward *u, const int states, const int lat
     each_dual_unit(u, rows, states, aside, name##_tangent);                                                                  \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_streams)(const stream_units *u) {                                 \
-    each_stream(u, rows, states, (aside) == LZ_LATE, name##_activate);                                                              \
+    each_stream(u, rows, states, aside, name##_activate);                                                              \
   }                                                                                                                   \
   __attribute__((noinline)) static void NAME(name##_unit_backward)(const unit_backward *u) {                          \
-    one_backward(u, states, (aside) == LZ_LATE, name##_backward);                                                                   \
+    one_backward(u, states, (aside) == LZ_LATE || (past) == LZ_UNIT, name##_backward);                                                                   \
   }
 #include "cells.def"
 #undef LZ_CELL

@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
   ptrdiff_t hidden, units, streams, layers;
   int32_t cell;          // an lz_cell
+  int32_t prepared;      // 1: the gates hold what the rows have from below; then there is no table, and the matrix is the own state's
   const float *table;    // [V][GH]
   const lz_sweep_layer *layer;
 } lz_sweep;
@@ -42,10 +43,10 @@ int lz_sweep_lanes(lz_instructions instructions);
 ptrdiff_t lz_sweep_forward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs);
 ptrdiff_t lz_sweep_backward_floats(lz_cell cell, ptrdiff_t hidden, ptrdiff_t inputs);
 
-// Packs w [GH][inputs − H + head]: piece `piece` of `pieces` of the work. What heads leave out of the own state's columns
-// becomes zeros: the sweeps run at the price of one head.
-void lz_sweep_pack(lz_instructions instructions, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, const float *w,
-                   float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces);
+// Packs w [GH][skipped + inputs − H + head] without the first `skipped` columns: piece `piece` of `pieces` of the work. What heads leave
+// out of the own state's columns becomes zeros: the sweeps run at the price of one head.
+void lz_sweep_pack(lz_instructions instructions, lz_cell cell, ptrdiff_t hidden, ptrdiff_t head, ptrdiff_t inputs, ptrdiff_t skipped,
+                   const float *w, float *forward, float *backward, ptrdiff_t piece, ptrdiff_t pieces);
 
 // Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], those of slot `first` first.
 // `keep`: write the gates; the states are written in any case.
@@ -55,6 +56,40 @@ void lz_sweep_forward(lz_instructions instructions, const lz_sweep *sweep, const
 // The same slots, last to first. output_adjoint: [count][B][U], ∂ of the last layer's h by what reads it.
 void lz_sweep_backward(lz_instructions instructions, const lz_sweep *sweep, const float *output_adjoint,
                        ptrdiff_t first, ptrdiff_t count, ptrdiff_t column, ptrdiff_t columns);
+
+// A stage whose rows read no own state, over some slots of a tape: what is left once the products with what lies below are there.
+typedef struct {
+  int32_t cell;               // an lz_cell of up to two rows, none of them late
+  int32_t adds;               // 1: ∂ of the other stage's h is added to what is there
+  ptrdiff_t hidden, units, streams;
+  const float *bias;          // [GH]
+  const float *table;         // [V][GH] of the first stage, which has nothing below
+  float *rows;                // tape: [slots][B][GU], row Gu + g from below, if there is anything; becomes what the way back needs, and
+                              // on the way back ∂ of the rows, as they lay
+  const float *before;        // tape: [slots][B][U] h before each slot
+  float *after;               // tape: likewise behind it
+  const float *others_before; // tape: the S − 1 states after h
+  float *others_after;
+  ptrdiff_t others_step;      // from one of them to the next
+  const float *other;         // tape: h behind each slot of the stage that is read unit by unit, or null
+  const float *adjoint;       // [count][B][U] ∂h by what reads it at the same token
+  float *other_adjoint;       // likewise of the other stage
+  float *state_adjoint;       // [S][B][U] ∂ of the states by the tokens after
+} lz_chain;
+
+// Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], for the first stage; else null. Where a unit
+// knows nothing of the past, streams may be any samples of the tape.
+void lz_chain_forward(lz_instructions instructions, const lz_chain *chain, const uint32_t *tokens, ptrdiff_t first, ptrdiff_t count,
+                      ptrdiff_t column, ptrdiff_t columns);
+
+// The same slots, last to first.
+void lz_chain_backward(lz_instructions instructions, const lz_chain *chain, ptrdiff_t first, ptrdiff_t count, ptrdiff_t column,
+                       ptrdiff_t columns);
+
+// The norm of each of `samples` samples x of H numbers, padded with zeros to U; and ∂x from ∂h, added to what is there if `adds`.
+void lz_norm_rows(lz_instructions instructions, const float *x, ptrdiff_t hidden, ptrdiff_t units, ptrdiff_t samples, float *h);
+void lz_norm_rows_backward(lz_instructions instructions, const float *x, const float *dh, ptrdiff_t hidden, ptrdiff_t units,
+                           ptrdiff_t samples, int adds, float *dx);
 
 // Rows of logits (without bias), `stride` floats apart (a multiple of 16, aligned), become scale·(softmax − target).
 // Rows of marked targets become 0 and have no loss.

@@ -37,7 +37,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   public let configuration: Configuration
   /// The gradient of the last window, clipped, [parameterCount] in the order of `ModelShape.tensors`.
   public let gradient: Buffer<Float>
-  /// The states after the last window, [L][h, c][B][U] with U = H rounded up to 16.
+  /// The states after the last window, of every stage that carries one [S][B][U] with U = H rounded up to 16.
   public let states: Buffer<Float>
 
   let plan: BPTTPlan
@@ -46,7 +46,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   let tape: Tape
   let readout: ReadoutSweep
   let weightGradient: WeightGradient
-  let sweep: ExactSweep
+  let sweep: Sweep
   let adjoints: Buffer<Float>
   let checkpoints: Buffer<Float>  // [slots][stateCount]
   let slotPositions: Buffer<Int>
@@ -102,31 +102,8 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     tokens = try rooms.tokens.buffer(ledger)
     packed = try rooms.packed.buffer(ledger)
     gradient = try rooms.gradient.buffer(ledger)
-    sweep = ExactSweep(
-      shape, streams: plan.streams,
-      layers: Self.layers(plan, tape, packed: packed.pointer, adjoints: adjoints.pointer),
-      instructions: instructions)
-  }
-
-  private static func layers(
-    _ plan: BPTTPlan, _ tape: Tape, packed: UnsafeMutablePointer<Float>, adjoints: UnsafeMutablePointer<Float>
-  ) -> [ExactSweep.Layer] {
-    var (packed, adjoints) = (packed, adjoints)
-    return (0..<plan.shape.layers).map { layer in
-      let floats = ExactSweep.packedFloats(plan.shape, layer: layer)
-      let inputs =
-        plan.streams * plan.units * ExactSweep.inputs(plan.shape, layer: layer) / plan.shape.hiddenSize
-      defer {
-        packed += floats.forward + floats.backward
-        adjoints += inputs + plan.stateAdjointCount + plan.directCount
-      }
-      return ExactSweep.Layer(
-        forward: packed, backward: packed + floats.forward, h: tape.h(layer),
-        others: tape.others(layer), othersStep: tape.othersStep, gates: tape.gates(layer),
-        late: plan.shape.cell.hasLateRow ? tape.late(layer) : nil, inputAdjoint: adjoints,
-        stateAdjoint: adjoints + inputs,
-        direct: plan.shape.cell.hasLateRow ? adjoints + inputs + plan.stateAdjointCount : nil)
-    }
+    sweep = Sweep(
+      plan, tape, packed: packed.pointer, adjoints: adjoints.pointer, instructions: instructions)
   }
 
   // MARK: One window
@@ -201,31 +178,50 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     return WindowResult(loss: loss, targets: targets, gradientNorm: norm, isFinite: isFinite)
   }
 
-  /// h (part 0) and c (part 1) of every layer of a stream, as the next window begins with them.
+  /// The states of every stage of a stream, as the next window begins with them; part 0 is h.
   func eachState(
-    ofStream stream: Int, _ take: (_ layer: Int, _ part: Int, _ units: UnsafePointer<Float>) -> Void
+    ofStream stream: Int, _ take: (_ stage: Int, _ part: Int, _ units: UnsafePointer<Float>) -> Void
   ) {
-    for layer in 0..<plan.shape.layers {
-      for part in 0..<plan.shape.cell.states {
-        let state = plan.shape.cell.states * layer + part
-        take(layer, part, states.pointer + (state * plan.streams + stream) * plan.units)
+    eachState { stage, part, states in take(stage, part, states + stream * plan.units(ofStage: stage)) }
+  }
+
+  /// The states of all streams, [B][U] each.
+  private func eachState(
+    _ take: (_ stage: Int, _ part: Int, _ states: UnsafeMutablePointer<Float>) -> Void
+  ) {
+    var at = states.pointer
+    for stage in 0..<plan.shape.stageCount where plan.shape.stage(stage).cell.carriesState {
+      for part in 0..<plan.shape.stage(stage).cell.states {
+        take(stage, part, at)
+        at += plan.streams * plan.units(ofStage: stage)
       }
     }
   }
 
-  /// ∂ of the last window's loss by a state before its first token, of one layer and stream; part 0 is h.
-  func stateAdjoint(layer: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
-    let from = sweep.adjoints(ofLayer: layer)
-    if part > 0 { return from.others + ((part - 1) * plan.streams + stream) * plan.units }
-    return from.input + (layer == 0 ? stream : 2 * stream + 1) * plan.units
+  /// ∂ of the last window's loss by a state before its first token, of one stage and stream; part 0 is h.
+  func stateAdjoint(stage: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
+    sweep.stateAdjoint(stage: stage, part: part, stream: stream)
+  }
+
+  /// Streams whose state is infinite or NaN start again from zero, or no window would ever be finite again.
+  func resetBrokenStates() {
+    for stream in 0..<plan.streams {
+      var isFinite = true
+      eachState { stage, _, states in
+        let units = plan.units(ofStage: stage)
+        for unit in 0..<units where !states[stream * units + unit].isFinite { isFinite = false }
+      }
+      if !isFinite { beginContext(ofStream: stream) }
+    }
   }
 
   /// A context begins: all states are zero again.
   public func beginContext() { states.elements.update(repeating: 0) }
 
   public func beginContext(ofStream stream: Int) {
-    for part in 0..<plan.shape.cell.states * plan.shape.layers {
-      (states.pointer + (part * plan.streams + stream) * plan.units).update(repeating: 0, count: plan.units)
+    eachState { stage, _, states in
+      let units = plan.units(ofStage: stage)
+      (states + stream * units).update(repeating: 0, count: units)
     }
   }
 

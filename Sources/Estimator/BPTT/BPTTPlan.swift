@@ -17,11 +17,20 @@ struct BPTTPlan {
   /// States that can be saved.
   let slots: Int
 
-  var units: Int { ExactSweep.units(shape) }
-  /// ∂gates of a layer and stream, padding included.
-  var gateUnits: Int { shape.cell.rows * units }
-  /// Floats of the states of all layers and streams.
-  var stateCount: Int { shape.layers * shape.cell.states * streams * units }
+  /// Units of a stage, padding included.
+  func units(ofStage index: Int) -> Int { StagedSweep.units(shape.stage(index)) }
+  /// Rows of a stage and stream, padding included.
+  func rowUnits(ofStage index: Int) -> Int { shape.stage(index).cell.rows * units(ofStage: index) }
+  /// Units of the stage that the readout reads.
+  var topUnits: Int { units(ofStage: shape.stageCount - 1) }
+  /// The stages that carry a state.
+  var carrying: [Int] { (0..<shape.stageCount).filter { shape.stage($0).cell.carriesState } }
+  /// Floats of the states of all stages and streams.
+  var stateCount: Int {
+    carrying.reduce(0) { $0 + shape.stage($1).cell.states * streams * units(ofStage: $1) }
+  }
+  /// Whether blocks of tokens go through the model stage by stage.
+  var isStaged: Bool { StagedSweep.isNeeded(for: shape) }
 
   /// - Precondition: the plan's bytes fit an Int: `train` refuses what would come near that.
   static func resolve(_ shape: ModelShape, _ c: BPTT.Configuration) -> BPTTPlan {
@@ -72,22 +81,26 @@ struct BPTTPlan {
   var logitStride: Int { (shape.vocabularySize + 15) / 16 * 16 }
   /// Rows of logits that are there at a time: 4 MiB of them, and no fewer than 16.
   var logitRows: Int { min(blockRows, max(16, (1 << 20) / logitStride)) }
+  func packedFloats(ofStage index: Int) -> (forward: Int, backward: Int) {
+    isStaged ? StagedSweep.packedFloats(shape.stage(index)) : ExactSweep.packedFloats(shape, layer: index)
+  }
+  /// ∂h of a stage by what reads it at the same token: of a plain layer, at one token, in front of what is carried.
+  func adjointCount(ofStage index: Int) -> Int {
+    let slot = streams * units(ofStage: index)
+    return isStaged ? min(Self.blockTokens, window) * slot : index == 0 ? 0 : slot
+  }
+  /// ∂ of a stage's states by the tokens after; and of its h by other ways than the rows, where a row is late.
+  func carriedCount(ofStage index: Int) -> Int {
+    let cell = shape.stage(index).cell
+    return (cell.states + (cell.hasLateRow ? 1 : 0)) * streams * units(ofStage: index)
+  }
   var packedFloats: Int {
-    (0..<shape.layers).reduce(0) {
-      let (forward, backward) = ExactSweep.packedFloats(shape, layer: $1)
-      return $0 + forward + backward
+    (0..<shape.stageCount).reduce(0) {
+      $0 + packedFloats(ofStage: $1).forward + packedFloats(ofStage: $1).backward
     }
   }
-  /// ∂ of a layer's states after h.
-  var stateAdjointCount: Int { (shape.cell.states - 1) * streams * units }
-  /// ∂ of a layer's h by other ways than its rows, where the cell has a late row.
-  var directCount: Int { shape.cell.hasLateRow ? streams * units : 0 }
-  /// ∂ of every layer's input and own states.
   var adjointCount: Int {
-    (0..<shape.layers).reduce(0) {
-      $0 + ExactSweep.inputs(shape, layer: $1) / shape.hiddenSize * streams * units + stateAdjointCount
-        + directCount
-    }
+    (0..<shape.stageCount).reduce(0) { $0 + adjointCount(ofStage: $1) + carriedCount(ofStage: $1) }
   }
 
   var byteCount: MemoryTable {

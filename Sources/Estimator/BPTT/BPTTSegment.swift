@@ -2,16 +2,6 @@ import LongzooMemory
 import LongzooModel
 
 extension BPTT {
-  /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
-  private var pieces: Int {
-    let threads = pool.threads
-    return min(plan.streams, (((plan.streams + 31) / 32) + threads - 1) / threads * threads)
-  }
-
-  private func streams(ofPiece piece: Int) -> Range<Int> {
-    piece * plan.streams / pieces..<(piece + 1) * plan.streams / pieces
-  }
-
   /// Runs the state in slot 0 of the tape through these tokens of the window.
   func forward(_ segment: Range<Int>, keep: Bool) {
     let stretch = min(segment.count, work.piece(of: plan))
@@ -19,9 +9,7 @@ extension BPTT {
       let slots = first..<min(segment.count, first + stretch)
       guard work.mayGoOn(slots.count) else { return }
       let tokens = tokens.pointer + (segment.lowerBound + first) * plan.streams
-      pool.run(pieces) { piece, _ in
-        sweep.forward(slots, tokens: tokens, streams: streams(ofPiece: piece), keep: keep)
-      }
+      sweep.forward(slots, tokens: tokens, keep: keep, on: pool)
     }
   }
 
@@ -42,13 +30,11 @@ extension BPTT {
     _ slots: Range<Int>, tokens: UnsafePointer<UInt32>, windowTargets: Int, weights: Parameters
   ) -> Double {
     let rows = ReadoutSweep.Rows(
-      h: tape.h(plan.shape.layers - 1, slot: slots.lowerBound + 1), targets: tokens + plan.streams,
+      h: tape.h(plan.shape.stageCount - 1, slot: slots.lowerBound + 1), targets: tokens + plan.streams,
       count: slots.count * plan.streams, scale: 1 / Float(windowTargets), parameters: weights,
       gradient: gradient.pointer)
     let (loss, rest) = readout.run(rows, on: pool)
-    pool.run(pieces) { piece, _ in
-      sweep.backward(slots, outputAdjoint: readout.adjoint.pointer, streams: streams(ofPiece: piece))
-    }
+    sweep.backward(slots, outputAdjoint: readout.adjoint.pointer, on: pool)
     let jobs = weightGradient.jobCount
     pool.run(jobs + readout.gradientJobs) { job, _ in
       if job < jobs {

@@ -26,11 +26,14 @@ struct BPTTWork {
     total += (1 + Self.backward) * count
   }
 
-  /// Tokens that are gone through between two questions.
+  /// Tokens that are gone through between two questions, in whole blocks.
   func piece(of plan: BPTTPlan) -> Int {
     guard isAsked != nil else { return .max }
     let product = plan.streams.multipliedReportingOverflow(by: plan.shape.parameterCount)
-    return product.overflow ? 1 : max(BPTTPlan.blockTokens, Self.multiplications / product.partialValue)
+    let (block, tokens) = (
+      BPTTPlan.blockTokens, product.overflow ? 0 : Self.multiplications / product.partialValue
+    )
+    return max(block, tokens / block * block)
   }
 
   /// To be called before `tokens` tokens of cost 1 are gone through.

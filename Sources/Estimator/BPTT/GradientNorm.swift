@@ -32,14 +32,4 @@ extension BPTT {
     }
     return norm
   }
-
-  /// Streams whose state is infinite or NaN start again from zero, or no window would ever be finite again.
-  func resetBrokenStates() {
-    let (units, rows) = (plan.units, plan.shape.cell.states * plan.shape.layers)
-    for stream in 0..<plan.streams {
-      let parts = (0..<rows).map { states.pointer + ($0 * plan.streams + stream) * units }
-      let isFinite = parts.allSatisfy { part in (0..<units).allSatisfy { part[$0].isFinite } }
-      if !isFinite { for part in parts { part.update(repeating: 0, count: units) } }
-    }
-  }
 }

@@ -28,7 +28,7 @@ final class ReadoutSweep {
       var table = MemoryTable()
       logits = table.add(plan.logitRows * plan.logitStride, .activations, for: "the logits of a block")
       losses = table.add((plan.logitRows + piece - 1) / piece, .activations, for: "the losses of a block")
-      adjoint = table.add(plan.blockRows * plan.units, .activations, for: "the readout's derivatives")
+      adjoint = table.add(plan.blockRows * plan.topUnits, .activations, for: "the readout's derivatives")
       self.table = table
     }
   }
@@ -77,14 +77,15 @@ final class ReadoutSweep {
       let row = stretch.lowerBound + at
       let x = logits.pointer + at * plan.logitStride
       GEMM.timesTransposed(
-        m: count, n: shape.vocabularySize, k: shape.hiddenSize, rows.h + row * plan.units, lda: plan.units,
-        weights, ldb: shape.hiddenSize, into: x, ldc: plan.logitStride)
+        m: count, n: shape.vocabularySize, k: shape.readoutInputs, rows.h + row * plan.topUnits,
+        lda: plan.topUnits,
+        weights, ldb: shape.readoutInputs, into: x, ldc: plan.logitStride)
       losses[piece] = instructions.softmaxRows(
         x, stride: plan.logitStride, rows: count, vocabulary: shape.vocabularySize, bias: bias,
         targets: rows.targets + row, scale: rows.scale)
       GEMM.times(
-        m: count, n: shape.hiddenSize, k: shape.vocabularySize, x, lda: plan.logitStride, weights,
-        ldb: shape.hiddenSize, into: adjoint.pointer + row * plan.units, ldc: plan.units)
+        m: count, n: shape.readoutInputs, k: shape.vocabularySize, x, lda: plan.logitStride, weights,
+        ldb: shape.readoutInputs, into: adjoint.pointer + row * plan.topUnits, ldc: plan.topUnits)
     }
     return (0..<pieces).reduce(0) { $0 + losses[$1] }
   }
@@ -98,9 +99,10 @@ final class ReadoutSweep {
     let first = job * Self.piece
     let count = min(Self.piece, shape.vocabularySize - first)
     GEMM.transposedTimes(
-      m: count, n: shape.hiddenSize, k: stretch.count, logits.pointer + first, lda: plan.logitStride,
-      rows.h + stretch.lowerBound * plan.units, ldb: plan.units,
-      into: rows.gradient + shape.slice(.readout).offset + first * shape.hiddenSize, ldc: shape.hiddenSize,
+      m: count, n: shape.readoutInputs, k: stretch.count, logits.pointer + first, lda: plan.logitStride,
+      rows.h + stretch.lowerBound * plan.topUnits, ldb: plan.topUnits,
+      into: rows.gradient + shape.slice(.readout).offset + first * shape.readoutInputs,
+      ldc: shape.readoutInputs,
       accumulate: true)
     instructions.addRows(
       logits.pointer + first, stride: plan.logitStride, rows: stretch.count, columns: count,

@@ -1,18 +1,20 @@
 import LongzooMemory
 import LongzooModel
 
-/// What a gradient of weights is summed over: rows of ∂gates and of states, tokens and streams, that lie together.
+/// What a gradient of weights is summed over: samples of a tape, tokens and streams, that lie together.
 struct GradientSamples {
   var count: Int
-  /// ∂gates of the first layer, [GU] a sample, and of the layers above.
-  var gates: UnsafePointer<Float>
-  /// The same where late rows are ∂ of their product with the own state; else `gates`.
-  var ownGates: UnsafePointer<Float>
-  var gatesOfLayer: Int
-  /// h before the tokens and after them, [U] a sample.
-  var before: UnsafePointer<Float>
-  var after: UnsafePointer<Float>
-  var statesOfLayer: Int
+  /// ∂ of the rows, and the same where late rows are ∂ of their product with the own state, of all stages; and h.
+  var rows: UnsafePointer<Float>
+  var late: UnsafePointer<Float>
+  var h: UnsafePointer<Float>
+  /// Where the stages begin in them.
+  var places: Tape.Places
+  /// The first sample, in the order of the rows.
+  var first: Int
+  /// The first sample's h before the token, and behind it, in the order of h.
+  var before: Int
+  var after: Int
   /// The tokens that were read.
   var tokens: UnsafePointer<UInt32>
 }
@@ -22,10 +24,10 @@ struct GradientSamples {
 /// Cut into fixed jobs that write to different places, so any thread may take any of them.
 struct WeightGradient {
   private enum Job {
-    case kernel(layer: Int, rows: Range<Int>)
-    /// With the token table for layer 0.
-    case bias(layer: Int, rows: Range<Int>)
-    case lateBias(layer: Int)
+    case kernel(stage: Int, rows: Range<Int>)
+    /// With the token table for the first stage.
+    case bias(stage: Int, rows: Range<Int>)
+    case lateBias(stage: Int)
   }
 
   private let plan: BPTTPlan
@@ -37,21 +39,20 @@ struct WeightGradient {
   init(_ plan: BPTTPlan, instructions: Instructions) {
     self.plan = plan
     self.instructions = instructions
-    let gates = plan.shape.stage(0).gates
-    let kernelPanel = Self.kernelPanel(plan.shape)
+    let stages = (0..<plan.shape.stageCount).map { ($0, plan.shape.stage($0)) }
     var jobs: [Job] = []
-    for layer in 0..<plan.shape.layers {
-      jobs += Self.panels(gates, kernelPanel).map { .kernel(layer: layer, rows: $0) }
+    for (index, stage) in stages where stage.inputs > 0 {
+      jobs += Self.panels(stage.gates, Self.kernelPanel(stage)).map { .kernel(stage: index, rows: $0) }
     }
-    for layer in 0..<plan.shape.layers {
-      jobs += Self.panels(gates, Self.biasPanel).map { .bias(layer: layer, rows: $0) }
-      if plan.shape.cell.hasLateRow { jobs.append(.lateBias(layer: layer)) }
+    for (index, stage) in stages {
+      jobs += Self.panels(stage.gates, Self.biasPanel).map { .bias(stage: index, rows: $0) }
+      if stage.cell.hasLateRow { jobs.append(.lateBias(stage: index)) }
     }
     self.jobs = jobs
   }
 
   /// Few panels: each GEMM packs all of the block's states for itself.
-  private static func kernelPanel(_ shape: ModelShape) -> Int { max(64, (shape.hiddenSize + 15) / 16 * 16) }
+  private static func kernelPanel(_ stage: Stage) -> Int { max(64, StagedSweep.units(stage)) }
 
   private static func panels(_ count: Int, _ size: Int) -> [Range<Int>] {
     stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
@@ -66,69 +67,86 @@ struct WeightGradient {
   ) {
     let samples = tape.samples(slots: slots, tokens: tokens)
     switch jobs[index] {
-    case .kernel(let layer, let rows):
-      let to = gradient + first(ofKernel: layer, rows)
-      sumKernel(layer, rows, samples, into: to, accumulate: true)
-    case .bias(let layer, let rows):
-      let shape = plan.shape
+    case .kernel(let stage, let rows):
+      sumKernel(stage, rows, samples, into: gradient + first(ofKernel: stage, rows), accumulate: true)
+    case .bias(let stage, let rows):
+      let (shape, width) = (plan.shape, plan.shape.stage(0).gates)
       instructions.addRows(
-        samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: plan.gateUnits,
+        self.rows(of: stage, samples) + rows.lowerBound, stride: plan.rowUnits(ofStage: stage),
         rows: samples.count, columns: rows.count,
-        to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound,
-        targets: layer == 0 ? tokens : nil,
-        table: layer == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil,
-        tableStride: shape.stage(0).gates)
-    case .lateBias(let layer):
-      sumLateBias(layer, samples, into: gradient + plan.shape.slice(.lateBias(layer)).offset)
+        to: gradient + shape.slice(.bias(stage)).offset + rows.lowerBound,
+        targets: stage == 0 ? tokens : nil,
+        table: stage == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil, tableStride: width)
+    case .lateBias(let stage):
+      sumLateBias(stage, samples, into: gradient + plan.shape.slice(.lateBias(stage)).offset)
     }
+  }
+
+  // MARK: Samples
+
+  /// ∂ of a stage's rows, [GU] a sample.
+  private func rows(of stage: Int, _ samples: GradientSamples) -> UnsafePointer<Float> {
+    samples.rows + samples.places.rows[stage] + samples.first * plan.rowUnits(ofStage: stage)
+  }
+
+  /// The same where a late row is ∂ of its product with the own state.
+  private func ownRows(of stage: Int, _ samples: GradientSamples) -> UnsafePointer<Float> {
+    guard plan.shape.stage(stage).cell.hasLateRow else { return rows(of: stage, samples) }
+    return samples.late + samples.places.late[stage] + samples.first * plan.rowUnits(ofStage: stage)
+  }
+
+  /// h of a stage, [U] a sample, from one on.
+  private func h(of stage: Int, _ samples: GradientSamples, from first: Int) -> UnsafePointer<Float> {
+    samples.h + samples.places.hidden[stage] + first * plan.units(ofStage: stage)
   }
 
   private func sumLateBias(
-    _ layer: Int, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>
+    _ index: Int, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>
   ) {
-    let rows = plan.shape.cell.rows
-    var from = samples.ownGates + layer * samples.gatesOfLayer + rows - 1
+    let stage = plan.shape.stage(index)
+    let rows = stage.cell.rows
+    var from = ownRows(of: index, samples) + rows - 1
     for _ in 0..<samples.count {
-      for unit in 0..<plan.shape.hiddenSize { to[unit] += from[rows * unit] }
-      from += plan.gateUnits
+      for unit in 0..<stage.units { to[unit] += from[rows * unit] }
+      from += plan.rowUnits(ofStage: index)
     }
   }
 
-  private func first(ofKernel layer: Int, _ rows: Range<Int>) -> Int {
-    let slice = plan.shape.slice(.kernel(layer))
+  private func first(ofKernel stage: Int, _ rows: Range<Int>) -> Int {
+    let slice = plan.shape.slice(.kernel(stage))
     return slice.offset + rows.lowerBound * slice.columns
   }
 
   /// Rows of a kernel's gradient, [rows][inputs].
   private func sumKernel(
-    _ layer: Int, _ rows: Range<Int>, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>,
+    _ index: Int, _ rows: Range<Int>, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>,
     accumulate: Bool
   ) {
-    let shape = plan.shape
-    let inputs = shape.stage(layer).inputs
-    let delta = samples.gates + layer * samples.gatesOfLayer
-    let ownDelta = samples.ownGates + layer * samples.gatesOfLayer
-    let gates = shape.cell.rows * shape.headSize
+    let stage = plan.shape.stage(index)
     func add(
-      _ delta: UnsafePointer<Float>, _ part: Range<Int>, _ states: UnsafePointer<Float>, columns: Int,
+      _ delta: UnsafePointer<Float>, _ part: Range<Int>, _ h: UnsafePointer<Float>, stride: Int, columns: Int,
       at column: Int
     ) {
       GEMM.transposedTimes(
-        m: part.count, n: columns, k: samples.count, delta + part.lowerBound, lda: plan.gateUnits, states,
-        ldb: plan.units, into: to + (part.lowerBound - rows.lowerBound) * inputs + column, ldc: inputs,
+        m: part.count, n: columns, k: samples.count, delta + part.lowerBound,
+        lda: plan.rowUnits(ofStage: index), h, ldb: stride,
+        into: to + (part.lowerBound - rows.lowerBound) * stage.inputs + column, ldc: stage.inputs,
         accumulate: accumulate)
     }
-    // Above the first layer the columns are: the state below at the same token, then the own head's state before it.
-    let below = layer == 0 ? 0 : shape.hiddenSize
-    if layer > 0 {
-      add(delta, rows, samples.after + (layer - 1) * samples.statesOfLayer, columns: below, at: 0)
-    }
-    for head in rows.lowerBound / gates...(rows.upperBound - 1) / gates {
-      let own = rows.clamped(to: head * gates..<(head + 1) * gates)
+    // The columns are the h below at the same token, then the own head's state before it.
+    if let below = stage.below {
       add(
-        ownDelta, own, samples.before + layer * samples.statesOfLayer + head * shape.headSize,
-        columns: shape.headSize,
-        at: below)
+        self.rows(of: index, samples), rows, h(of: below.stage, samples, from: samples.after),
+        stride: plan.units(ofStage: below.stage), columns: below.units, at: 0)
+    }
+    guard stage.cell.readsOwnState else { return }
+    let gates = stage.cell.rows * stage.headSize
+    let own = h(of: index, samples, from: samples.before)
+    for head in rows.lowerBound / gates...(rows.upperBound - 1) / gates {
+      add(
+        ownRows(of: index, samples), rows.clamped(to: head * gates..<(head + 1) * gates),
+        own + head * stage.headSize, stride: plan.units(ofStage: index), columns: stage.headSize,
+        at: stage.below?.units ?? 0)
     }
   }
 }
@@ -145,9 +163,11 @@ extension WeightGradient {
   }
 
   private static func panelFloats(_ shape: ModelShape) -> Int {
-    let widest = (0..<shape.layers).reduce(0) { max($0, shape.stage($1).inputs) }
-    let rows = min(shape.stage(0).gates, kernelPanel(shape))
-    return (max(biasPanel, rows * widest) + 15) / 16 * 16
+    let widest = (0..<shape.stageCount).reduce(biasPanel) {
+      let stage = shape.stage($1)
+      return max($0, min(stage.gates, kernelPanel(stage)) * stage.inputs)
+    }
+    return (widest + 15) / 16 * 16
   }
 
   /// Runs a job for all tiles, one after the other.
@@ -160,20 +180,20 @@ extension WeightGradient {
     for tile in 0..<tiles {
       let samples = samples(tile)
       switch jobs[index] {
-      case .kernel(let layer, let rows):
-        sumKernel(layer, rows, samples, into: room, accumulate: false)
+      case .kernel(let stage, let rows):
+        sumKernel(stage, rows, samples, into: room, accumulate: false)
         add(
-          room, count: rows.count * shape.stage(layer).inputs, to: gradient + first(ofKernel: layer, rows))
-      case .bias(let layer, let rows):
+          room, count: rows.count * shape.stage(stage).inputs, to: gradient + first(ofKernel: stage, rows))
+      case .bias(let stage, let rows):
         room.update(repeating: 0, count: rows.count)
-        if layer == 0 {
+        if stage == 0 {
           sumTokens(rows, samples, room, into: gradient + shape.slice(.table).offset)
         } else {
           instructions.addRows(
-            samples.gates + layer * samples.gatesOfLayer + rows.lowerBound, stride: plan.gateUnits,
+            self.rows(of: stage, samples) + rows.lowerBound, stride: plan.rowUnits(ofStage: stage),
             rows: samples.count, columns: rows.count, to: room)
         }
-        add(room, count: rows.count, to: gradient + shape.slice(.bias(layer)).offset + rows.lowerBound)
+        add(room, count: rows.count, to: gradient + shape.slice(.bias(stage)).offset + rows.lowerBound)
       case .lateBias: preconditionFailure("the rows of a population move no late bias apart")
       }
     }
@@ -193,7 +213,8 @@ extension WeightGradient {
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: panel) {
       let count = min(panel, rows.upperBound - first)
       instructions.addRows(
-        samples.gates + first, stride: plan.gateUnits, rows: samples.count, columns: count,
+        self.rows(of: 0, samples) + first, stride: plan.rowUnits(ofStage: 0), rows: samples.count,
+        columns: count,
         to: room + first - rows.lowerBound, targets: samples.tokens, table: table, tableStride: panel)
       instructions.takeRows(
         table, stride: panel, rows: samples.count, columns: count, targets: samples.tokens,

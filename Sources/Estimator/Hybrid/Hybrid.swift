@@ -235,8 +235,12 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
     var row = displacements.pointer + tile * layout.stateFloats / 2 + pair % Tile.pairs
     for index in 0..<layout.shape.stageCount {
       let stage = layout.stage(index).pointee
+      guard layout.shape.stage(index).cell.carriesState else {
+        row += stage.states * stage.padded * Tile.pairs
+        continue
+      }
       for part in 0..<stage.states {
-        let adjoint = exact.stateAdjoint(layer: index, part: part, stream: stream)
+        let adjoint = exact.stateAdjoint(stage: index, part: part, stream: stream)
         for unit in 0..<stage.units { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
         row += stage.padded * Tile.pairs
       }

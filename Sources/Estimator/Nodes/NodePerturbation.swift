@@ -88,22 +88,20 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
   private var lanes: Int { population.tiles * Tile.pairs }
 
   private var means: NodeMeans {
-    let token = Tile.pairs * tape.plan.units
+    let token = Tile.pairs * tape.plan.topUnits
     let tile = (configuration.window + 1) * token
     return NodeMeans(
       at: tape.h(0), layerStride: population.tiles * tile, tileStride: tile, tokenStride: token,
-      row: tape.plan.units)
+      row: tape.plan.topUnits)
   }
 
   /// A tile's tokens of the window.
   private func samples(ofTile tile: Int, tokens: Int) -> GradientSamples {
-    let (window, means) = (configuration.window, means)
-    let before = means.at + tile * means.tileStride
-    let gates = window * layout.shape.cell.rows * means.tokenStride
+    let window = configuration.window
+    let before = tile * (window + 1) * Tile.pairs
     return GradientSamples(
-      count: tokens * Tile.pairs, gates: tape.gates(0) + tile * gates, ownGates: tape.gates(0) + tile * gates,
-      gatesOfLayer: population.tiles * gates,
-      before: before, after: before + means.tokenStride, statesOfLayer: means.layerStride,
+      count: tokens * Tile.pairs, rows: tape.rows(0), late: tape.rows(0), h: tape.h(0), places: tape.places,
+      first: tile * window * Tile.pairs, before: before, after: before + Tile.pairs,
       tokens: inputs.pointer + tile * window * Tile.pairs)
   }
 
@@ -222,10 +220,11 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
 
   /// d_t of a tile's pairs, where the tape has ∂gates.
   private func expand(tile: Int, token: Int) {
-    let (words, stride) = (population.signs(tile: tile, token: token), tape.plan.gateUnits)
+    let words = population.signs(tile: tile, token: token)
     let sample = (tile * configuration.window + token) * Tile.pairs
     for stage in 0..<layout.shape.stageCount {
-      let to = tape.gates(stage) + sample * stride
+      let stride = tape.plan.rowUnits(ofStage: stage)
+      let to = tape.rows(stage) + sample * stride
       for head in layout.heads(of: .bias(stage)) {
         let gates = layout.gates(ofHead: head, stage: stage)
         instructions.expandNodes(
