@@ -18,9 +18,16 @@ public struct ModelShape: Equatable, Codable, Sendable {
   /// What its units compute.
   public var cell: Cell
   /// How layers are put together.
-  public var block: BlockKind
+  public var block: BlockKind {
+    didSet { embeddingSize = Self.embeddingSize(embeddingSize, block, hiddenSize) }
+  }
   /// E, the width of the embedding by which tokens enter; 0: they enter by the rows of the first layer's gates.
   public var embeddingSize: Int
+
+  /// Residual blocks need one.
+  private static func embeddingSize(_ size: Int, _ block: BlockKind, _ hiddenSize: Int) -> Int {
+    block == .residual && size == 0 ? hiddenSize : size
+  }
 
   /// The most layers.
   public static let maximumLayers = (Int(LZ_MAX_STAGES) - 4) / 4
@@ -42,7 +49,7 @@ public struct ModelShape: Equatable, Codable, Sendable {
     self.cell = cell
     self.block = block
     precondition(embeddingSize >= 0, "an embedding of \(embeddingSize)")
-    self.embeddingSize = block == .residual && embeddingSize == 0 ? hiddenSize : embeddingSize
+    self.embeddingSize = Self.embeddingSize(embeddingSize, block, hiddenSize)
   }
 
   /// D, the units of a head.

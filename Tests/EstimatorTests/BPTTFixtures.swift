@@ -22,14 +22,19 @@ struct BPTTCase {
     vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm, streams: Int,
     tokens: Int, seed: UInt64 = 1
   ) throws {
-    shape = ModelShape(
-      vocabularySize: vocabulary, hiddenSize: hidden, layers: layers, heads: heads, cell: cell)
+    try self.init(
+      ModelShape(vocabularySize: vocabulary, hiddenSize: hidden, layers: layers, heads: heads, cell: cell),
+      streams: streams, tokens: tokens, seed: seed)
+  }
+
+  init(_ shape: ModelShape, streams: Int, tokens: Int, seed: UInt64 = 1) throws {
+    self.shape = shape
     self.streams = streams
     var random = ModelRandom(seed)
     parameters = try Parameters(shape, ledger: MemoryLedger())
-    let scale = 2 / Double(hidden).squareRoot()
+    let scale = 2 / Double(shape.hiddenSize).squareRoot()
     for i in 0..<parameters.values.count { parameters.values[i] = Float(scale * random.unit()) }
-    rows = (0..<streams).map { _ in random.tokens(tokens + 1, vocabulary: vocabulary) }
+    rows = (0..<streams).map { _ in random.tokens(tokens + 1, vocabulary: shape.vocabularySize) }
   }
 
   /// One window of these tokens, in chunks.

@@ -67,7 +67,7 @@ struct BPTTGradientTests {
   }
 
   private func expectStates(_ model: BPTTCase, _ bptt: BPTT, _ states: [ReferenceLSTM.State]) {
-    let units = bptt.plan.units
+    let units = bptt.plan.topUnits
     for layer in 0..<model.shape.layers {
       for stream in 0..<model.streams {
         let h = bptt.states.pointer + (2 * layer * model.streams + stream) * units

@@ -55,7 +55,7 @@ struct BPTTScheduleTests {
     let model = try BPTTCase(vocabulary: 10, hidden: 20, streams: 13, tokens: 20)
     let all = try model.estimator()
     _ = model.window(all)
-    let units = all.plan.units
+    let units = all.plan.topUnits
     for stream in [0, 5, 12] {
       let alone = try BPTT(
         model.shape, .init(streams: 1, window: 20), pool: try ThreadPool(threads: 1), ledger: MemoryLedger())

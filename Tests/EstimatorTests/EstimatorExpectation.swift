@@ -26,8 +26,8 @@ extension EstimatorFamily {
       }
     }
     if hasPairs { cases.append(base.but("a stream a pair") { $0.workload.streams = 256 }) }
-    for cell in Cell.all where cell != .lstm && knows(cell) && ReferenceCell(rawValue: cell.name) != nil {
-      cases.append(base.but("\(cell)") { $0.workload.shape.cell = cell })
+    for shape in otherShapes(base.workload.shape) where ReferenceModel(shape) != nil {
+      cases.append(base.but("\(shape.what)") { $0.workload.shape = shape })
     }
     return cases
   }
@@ -69,10 +69,7 @@ struct EstimatorExpectation {
   private func exactGradient(_ under: any EstimatorSubject) -> [Double] {
     let shape = subject.workload.shape
     let tokens = Self.text[0...Self.tokens].map(Int.init)
-    let model = ReferenceModel(
-      ReferenceCell(rawValue: shape.cell.name)!, vocabulary: shape.vocabularySize, hidden: shape.hiddenSize,
-      layers: shape.layers, heads: shape.heads)
-    return model.gradient(under.theta, tokens).map { $0 / Double(Self.tokens) }
+    return ReferenceModel(shape)!.gradient(under.theta, tokens).map { $0 / Double(Self.tokens) }
   }
 
   /// Those whose gradient is estimated.

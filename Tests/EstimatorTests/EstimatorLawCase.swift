@@ -48,6 +48,11 @@ struct EstimatorLawCase: Sendable, CustomTestStringConvertible {
   }
 }
 
+extension ModelShape {
+  /// What makes it another.
+  var what: String { "\(cell), \(block)" + (embeddingSize > 0 ? ", embedding of \(embeddingSize)" : "") }
+}
+
 extension EstimatorFamily {
   /// Everything that a setting of this family changes in what is computed, one at a time.
   var lawCases: [EstimatorLawCase] {
@@ -77,8 +82,8 @@ extension EstimatorFamily {
       cases.append(base.but("no mean beyond the window") { $0.configuration.beyondMomentum = 0 })
     }
     if settings.contains(.checkpointing) { cases += exactCases(base) }
-    for cell in Cell.all where cell != .lstm && knows(cell) {
-      cases.append(base.but("\(cell)") { $0.workload.shape.cell = cell })
+    for shape in otherShapes(base.workload.shape) {
+      cases.append(base.but("\(shape.what)") { $0.workload.shape = shape })
     }
     if movesWeights { cases += lateCases(base) }
     return cases + (worksInPlace ? inPlaceCases(base) : [])
@@ -112,11 +117,23 @@ extension EstimatorFamily {
     }
   }
 
-  /// Whether it estimates the gradient of such a model.
-  func knows(_ cell: Cell) -> Bool {
-    var workload = EstimatorLawCase(self).workload
-    workload.shape.cell = cell
-    return obstacle(EstimatorConfiguration(), workload) == nil
+  /// The model with each of the other cells, over an embedding, and in blocks: those whose gradient the family estimates.
+  func otherShapes(_ shape: ModelShape) -> [ModelShape] {
+    func changed(_ cell: Cell, _ block: BlockKind, embedding: Int = 0) -> ModelShape {
+      ModelShape(
+        vocabularySize: shape.vocabularySize, hiddenSize: shape.hiddenSize, layers: shape.layers,
+        heads: shape.heads, cell: cell, block: block, embeddingSize: embedding)
+    }
+    let shapes =
+      Cell.all.filter { $0 != .lstm }.map { changed($0, .plain) } + Cell.all.map { changed($0, .residual) }
+      + [
+        changed(.lstm, .plain, embedding: 5), changed(.mingru, .residual, embedding: 5),
+      ]
+    return shapes.filter { shape in
+      var workload = EstimatorLawCase(self).workload
+      workload.shape = shape
+      return obstacle(EstimatorConfiguration(), workload) == nil
+    }
   }
 
   private func exactCases(_ base: EstimatorLawCase) -> [EstimatorLawCase] {

@@ -244,10 +244,15 @@ struct TileSumTests {
     let gates: Buffer<Float>
     let states: Buffer<Float>
     let tokens: Buffer<UInt32>
-    let (tiles, window, units): (Int, Int, Int)
+    let window: Int
+    private var places: Tape.Places
 
     init(_ plan: BPTTPlan, tiles: Int, window: Int) throws {
-      (self.tiles, self.window, units) = (tiles, window, plan.units)
+      let units = plan.topUnits
+      self.window = window
+      places = Tape.Places(plan, keepsCells: false)
+      places.rows = (0..<plan.shape.layers).map { $0 * tiles * window * 16 * 4 * units }
+      places.hidden = (0..<plan.shape.layers).map { $0 * tiles * (window + 1) * 16 * units }
       let (ledger, rows) = (MemoryLedger(), plan.shape.layers * tiles * 16)
       gates = try Buffer(count: rows * window * 4 * units, .activations, for: "gates", ledger: ledger)
       states = try Buffer(count: rows * (window + 1) * units, .activations, for: "states", ledger: ledger)
@@ -260,13 +265,10 @@ struct TileSumTests {
     }
 
     func tile(_ tile: Int, tokens count: Int) -> GradientSamples {
-      let ofGates = window * 16 * 4 * units
-      let ofStates = (window + 1) * 16 * units
-      let before = states.pointer + tile * ofStates
+      let before = tile * (window + 1) * 16
       return GradientSamples(
-        count: count * 16, gates: gates.pointer + tile * ofGates,
-        ownGates: gates.pointer + tile * ofGates, gatesOfLayer: tiles * ofGates,
-        before: before, after: before + 16 * units, statesOfLayer: tiles * ofStates,
+        count: count * 16, rows: gates.pointer, late: gates.pointer, h: states.pointer, places: places,
+        first: tile * window * 16, before: before, after: before + 16,
         tokens: tokens.pointer + tile * window * 16)
     }
   }

@@ -154,9 +154,9 @@ final class PopulationUnderTest {
   /// All states of a pair that mean something: padding units are left out.
   func stateIndices(pair: Int) -> [Int] {
     var indices: [Int] = []
-    for layer in 0..<layout.shape.layers {
-      for part in 0..<layout.shape.cell.states {
-        for unit in 0..<layout.shape.hiddenSize {
+    for layer in 0..<layout.shape.stageCount {
+      for part in 0..<layout.shape.stage(layer).cell.states {
+        for unit in 0..<layout.shape.stage(layer).units {
           for sign in 0..<2 {
             indices.append(stateIndex(pair: pair, layer: layer, part: part, unit: unit, sign: sign))
           }

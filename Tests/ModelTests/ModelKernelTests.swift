@@ -15,7 +15,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   var layout: Layout { Layout(shape, kind: kind, exactReadout: exact) }
 
   var testDescription: String {
-    "\(shape.cell) V\(shape.vocabularySize) H\(shape.hiddenSize)/\(shape.heads) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
+    "\(shape.cell) \(shape.block) E\(shape.embeddingSize) V\(shape.vocabularySize) H\(shape.hiddenSize)/\(shape.heads) L\(shape.layers) \(kind) \(exact ? "exact" : "zo") \(pairs) pairs K\(tokens)"
   }
 
   /// Sums on the longest way to a loss: the shared product and the direction's of every layer and token, each with the
@@ -89,9 +89,23 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// Layers over an embedding, and as blocks, of widths that are the embedding's or not.
+  static let blocks: [KernelCase] = Cell.all.enumerated().flatMap { number, cell in
+    [(BlockKind.plain, 5), (.residual, 0), (.residual, 13)].enumerated().flatMap { index, block in
+      (0..<2 * kinds.count).map { variant in
+        KernelCase(
+          shape: ModelShape(
+            vocabularySize: 11 + index, hiddenSize: [4, 12, 26][index], layers: 1 + (index + variant) % 3,
+            heads: 1 + index % 2, cell: cell, block: block.0, embeddingSize: block.1),
+          kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
+          tokens: 1 + (index + variant) % 9, seed: UInt64(4000 + 100 * number + 10 * index + variant))
+      }
+    }
+  }
+
   static let small = (0..<32).map { random($0, vocabulary: 1...60, hidden: 1...30, layers: 1...3) }
   /// Those of which a tile can hold two sets of directions.
-  static let sideBySide = (corners + heads + small + cells).filter { $0.kind != .gaussian }
+  static let sideBySide = (corners + heads + small + cells + blocks).filter { $0.kind != .gaussian }
   static let large = (100..<108).map { random($0, vocabulary: 100...300, hidden: 40...100, layers: 1...3) }
 }
 
@@ -99,7 +113,8 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
 struct ModelKernelTests {
   @Test(
     "Losses, states, seen words and readout rows agree",
-    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells)
+    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells + KernelCase.blocks
+  )
   func agree(_ test: KernelCase) throws { try compare(test) }
 
   @Test("They agree for large shapes", arguments: KernelCase.large)

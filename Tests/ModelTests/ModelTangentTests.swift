@@ -74,7 +74,8 @@ struct ModelTangentTests {
 
   @Test(
     "Losses, slopes, states and readout rows agree with the reference",
-    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells)
+    arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells + KernelCase.blocks
+  )
   func agree(_ test: KernelCase) throws { try compare(test) }
 
   @Test("They agree for large shapes", arguments: KernelCase.large)

@@ -55,12 +55,13 @@ extension ReferenceNumber {
 
 /// The cells as their papers define them, for one unit: its rows, what a late row has from below, and its states.
 public enum ReferenceCell: String, CaseIterable, Sendable {
-  case lstm, gru, slstm, elman, relu
+  case lstm, gru, slstm, elman, relu, mingru
 
   public var rows: Int {
     switch self {
     case .lstm, .slstm: 4
     case .gru: 3
+    case .mingru: 2
     case .elman, .relu: 1
     }
   }
@@ -69,11 +70,13 @@ public enum ReferenceCell: String, CaseIterable, Sendable {
     switch self {
     case .lstm: 2
     case .slstm: 4
-    case .gru, .elman, .relu: 1
+    case .gru, .elman, .relu, .mingru: 1
     }
   }
 
   public var hasLateRow: Bool { self == .gru }
+  /// Whether rows read the own state of the head.
+  public var readsOwnState: Bool { self != .mingru }
 
   /// The states after the token; the first is h.
   func step<N: ReferenceNumber>(_ a: [N], aside: N, _ s: [N]) -> [N] {
@@ -96,6 +99,9 @@ public enum ReferenceCell: String, CaseIterable, Sendable {
       return [a[3].logistic * c / n, c, n, m]
     case .elman: return [a[0].tanh]
     case .relu: return [a[0].most(N(0))]
+    case .mingru:
+      let z = a[0].logistic
+      return [(N(1) - z) * s[0] + z * a[1]]
     }
   }
 }
@@ -103,29 +109,63 @@ public enum ReferenceCell: String, CaseIterable, Sendable {
 /// A language model of any cell as its definition reads, with derivatives in forward mode. It shares no code with the library.
 ///
 /// The parameters are one vector: table [V × GH], for each layer kernel [GH × inputs], bias [GH] and, where the cell has a late row, its
-/// bias [H]; readout [V × H], readout bias [V].
+/// bias [H]; readout [V × H], readout bias [V]. With an embedding of E the table is [V × E], followed by a bias [E]. In residual blocks a
+/// matrix [H × E] and a bias lead from an embedding of another width to H, and each layer is followed by the gate's matrix [H × H] and bias
+/// and the sum's.
 public struct ReferenceModel: Sendable {
   public let cell: ReferenceCell
   public let vocabulary: Int
   public let hidden: Int
   public let layers: Int
   public let heads: Int
+  public let isResidual: Bool
+  /// 0: none.
+  public let embedding: Int
 
-  public init(_ cell: ReferenceCell, vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1) {
+  public init(
+    _ cell: ReferenceCell, vocabulary: Int, hidden: Int, layers: Int = 1, heads: Int = 1,
+    isResidual: Bool = false,
+    embedding: Int = 0
+  ) {
     (self.cell, self.vocabulary, self.hidden, self.layers, self.heads) = (
       cell, vocabulary, hidden, layers, heads
     )
+    self.isResidual = isResidual
+    self.embedding = isResidual && embedding == 0 ? hidden : embedding
   }
 
   private var gates: Int { cell.rows * hidden }
   private var head: Int { hidden / heads }
-  private func inputs(_ layer: Int) -> Int { (layer == 0 ? 0 : hidden) + head }
-  private func kernel(_ layer: Int) -> Int {
-    (0..<layer).reduce(vocabulary * gates) {
-      $0 + gates * (inputs($1) + 1) + (cell.hasLateRow ? hidden : 0)
+  private var own: Int { cell.readsOwnState ? head : 0 }
+
+  /// The parameters in their order, read one after the other.
+  private struct Reader<N: ReferenceNumber> {
+    let theta: [N]
+    var at = 0
+
+    mutating func take(_ count: Int) -> ArraySlice<N> {
+      defer { at += count }
+      return theta[at..<at + count]
     }
   }
-  public var parameterCount: Int { kernel(layers) + vocabulary * (hidden + 1) }
+
+  private static func product<N: ReferenceNumber>(_ row: ArraySlice<N>, _ x: [N]) -> N {
+    zip(row, x).reduce(N(0)) { $0 + $1.0 * $1.1 }
+  }
+
+  /// W·x + b, of the next parameters.
+  private func linear<N: ReferenceNumber>(_ reader: inout Reader<N>, _ x: [N], outputs: Int) -> [N] {
+    let rows = (0..<outputs).map { _ in reader.take(x.count) }
+    let bias = Array(reader.take(outputs))
+    return (0..<outputs).map { Self.product(rows[$0], x) + bias[$0] }
+  }
+
+  public var parameterCount: Int {
+    var reader = Reader(theta: [Double](repeating: 0, count: 1 << 16))
+    var state = zeroState(Double.self)
+    let h = advance(&reader, 0, &state)
+    return reader.at + vocabulary * (h.count + 1)
+  }
 
   /// [layers][states][H]
   public typealias State<N> = [[[N]]]
@@ -135,45 +175,72 @@ public struct ReferenceModel: Sendable {
       repeating: Array(repeating: Array(repeating: N(0), count: hidden), count: cell.states), count: layers)
   }
 
-  private func advance<N: ReferenceNumber>(_ theta: [N], _ token: Int, _ state: inout State<N>) {
-    for layer in 0..<layers {
-      let below = layer == 0 ? [] : state[layer - 1][0]
-      let old = state[layer]
-      let (first, width) = (kernel(layer), inputs(layer))
-      let bias = first + gates * width
-      for unit in 0..<hidden {
-        var aside = N(0)
-        let rows = (0..<cell.rows).map { g in
-          let row = cell.rows * unit + g
-          var sum = theta[bias + row]
-          if layer == 0 { sum = sum + theta[token * gates + row] }
-          for (k, x) in below.enumerated() { sum = sum + theta[first + row * width + k] * x }
-          if cell.hasLateRow && g == cell.rows - 1 {
-            aside = sum
-            sum = theta[bias + gates + unit]
-          }
-          for k in 0..<head {
-            sum = sum + theta[first + row * width + below.count + k] * old[0][unit / head * head + k]
-          }
-          return sum
+  /// One layer's cell from its input, which the first without an embedding has not; `tokens` is what it has from the table instead.
+  private func cells<N: ReferenceNumber>(
+    _ reader: inout Reader<N>, below: [N], tokens: ArraySlice<N>?, _ state: inout [[N]]
+  ) -> [N] {
+    let kernel = (0..<gates).map { _ in reader.take(below.count + own) }
+    let bias = Array(reader.take(gates))
+    let late = Array(reader.take(cell.hasLateRow ? hidden : 0))
+    let old = state
+    for unit in 0..<hidden {
+      let first = unit / head * head
+      let seen = own > 0 ? Array(old[0][first..<first + head]) : []
+      var aside = N(0)
+      let rows = (0..<cell.rows).map { g in
+        let row = cell.rows * unit + g
+        var sum = bias[row] + Self.product(kernel[row].prefix(below.count), below)
+        if let tokens { sum = sum + tokens[tokens.startIndex + row] }
+        if cell.hasLateRow && g == cell.rows - 1 {
+          aside = sum
+          sum = late[unit]
         }
-        let next = cell.step(rows, aside: aside, old.map { $0[unit] })
-        for (part, value) in next.enumerated() { state[layer][part][unit] = value }
+        return sum + Self.product(kernel[row].suffix(own), seen)
       }
+      let next = cell.step(rows, aside: aside, old.map { $0[unit] })
+      for (part, value) in next.enumerated() { state[part][unit] = value }
     }
+    return state[0]
+  }
+
+  private func normed<N: ReferenceNumber>(_ x: [N]) -> [N] {
+    let mean = x.reduce(N(0)) { $0 + $1 * $1 } / N(Double(x.count)) + N(1e-6)
+    let root = mean.chained(mean.value.squareRoot(), 0.5 / mean.value.squareRoot())
+    return x.map { $0 / root }
+  }
+
+  /// What the readout reads.
+  private func advance<N: ReferenceNumber>(_ reader: inout Reader<N>, _ token: Int, _ state: inout State<N>)
+    -> [N]
+  {
+    let width = embedding > 0 ? embedding : gates
+    let table = reader.take(vocabulary * width)
+    let row = table[table.startIndex + token * width..<table.startIndex + (token + 1) * width]
+    var x: [N] = []
+    if embedding > 0 {
+      x = zip(row, reader.take(width)).map { $0.0 + $0.1 }
+      if isResidual && embedding != hidden { x = linear(&reader, x, outputs: hidden) }
+    }
+    for layer in 0..<layers {
+      guard isResidual else {
+        x = cells(&reader, below: x, tokens: embedding == 0 && layer == 0 ? row : nil, &state[layer])
+        continue
+      }
+      let u = normed(x)
+      let c = cells(&reader, below: u, tokens: nil, &state[layer])
+      let gated = zip(c, linear(&reader, u, outputs: hidden)).map { $0.0 * $0.1 * $0.1.logistic }
+      x = zip(x, linear(&reader, gated, outputs: hidden)).map { $0.0 + $0.1 }
+    }
+    return isResidual ? normed(x) : x
   }
 
   /// The sum of the losses of tokens[1...] in nats, and the state behind the last input.
   public func loss<N: ReferenceNumber>(_ theta: [N], _ tokens: [Int], _ state: inout State<N>) -> N {
-    let readout = kernel(layers)
     var total = N(0)
     for (token, target) in zip(tokens, tokens.dropFirst()) {
-      advance(theta, token, &state)
-      let logits = (0..<vocabulary).map { v in
-        (0..<hidden).reduce(theta[readout + vocabulary * hidden + v]) {
-          $0 + theta[readout + v * hidden + $1] * state[layers - 1][0][$1]
-        }
-      }
+      var reader = Reader(theta: theta)
+      let h = advance(&reader, token, &state)
+      let logits = linear(&reader, h, outputs: vocabulary)
       let top = N(logits.map(\.value).max()!)
       total = total + top + logits.reduce(N(0)) { $0 + ($1 - top).exp }.log - logits[target]
     }
