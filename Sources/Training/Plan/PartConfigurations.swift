@@ -46,15 +46,8 @@ extension RunPlan {
   }
 
   package var trainingData: StreamConfiguration {
-    var stream = StreamConfiguration(
-      paths: data.paths, tokenType: data.tokenType, compression: data.compression,
-      vocabularySize: data.vocabularySize, streams: streaming.streams, chunkTokens: chunk,
-      skipTokens: data.skipTokens, expectTokens: data.expectTokens,
-      holdoutFraction: data.holdoutFraction > 0 ? data.holdoutFraction : nil,
-      zstdWindowLog: data.zstdWindowLog)
-    stream.targets = data.targets
+    var stream = StreamConfiguration(data.configuration, streams: streaming.streams, chunkTokens: chunk)
     stream.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
-    stream.format = data.format
     return stream
   }
 
@@ -64,10 +57,8 @@ extension RunPlan {
     var stream = trainingData
     stream.streams = 1
     if let path = data.heldOutPath {
-      stream.paths = [path]
-      stream.skipTokens = 0
-      stream.expectTokens = nil
-      stream.holdoutFraction = nil
+      (stream.paths, stream.skipTokens, stream.expectTokens) = ([path], 0, nil)
+      stream.holdoutFraction = 0
     }
     return stream
   }

@@ -19,27 +19,16 @@ public struct RunPlan: Equatable, Sendable {
   public init() {}
 }
 
-/// Which tokens are read, and how they are stored.
+/// Which tokens are read, and which are held out.
+///
+/// `plan.paths` is `plan.configuration.paths`, and so with all of its properties.
+@dynamicMemberLookup
 public struct DataPlan: Equatable, Sendable {
   public static let defaultHoldout = 0.1
 
-  /// Files that are one stream, in this order; or one pipe, of which "-" is standard input.
-  @Choice public var paths: [String] = []
-  @Choice public var tokenType = TokenType.u8
-  @Choice public var compression = CompressionChoice.auto
-  @Choice public var format = FormatChoice.auto
-  /// Ids from here on are an error.
-  @Choice public var vocabularySize = 256
-  @Choice public var targets = TargetChoice.all
+  public var configuration = DataConfiguration()
   /// Held-out tokens in a file of their own.
   @Choice public var heldOutPath: String?
-  /// The last part of the tokens, which is held out of training; 0: none.
-  @Choice public var holdoutFraction = 0.0
-  /// The number of tokens that the data must have; nil: any.
-  @Choice public var expectTokens: Int?
-  /// Tokens that are left out at the beginning.
-  @Choice public var skipTokens = 0
-  @Choice public var zstdWindowLog = 27
   /// The data is a pipe that has a name.
   @Choice package var readsNamedPipe = false
   /// Tokens that each stream had given when the run went on with this data; nil: it began with it.
@@ -47,8 +36,13 @@ public struct DataPlan: Equatable, Sendable {
 
   public init() {}
 
-  package var isPipe: Bool { paths == ["-"] || readsNamedPipe }
-  package var hasHeldOut: Bool { heldOutPath != nil || holdoutFraction > 0 }
+  public subscript<Value>(dynamicMember property: WritableKeyPath<DataConfiguration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
+  }
+
+  package var isPipe: Bool { self.paths == ["-"] || readsNamedPipe }
+  package var hasHeldOut: Bool { heldOutPath != nil || configuration.holdsOut }
 }
 
 /// What is trained, and what it starts from.
