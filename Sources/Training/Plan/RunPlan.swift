@@ -79,41 +79,23 @@ public struct StreamingPlan: Equatable, Sendable {
   public init() {}
 }
 
-/// How gradients are estimated: what an `EstimatorConfiguration` has, and who is told.
+/// How gradients are estimated: by which family, and what it is told.
+///
+/// `plan.pairs` is `plan.configuration.pairs`, and so with all of its properties.
+@dynamicMemberLookup
 public struct EstimatorPlan: Equatable, Sendable {
-  private static let standard = EstimatorConfiguration()
-
   @Choice public var family = EstimatorFamily.standard
-  @Choice public var pairs = standard.pairs
-  @Choice public var epsilon = standard.epsilon
+  public var configuration = EstimatorConfiguration()
   /// Several ε are tried, around `epsilon`.
   @Choice public var searchesEpsilon = false
-  @Choice public var perturbation = standard.perturbation
-  /// Products in a direction.
-  @Choice public var rank = standard.rank
-  @Choice public var step = standard.step
-  /// Windows for which a pair keeps its direction.
-  @Choice public var lifetime = standard.lifetime
-  @Choice public var maxDivergence = standard.maxDivergence
-  /// β of the running mean of what lies beyond the window.
-  @Choice public var beyondMomentum = standard.beyondMomentum
-  /// γ, what a loss one token later is worth to a gate.
-  @Choice public var creditDecay = standard.creditDecay
-  @Choice public var readout = standard.readout
-  @Choice public var checkpointing = standard.checkpointing
   /// Bytes that binomial checkpointing may take: what the memory budget leaves.
   @Choice package var checkpointingBudget: Int?
-  /// Largest norm of an exact gradient; 0: any.
-  @Choice public var clipNorm = standard.clipNorm
 
   public init() {}
 
-  /// What the estimator is told.
-  package var configuration: EstimatorConfiguration {
-    EstimatorConfiguration(
-      pairs: pairs, epsilon: epsilon, perturbation: perturbation, rank: rank, step: step, lifetime: lifetime,
-      maxDivergence: maxDivergence, beyondMomentum: beyondMomentum, creditDecay: creditDecay,
-      readout: readout, checkpointing: checkpointing, clipNorm: clipNorm)
+  public subscript<Value>(dynamicMember property: WritableKeyPath<EstimatorConfiguration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
   }
 }
 
