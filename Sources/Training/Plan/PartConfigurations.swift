@@ -38,13 +38,6 @@ extension RunPlan {
     min(estimator.family.creditReach(estimator.configuration, workload), tokensToReset ?? .max)
   }
 
-  package var optimizerConfiguration: Optimizer.Configuration {
-    Optimizer.Configuration(
-      kind: optimizer.kind, momentum: Float(optimizer.momentum), beta2: Float(optimizer.beta2),
-      weightDecay: Float(optimizer.weightDecay),
-      tableRate: Float(optimizer.tableRate))
-  }
-
   package var trainingData: StreamConfiguration {
     var stream = StreamConfiguration(data.configuration, streams: streaming.streams, chunkTokens: chunk)
     stream.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses

@@ -99,22 +99,25 @@ public struct EstimatorPlan: Equatable, Sendable {
   }
 }
 
-/// How gradients become steps.
+/// How gradients become steps: what the optimizer is told, and at which rate it is used.
+///
+/// `plan.momentum` is `plan.configuration.momentum`, and so with all of its properties.
+@dynamicMemberLookup
 public struct OptimizerPlan: Equatable, Sendable {
-  @Choice public var kind = OptimizerKind.adam
+  public var configuration = Optimizer.Configuration()
   @Choice public var learningRate = 0.01
   /// Several rates are tried, around `learningRate`.
   @Choice public var searchesRate = false
-  @Choice public var momentum = 0.9
-  @Choice public var beta2 = 0.999
-  @Choice public var weightDecay = 0.0
-  /// The token table's rate, in parts of `learningRate`.
-  @Choice public var tableRate = 1.0
   @Choice public var schedule = ScheduleKind.constant
   /// Updates over which the rate rises from 0.
   @Choice public var warmup = 0
 
   public init() {}
+
+  public subscript<Value>(dynamicMember property: WritableKeyPath<Optimizer.Configuration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
+  }
 }
 
 /// When a run ends: at the first of these.
