@@ -51,7 +51,7 @@ struct DataFile {
         .invalidConfiguration, "a pipe cannot be read at \(configuration.streams) positions at once",
         advice: "say \(.streams) 1, or give files", file: name)
     }
-    if configuration.holdoutFraction != nil {
+    if configuration.data.holdsOut {
       throw StreamError(
         .invalidConfiguration, "a pipe has no known end from which to hold out a fraction",
         remedy: .separateFiles, file: name)

@@ -53,7 +53,8 @@ struct DataRegions {
 
   init(_ configuration: StreamConfiguration, total: Int) throws(StreamError) {
     var held = 0
-    if let fraction = configuration.holdoutFraction {
+    if configuration.data.holdsOut {
+      let fraction = configuration.holdoutFraction
       held = min(total, Int((fraction * Double(total)).rounded(.down)))
       if held < 2, fraction == 1 {
         throw StreamError(

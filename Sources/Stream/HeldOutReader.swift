@@ -80,14 +80,14 @@ public final class HeldOutReader {
     let files = try DataFile.withPayloads(inspected, configuration, decoder: decoder, space: space)
     self.files = files ?? []
     let isPlain = files?.allSatisfy { $0.format == .plain } ?? false
-    if let files, configuration.holdoutFraction == nil {
+    if let files, !configuration.data.holdsOut {
       try HeadCheck.run(files, configuration, decoder: decoder, space: space)
     }
-    if let files, total == nil, configuration.holdoutFraction != nil || isPlain {
+    if let files, total == nil, configuration.data.holdsOut || isPlain {
       total = try DataSurvey.countTokens(files, decoder: decoder, type: layout.type, space: space)
     }
     if let total {
-      if configuration.holdoutFraction == nil {
+      if !configuration.data.holdsOut {
         try Self.requirePair(total - configuration.skipTokens, name: name)
         configuration.holdoutFraction = 1
       }

@@ -54,7 +54,7 @@ struct DataCut: Codable, Equatable, Sendable {
     tokenType = configuration.tokenType
     streams = configuration.streams
     skipTokens = configuration.skipTokens
-    holdoutFraction = configuration.holdoutFraction
+    holdoutFraction = configuration.data.holdsOut ? configuration.holdoutFraction : nil
   }
 
   /// The setting whose value differs, for an error message.

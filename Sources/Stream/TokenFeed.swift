@@ -97,7 +97,7 @@ public final class TokenFeed {
       (totalTokens, trainingTokens) = (total, regions?.training.count)
       source = try Self.sequence(
         configuration, files, decoder, stop, total: total,
-        end: configuration.holdoutFraction == nil ? nil : regions?.training.upperBound,
+        end: configuration.data.holdsOut ? regions?.training.upperBound : nil,
         resume: resume)
     }
     // What is read from here on is training's, which has its own way to end.
@@ -112,7 +112,7 @@ public final class TokenFeed {
   ) throws(StreamError) -> Int? {
     guard let files else { return nil }
     let plain = files.allSatisfy { $0.format == .plain }
-    guard plain || configuration.holdoutFraction != nil || configuration.countsTokens else { return nil }
+    guard plain || configuration.data.holdsOut || configuration.countsTokens else { return nil }
     return try DataSurvey.countTokens(
       files, decoder: decoder, type: configuration.tokenType, space: space)
   }

@@ -16,7 +16,7 @@ import Testing
     let runs = Runs("--cell", cell.name)
     let data = runs.folder.put("data", Self.tokens)
     func begin(_ steps: Int, _ out: String) throws -> RunResult {
-      try runs.train(arguments: options + ["--max-steps", "\(steps)", "--out-dir", runs.folder(out), data])
+      try runs.train(arguments: options + ["--max-steps", "\(steps)", data], out: out)
     }
     let whole = try begin(30, "whole")
     #expect(whole["cell"] == cell.name)

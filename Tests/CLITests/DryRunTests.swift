@@ -38,8 +38,7 @@ import Testing
       #expect(
         number(plan, "training_tokens") == 3000 && number(plan, "held_out_tokens") == 1000,
         "\(plan)")
-      let run = try RunResult(
-        LongzooProcess.run(runs.arguments(options + [data], out: "run"), in: runs.folder).output)
+      let run = try runs.train(arguments: options + [data], out: "run")
       #expect(
         number(plan, "updates") == run.steps && number(plan, "tokens") == run["tokens"], "\(plan)")
       #expect(number(plan, "tokens_per_update") * run.steps == run["tokens"])

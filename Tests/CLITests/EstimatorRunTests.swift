@@ -27,19 +27,11 @@ import Testing
     ["--estimator", "node", "--credit-decay", "1", "--context", "37", "--layers", "2", "--heads", "2"],
   ]
 
-  private func run(_ runs: Runs, _ arguments: [String], input: LongzooProcess.Input = .nothing) throws
-    -> RunResult
-  {
-    let outcome = try LongzooProcess.run(arguments, in: runs.folder, input: input)
-    try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)")
-    return try RunResult(outcome.output)
-  }
-
   @Test(arguments: options)
   func theRunSaysWhatItDid(options: [String]) throws {
     let runs = Runs("--max-steps", "60", "--log-interval", "20")
     let data = runs.folder.put("data", Self.tokens)
-    let result = try run(runs, runs.arguments(options + [data], out: "run"))
+    let result = try runs.train(arguments: options + [data], out: "run")
     #expect(result.values["estimator"] as? String == options[1])
     let pairs = options.contains("--pairs") ? 40 : 16
     #expect(result["pairs"] == pairs)
@@ -48,12 +40,8 @@ import Testing
     let losses = try runs.metrics("run").compactMap { $0["train/loss"] as? Double }
     #expect(losses.count > 1 && losses.allSatisfy { $0 > 0 && $0 < 6 })
     // Somebody who asks for another estimator gets other weights.
-    let other = try run(
-      runs,
-      runs.arguments(
-        Array(options.dropFirst(2)).filter { !["--lifetime", "3", "--credit-decay", "1"].contains($0) } + [
-          data
-        ], out: "b"))
+    let others = options.dropFirst(2).filter { !["--lifetime", "3", "--credit-decay", "1"].contains($0) }
+    let other = try runs.train(arguments: others + [data])
     #expect(other.digest != result.digest)
   }
 
@@ -62,15 +50,14 @@ import Testing
     let runs = Runs("--streams", "4")
     let data = runs.folder.put("data.zst", Sample.zstd(Self.tokens))
     func begin(_ steps: Int, _ out: String, _ more: String...) throws -> RunResult {
-      try run(runs, runs.arguments(options + ["--max-steps", "\(steps)"] + more + [data], out: out))
+      try runs.train(arguments: options + ["--max-steps", "\(steps)"] + more + [data], out: out)
     }
     let whole = try begin(60, "whole")
     #expect(try begin(60, "threads", "--threads", "2").digest == whole.digest)
     _ = try begin(7, "pieces")
     // In the middle of contexts, at their ends, and one update behind.
     for steps in [10, 11, 33, 60] {
-      let part = try run(
-        runs, ["train", "--json", "--quiet", "--resume", "pieces", "--max-steps", "\(steps)"])
+      let part = try runs.resume("pieces", "--max-steps", "\(steps)")
       if steps == 60 { #expect(part.digest == whole.digest) }
     }
   }
@@ -79,19 +66,21 @@ import Testing
   func memoryIsPlannedAndKnowsNoContext(options: [String]) throws {
     let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4", "--threads", "2")
     let data = runs.folder.put("data", Self.tokens)
-    func memory(_ more: [String]) throws -> [String: Int] {
-      let outcome = try LongzooProcess.run(
-        runs.arguments(options + more + [data], out: UUID().uuidString), in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(options) \(more): \(outcome.errors)")
-      let result = try RunResult(outcome.output)
-      return more.contains("--dry-run") ? result.values.compactMapValues { $0 as? Int } : result.memory
+    func memory(_ more: String...) throws -> [String: Int] {
+      try runs.train(arguments: options + more + [data]).memory
     }
-    let held = try memory(["--context", "1k"])
-    #expect(try memory(["--context", "1k", "--dry-run"]) == held)
-    #expect(try memory(["--context", "1M"]) == held)
-    #expect(try memory(["--context", "1M", "--dry-run"]) == held)
+    func plan(_ more: String...) throws -> [String: Int] {
+      let outcome = try LongzooProcess.run(
+        runs.arguments(options + more + ["--dry-run", data], out: "plan"), in: runs.folder)
+      try #require(outcome.exitCode == 0, "\(options) \(more): \(outcome.errors)")
+      return try RunResult(outcome.output).values.compactMapValues { $0 as? Int }
+    }
+    let held = try memory("--context", "1k")
+    #expect(try plan("--context", "1k") == held)
+    #expect(try memory("--context", "1M") == held)
+    #expect(try plan("--context", "1M") == held)
     // What outlives a window does not grow with the windows.
-    #expect(try memory(["--context", "1k", "--max-steps", "100"]) == held)
+    #expect(try memory("--context", "1k", "--max-steps", "100") == held)
   }
 
   @Test("node holds its window, which may be a whole context: as much for every token")
@@ -99,13 +88,12 @@ import Testing
     let runs = Runs("--max-steps", "3", "--estimator", "node", "--window", "context")
     let data = runs.folder.put("data", Self.tokens)
     let held = try [37, 38, 39].map { context in
-      let arguments = runs.arguments(["--context", "\(context)", data], out: "\(context)")
-      return try run(runs, arguments).memory["peak_total"]!
+      try runs.train("--context", "\(context)", data).memory["peak_total"]!
     }
     #expect(held[1] > held[0] && held[2] - held[1] == held[1] - held[0])
     // The readout's rows are those of a chunk with either readout: logits that are moved add their signs, and no more.
     let both = try ["exact", "zo"].map { readout in
-      try run(runs, runs.arguments(["--context", "4000", "--readout", readout, data], out: readout)).memory
+      try runs.train("--context", "4000", "--readout", readout, data).memory
     }
     #expect(abs(both[0]["activations"]! - both[1]["activations"]!) < 1024)
   }
@@ -177,10 +165,9 @@ import Testing
   /// Streams are shared out among pairs: the default must not be more than there are.
   @Test(arguments: ["cd-rge", "fd-rge", "jvp", "nres", "pes", "node", "hybrid"], [1, 32])
   func defaultStreamsFitThePairs(estimator: String, pairs: Int) throws {
-    let runs = Runs()
+    var runs = Runs()
+    runs.common = ["--estimator", estimator, "--pairs", "\(pairs)", "--hidden-size", "8"]
     let data = runs.folder.put("data", Self.tokens)
-    let options = ["--estimator", estimator, "--pairs", "\(pairs)", "--hidden-size", "8", "--max-steps", "1"]
-    let result = try run(runs, ["train"] + options + ["--json", "--quiet", "--out-dir", "run", data])
-    #expect(result["streams"] == pairs)
+    #expect(try runs.train("--max-steps", "1", data)["streams"] == pairs)
   }
 }

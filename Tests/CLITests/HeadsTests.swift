@@ -16,10 +16,7 @@ import Testing
     if options.contains("tbptt") { runs.common.removeSubrange(2..<4) }  // --pairs
     let data = runs.folder.put("data", Self.tokens)
     func begin(_ steps: Int, _ out: String) throws -> RunResult {
-      let arguments = runs.arguments(options + ["--max-steps", "\(steps)", data], out: out)
-      let outcome = try LongzooProcess.run(arguments, in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      return try RunResult(outcome.output)
+      try runs.train(arguments: options + ["--max-steps", "\(steps)", data], out: out)
     }
     let whole = try begin(60, "whole")
     _ = try begin(23, "half")

@@ -15,13 +15,10 @@ import Testing
     ["--weight-decay", "0.01", "--context", "40"],
   ])
   func aRunInPiecesIsTheRunAtOnce(more: [String]) throws {
-    let runs = Runs(isProcess: true)
+    let runs = Runs()
     let data = runs.folder.put("data", Self.tokens)
     func begin(_ steps: Int, _ out: String) throws -> RunResult {
-      let arguments = runs.arguments(options() + more + ["--max-steps", "\(steps)", data], out: out)
-      let outcome = try LongzooProcess.run(arguments, in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      return try RunResult(outcome.output)
+      try runs.train(arguments: options() + more + ["--max-steps", "\(steps)", data], out: out)
     }
     let whole = try begin(60, "whole")
     #expect(whole["regime"] == "inplace")
@@ -30,14 +27,11 @@ import Testing
   }
 
   @Test func filesGoFromOneRegimeToTheOther() throws {
-    let runs = Runs(
-      "--max-steps", "30", "--hidden-size", "18", "--heads", "3", "--layers", "2", isProcess: true)
+    let runs = Runs("--max-steps", "30", "--hidden-size", "18", "--heads", "3", "--layers", "2")
     let data = runs.folder.put("data", Self.tokens)
     let held = ["--val", data, data]
     func train(_ more: String..., out: String) throws -> RunResult {
-      let outcome = try LongzooProcess.run(runs.arguments(more + held, out: out), in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      return try RunResult(outcome.output)
+      try runs.train(arguments: more + held, out: out)
     }
     func loss(_ run: RunResult) throws -> Double { try #require(run["val_loss_nats"]) }
     let shared = try train("--regime", "shared", out: "shared")

@@ -54,9 +54,7 @@ import Testing
     for regime in ["shared", "inplace"] {
       let options = ["--lr", "0", "--max-steps", "1", "--regime", regime, "data"]
       let digests = try [narrow, wide].map { path in
-        try RunResult(
-          LongzooProcess.run(runs.arguments(["--init", path] + options, out: "run"), in: runs.folder).output
-        ).digest
+        try runs.train(arguments: ["--init", path] + options).digest
       }
       #expect(Set(digests).count == 1, "\(regime)")
     }

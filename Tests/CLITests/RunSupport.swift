@@ -53,16 +53,27 @@ struct Runs {
   }
 
   /// The same, of options that come as a list.
+  @discardableResult
   func train(
-    arguments more: [String], sourceLocation: SourceLocation = #_sourceLocation
+    arguments more: [String], out: String = UUID().uuidString, input: LongzooProcess.Input = .nothing,
+    sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> RunResult {
-    try succeed(arguments(more, out: UUID().uuidString), input: .nothing, sourceLocation)
+    try succeed(arguments(more, out: out), input: input, sourceLocation)
   }
 
   /// `train --resume` with nothing else than what is given.
   @discardableResult
   func resume(
     _ out: String, _ more: String..., input: LongzooProcess.Input = .nothing,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> RunResult {
+    try resume(out, arguments: more, input: input, sourceLocation: sourceLocation)
+  }
+
+  /// The same, of options that come as a list.
+  @discardableResult
+  func resume(
+    _ out: String, arguments more: [String], input: LongzooProcess.Input = .nothing,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> RunResult {
     try succeed(["train", "--json", "--quiet", "--resume", out] + more, input: input, sourceLocation)

@@ -10,7 +10,9 @@ import Testing
 
   private func supply() throws -> TokenSupply {
     let data = folder.put("data", Sample.tokens(4000))
-    let configuration = StreamConfiguration(paths: [data], vocabularySize: 64, chunkTokens: 10)
+    var tokens = DataConfiguration()
+    (tokens.paths, tokens.vocabularySize) = ([data], 64)
+    let configuration = StreamConfiguration(tokens, streams: 1, chunkTokens: 10)
     let ledger = MemoryLedger()
     return try TokenSupply(
       TokenFeed(configuration, ledger: ledger), streams: 1, chunk: 10, vocabularySize: 64, keptChunks: 0,

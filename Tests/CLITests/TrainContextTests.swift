@@ -40,9 +40,7 @@ import Testing
     let runs = Runs("--streams", "5", "--context", "61", "--max-steps", "40")
     let data = runs.folder.put("data", Self.tokens)
     func train(_ more: [String], _ out: String) throws -> String {
-      let outcome = try LongzooProcess.run(runs.arguments(options + more + [data], out: out), in: runs.folder)
-      try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      return try RunResult(outcome.output).digest
+      try runs.train(arguments: options + more + [data], out: out).digest
     }
     let whole = try train([], "whole")
     #expect(try train(["--threads", "2"], "threads") == whole)
@@ -64,8 +62,7 @@ import Testing
     if !options.contains("--streams") { runs.common += ["--streams", "4"] }
     let data = runs.folder.put("data", Self.tokens)
     let digests = try ["context", "together"].map { reset in
-      let arguments = runs.arguments(options + ["--reset", reset, data], out: reset)
-      return try RunResult(LongzooProcess.run(arguments, in: runs.folder).output).digest
+      try runs.train(arguments: options + ["--reset", reset, data]).digest
     }
     #expect(digests[0] == digests[1])
   }

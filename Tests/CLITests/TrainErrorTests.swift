@@ -72,9 +72,7 @@ import Testing
         continue
       }
       for more in [["--streams", "1"], ["--streams", "5"]] {
-        let arguments = runs.arguments(options + more + ["--expect-tokens", "\(count)", path], out: "run")
-        let outcome = try LongzooProcess.run(arguments, in: runs.folder)
-        #expect(outcome.exitCode == 0, "\(file.path): \(outcome.errors)")
+        try runs.train(arguments: options + more + ["--expect-tokens", "\(count)", path])
       }
     }
   }

@@ -4,10 +4,7 @@ import Testing
 /// The running mean of the training loss, and what ends by it.
 @Suite struct TrainLossTests {
   private func loss(_ runs: Runs, _ data: String, _ options: String...) throws -> Double {
-    let outcome = try LongzooProcess.run(
-      runs.arguments(options + [data], out: UUID().uuidString), in: runs.folder)
-    try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
-    return try #require(try RunResult(outcome.output)["train_loss_nats"])
+    try #require(try runs.train(arguments: options + [data])["train_loss_nats"])
   }
 
   @Test func itGoesOverAsManyWindowsAsAreAskedFor() throws {

@@ -35,7 +35,7 @@ import Testing
     ["--regime", "inplace", "--window", "context", "--context", "40", "--threads", "2", "--pairs", "70"],
   ])
   func thePlanIsTheRun(options: [String]) throws {
-    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", isProcess: true)
+    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1")
     let folder = runs.folder
     let keys = [
       "parameters", "activations", "perturbations", "optimizer", "stream", "checkpoint", "peak_total",
@@ -45,18 +45,15 @@ import Testing
       folder.put("one.lz4", Sample.lz4(Self.tokens)),
     ] {
       let planned = try plan(runs, options + [data])
-      let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "run"), in: folder)
-      try #require(outcome.exitCode == 0, "\(options): \(outcome.errors)")
-      let result = try RunResult(outcome.output)
+      let result = try runs.train(arguments: options + [data])
       #expect(result.memory == planned, "\(options) \(data)")
       #expect(Set(keys).isSubset(of: planned.keys))
       #expect(keys.dropLast().map { planned[$0] ?? 0 }.reduce(0, +) == planned["peak_total"])
       #expect(result.peakResident > planned["peak_total"]! / 4)
       // Held-out data in a file of its own.
       let held = ["--val-fraction", "0", "--val", data]
-      let second = try LongzooProcess.run(runs.arguments(options + held + [data], out: "run2"), in: folder)
-      #expect(
-        try RunResult(second.output).memory == plan(runs, options + held + [data]), "\(options) \(held)")
+      let second = try runs.train(arguments: options + held + [data])
+      #expect(try second.memory == plan(runs, options + held + [data]), "\(options) \(held)")
     }
   }
 
@@ -72,7 +69,7 @@ import Testing
   }
 
   @Test func resumedRunsHoldTheSame() throws {
-    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4", isProcess: true)
+    let runs = Runs("--max-steps", "3", "--val-fraction", "0.1", "--streams", "4")
     let data = runs.folder.put("data", Self.tokens)
     let first = try runs.train(data, out: "run")
     #expect(try runs.resume("run", "--max-steps", "6").memory == first.memory)
@@ -80,7 +77,7 @@ import Testing
 
   @Test(arguments: [["--streams", "1"], ["--streams", "16"]])
   func theLedgerKnowsNoLength(options: [String]) throws {
-    let runs = Runs("--max-steps", "3", isProcess: true)
+    let runs = Runs("--max-steps", "3")
     var tables: [[String: Int]] = []
     for (name, count) in [("few", 2000), ("many", 300_000)] {
       let data = runs.folder.put(name, Sample.tokens(count))
@@ -89,11 +86,7 @@ import Testing
           let planned = try plan(runs, options + ["--context", context, "--window", window, data])
           if window == "context" { tables.append(planned) }
           if window != "context", context == "1M" {
-            let run = try RunResult(
-              LongzooProcess.run(
-                runs.arguments(options + ["--context", context, "--window", window, data], out: "run"),
-                in: runs.folder
-              ).output)
+            let run = try runs.train(arguments: options + ["--context", context, "--window", window, data])
             #expect(run.memory == planned)
           }
         }

@@ -39,7 +39,7 @@ import Testing
     (expected.run.evalInterval, expected.run.evalTokens) = (0, 0)
     expected.optimizer.searchesRate = true
     #expect(read == expected)
-    #expect(read.estimator.rank == 1 && read.optimizerConfiguration.tableRate == 1)
+    #expect(read.estimator.rank == 1 && read.optimizer.tableRate == 1)
   }
 }
 

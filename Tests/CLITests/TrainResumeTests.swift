@@ -9,17 +9,12 @@ import Testing
   private func checkPieces(
     _ runs: Runs, _ options: [String], data: [String], input: LongzooProcess.Input = .nothing
   ) throws {
-    func run(_ arguments: [String]) throws -> RunResult {
-      let outcome = try LongzooProcess.run(arguments, in: runs.folder, input: input)
-      try #require(outcome.exitCode == 0, "\(options) \(arguments): \(outcome.errors)")
-      return try RunResult(outcome.output)
-    }
     func begin(_ steps: Int, _ out: String) throws -> RunResult {
-      try run(runs.arguments(options + ["--max-steps", "\(steps)"] + data, out: out))
+      try runs.train(arguments: options + ["--max-steps", "\(steps)"] + data, out: out, input: input)
     }
     func goOn(_ steps: Int, _ out: String) throws -> RunResult {
       // A pipe is named by the checkpoint already.
-      try run(["train", "--json", "--quiet", "--resume", out, "--max-steps", "\(steps)"])
+      try runs.resume(out, "--max-steps", "\(steps)", input: input)
     }
     let whole = try begin(200, "whole")
     #expect(whole.steps == 200)

@@ -14,12 +14,6 @@ import Testing
     return (lines.filter { $0["search/rate"] != nil }, lines.compactMap { $0["search/chosen"] as? Double })
   }
 
-  private func succeed(_ runs: Runs, _ arguments: [String], _ out: String) throws -> RunResult {
-    let outcome = try LongzooProcess.run(runs.arguments(arguments, out: out), in: runs.folder)
-    try #require(outcome.exitCode == 0, "\(arguments): \(outcome.errors)")
-    return try RunResult(outcome.output)
-  }
-
   /// Everything that the search touched is as it was: a run that was told the rate from the start is the same run.
   @Test(arguments: [
     [], ["--lifetime", "5", "--streams", "16"], ["--readout", "zo", "--optimizer", "sgd"],
@@ -37,7 +31,7 @@ import Testing
     }
     let data = runs.folder.put("data", Self.tokens)
     func train(_ more: [String], _ out: String) throws -> RunResult {
-      try succeed(runs, options + more + [data], out)
+      try runs.train(arguments: options + more + [data], out: out)
     }
     let searched = try train(["--lr", "auto"], "auto")
     let (trials, chosen) = try lines(runs, "auto")
@@ -60,7 +54,7 @@ import Testing
     let runs = Runs("--max-steps", "250", "--log-interval", "1")
     let data = runs.folder.put("data", Self.tokens)
     func train(_ more: [String], _ out: String) throws -> RunResult {
-      try succeed(runs, options + more + [data], out)
+      try runs.train(arguments: options + more + [data], out: out)
     }
     let searched = try train(["--eps", "auto"], "auto")
     let metrics = try runs.metrics("auto")
@@ -108,10 +102,7 @@ import Testing
       let part = try runs.train(end[0], end[1], data, out: out, input: input)
       #expect(end[0] == "--max-steps" || (1..<192).contains(part.steps))
       let rest = ["--stop-below", "0.001", "--max-steps", "260"] + (pipe ? ["-"] : [])
-      let outcome = try LongzooProcess.run(
-        ["train", "--json", "--quiet", "--resume", out] + rest, in: runs.folder, input: input)
-      try #require(outcome.exitCode == 0, "\(outcome.errors)")
-      #expect(try RunResult(outcome.output).digest == whole.digest, "\(end)")
+      #expect(try runs.resume(out, arguments: rest, input: input).digest == whole.digest, "\(end)")
     }
   }
 
@@ -177,8 +168,7 @@ import Testing
       let planned = try LongzooProcess.run(
         runs.arguments(options + ["--dry-run", data], out: "x"), in: runs.folder)
       let table = try RunResult(planned.output).values.compactMapValues { $0 as? Int }
-      let outcome = try LongzooProcess.run(runs.arguments(options + [data], out: "run"), in: runs.folder)
-      #expect(try RunResult(outcome.output).memory == table, "\(options)")
+      #expect(try runs.train(arguments: options + [data]).memory == table, "\(options)")
     }
     try runs.fail(64, ["--window", "context", "--context", "10M", data], mentions: ["--lr auto"])
     try runs.fail(64, ["--regime", "inplace", data], mentions: ["--lr auto"])

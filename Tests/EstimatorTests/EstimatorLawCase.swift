@@ -21,7 +21,8 @@ struct EstimatorLawCase: Sendable, CustomTestStringConvertible {
   init(_ family: EstimatorFamily, pairs: Int = 40, streams: Int = 3) {
     self.family = family
     what = "as it comes"
-    configuration = EstimatorConfiguration(pairs: pairs, epsilon: 0.05, lifetime: 2)
+    configuration = EstimatorConfiguration()
+    (configuration.pairs, configuration.epsilon, configuration.lifetime) = (pairs, 0.05, 2)
     workload = EstimatorWorkload(
       shape: ModelShape(vocabularySize: 13, hiddenSize: 6, layers: 2, heads: 2), streams: streams, window: 8,
       context: 32, seed: 99)

@@ -171,7 +171,7 @@ struct EstimatorMetersTests {
     let parameters = try Parameters(Self.shape, ledger: ledger)
     parameters.initialize(seed: 3)
     let optimizer = try Optimizer(
-      Self.shape, .init(kind: kind, weightDecay: decay), ledger: ledger)
+      Self.shape, .init(kind: kind, weightDecay: Double(decay)), ledger: ledger)
     #expect(optimizer.lastUpdateNorm(parameters, rate: 0.1) == 0)
     let gradient = try Buffer<Float>(
       count: Self.shape.parameterCount, .perturbations, for: "a gradient", ledger: ledger)

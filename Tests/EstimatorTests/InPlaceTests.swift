@@ -47,7 +47,7 @@ struct InPlaceTests {
       estimator.descend(rate: rate, decay: decay)
     } else {
       let parameters = try Parameters(shape, ledger: ledger)
-      let sgd = Optimizer.Configuration(kind: .sgd, momentum: 0, weightDecay: decay)
+      let sgd = Optimizer.Configuration(kind: .sgd, momentum: 0, weightDecay: Double(decay))
       let optimizer = try Optimizer(shape, sgd, ledger: ledger)
       parameters.initialize(seed: 5, Initialization(tokenScale: 0.7))
       estimator.take(parameters)

@@ -125,7 +125,7 @@ struct OrthogonalizerTests {
       count: shape.parameterCount, .perturbations, for: "a test", ledger: ledger)
     let (rate, decay, beta) = (0.03, 0.2, 0.75)
     let optimizer = try Optimizer(
-      shape, .init(kind: .muon, momentum: Float(beta), weightDecay: Float(decay), tableRate: 3),
+      shape, .init(kind: .muon, momentum: beta, weightDecay: decay, tableRate: 3),
       ledger: ledger)
     var means = [Double](repeating: 0, count: shape.parameterCount)
     for update in 0..<3 {

@@ -215,7 +215,7 @@ import Testing
     held.holdoutFraction = 0.5
     configurations.append(held)
     held.paths = [path]
-    for fraction in [0, -1, 1.5, .nan] {
+    for fraction in [-1, 1.5, .nan] {
       held.holdoutFraction = fraction
       configurations.append(held)
     }

@@ -41,11 +41,15 @@ import Testing
     }
   }
 
+  /// A mirror shows a choice as `_format`.
   @Test func settingsAreThoseOfTheConfiguration() {
-    let properties = Mirror(reflecting: StreamConfiguration([])).children.compactMap(\.label)
+    let parts: [Any] = [StreamConfiguration([]), DataConfiguration()]
+    let properties = parts.flatMap { Mirror(reflecting: $0).children.compactMap(\.label) }
     for setting in [
       Setting.tokenType, .compression, .format, .targets, .vocabularySize, .streams, .skipTokens,
       .expectTokens, .holdoutFraction, .zstdWindowLog,
-    ] { #expect(properties.contains(setting.rawValue)) }
+    ] {
+      #expect(properties.contains(setting.rawValue) || properties.contains("_" + setting.rawValue))
+    }
   }
 }

@@ -71,8 +71,7 @@ import Testing
     #expect(failure(configuration)?.kind == .badData)
     configuration.holdoutFraction = 0.6
     #expect(failure(configuration) == nil)
-    var pipe = StreamConfiguration(["-"])
-    pipe.holdoutFraction = nil
+    let pipe = StreamConfiguration(["-"])
     #expect(throws: StreamError.self) { try HeldOutReader(pipe, ledger: MemoryLedger()) }
   }
 

@@ -19,13 +19,13 @@ import Testing
     let folder = Folder()
     let frames = parts.map { zstdFrame($0, ZstdOptions(contentSize: named)) }
     let right = frames.map { (stored: $0.count, size: 1000) }
-    func error(_ entries: [(stored: Int, size: Int)], _ fraction: Double?) -> StreamError? {
+    func error(_ entries: [(stored: Int, size: Int)], _ fraction: Double) -> StreamError? {
       var configuration = StreamConfiguration(
         [folder.write(file(frames, entries), "a.zst")], streams: streams)
       configuration.holdoutFraction = fraction
       return failure(configuration, pairs: 6000)
     }
-    for fraction in [nil, 0.1] {
+    for fraction in [0, 0.1] {
       #expect(error(right, fraction) == nil)
       let half = right.map { (stored: $0.stored, size: 500) }
       let twice = right.map { (stored: $0.stored, size: 2000) }
@@ -50,7 +50,7 @@ import Testing
     let frames = parts.map { zstdFrame($0, ZstdOptions(contentSize: named)) }
     let half = frames.map { (stored: $0.count, size: 500) }
     var configuration = StreamConfiguration([folder.write(file(frames, half), "a.zst")])
-    for fraction in [nil, 0.5] {
+    for fraction in [0, 0.5] {
       configuration.holdoutFraction = fraction
       #expect(throws: StreamError.self) {
         try HeldOutReader(configuration, ledger: MemoryLedger()).check(limit: 0)

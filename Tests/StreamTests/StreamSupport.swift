@@ -148,9 +148,9 @@ func seekable(_ parts: [[UInt8]]) -> [UInt8] {
 
 extension StreamConfiguration {
   init(_ paths: [String], _ type: TokenType = .u8, streams: Int = 1, chunk: Int = 64) {
-    self.init(
-      paths: paths, tokenType: type, vocabularySize: type == .u8 ? 256 : 5000, streams: streams,
-      chunkTokens: chunk)
+    self.init(DataConfiguration(), streams: streams, chunkTokens: chunk)
+    (self.paths, self.tokenType) = (paths, type)
+    if type != .u8 { self.vocabularySize = 5000 }
   }
 }
 

@@ -1,53 +1,38 @@
+import LongzooMemory
 import LongzooModel
 
 /// All that an estimator can be told, whichever family it is of: `EstimatorFamily.settings` says what means something to which.
 ///
 /// The values of a new configuration are those of `EstimatorFamily.standard`; another family's are in its `defaults`.
-public struct EstimatorConfiguration: Codable, Equatable, Sendable {
-  /// Pairs of perturbed models, P; of estimators that take derivatives or one-sided differences: directions.
-  public var pairs: Int
-  /// ε, what a perturbation is multiplied with; more than 0.
-  public var epsilon: Double
-  /// What the pairs' directions are made of.
-  public var perturbation: Perturbation
-  /// Products in a direction of `Perturbation.rank1`, at least 1.
-  public var rank: Int
-  /// How long the step along an estimate is.
-  public var step: StepRule
-  /// Windows for which a pair keeps its direction, at least 1.
-  public var lifetime: Int
-  /// Pairs whose states are further apart than this go back to the clean state, rms(h₊ − h₋)/rms(h); 0: none does.
-  public var maxDivergence: Double
-  /// β of the running mean of what lies beyond the window, in 0 ..< 1; 0: no mean.
-  public var beyondMomentum: Double
-  /// γ, what a loss one token later is worth to a gate, in 0 ... 1.
-  public var creditDecay: Double
-  /// How the readout learns where pairs estimate the rest; exact gradients have it exact.
-  public var readout: ReadoutKind
-  /// What back-propagation keeps of its window.
-  public var checkpointing: CheckpointingChoice
-  /// The largest norm of an exact gradient; 0: any.
-  public var clipNorm: Double
+public struct EstimatorConfiguration: Equatable, Sendable {
+  private static let standard = EstimatorFamily.standard.defaults
 
-  public init(
-    pairs: Int = 256, epsilon: Double = 0.2, perturbation: Perturbation = .rank1, rank: Int = 1,
-    step: StepRule = .gradient, lifetime: Int = 1, maxDivergence: Double = 1.8, beyondMomentum: Double = 0.99,
-    creditDecay: Double = 0.7, readout: ReadoutKind = .exact, checkpointing: CheckpointingChoice = .none,
-    clipNorm: Double = 1
-  ) {
-    self.pairs = pairs
-    self.epsilon = epsilon
-    self.perturbation = perturbation
-    self.rank = rank
-    self.step = step
-    self.lifetime = lifetime
-    self.maxDivergence = maxDivergence
-    self.beyondMomentum = beyondMomentum
-    self.creditDecay = creditDecay
-    self.readout = readout
-    self.checkpointing = checkpointing
-    self.clipNorm = clipNorm
-  }
+  /// Pairs of perturbed models, P; of estimators that take derivatives or one-sided differences: directions.
+  @Choice public var pairs = standard.pairs
+  /// ε, what a perturbation is multiplied with; more than 0.
+  @Choice public var epsilon = standard.epsilon
+  /// What the pairs' directions are made of.
+  @Choice public var perturbation = Perturbation.rank1
+  /// Products in a direction of `Perturbation.rank1`, at least 1.
+  @Choice public var rank = 1
+  /// How long the step along an estimate is.
+  @Choice public var step = StepRule.gradient
+  /// Windows for which a pair keeps its direction, at least 1.
+  @Choice public var lifetime = standard.lifetime
+  /// Pairs whose states are further apart than this go back to the clean state, rms(h₊ − h₋)/rms(h); 0: none does.
+  @Choice public var maxDivergence = standard.maxDivergence
+  /// β of the running mean of what lies beyond the window, in 0 ..< 1; 0: no mean.
+  @Choice public var beyondMomentum = 0.99
+  /// γ, what a loss one token later is worth to a gate, in 0 ... 1.
+  @Choice public var creditDecay = 0.7
+  /// How the readout learns where pairs estimate the rest; exact gradients have it exact.
+  @Choice public var readout = ReadoutKind.exact
+  /// What back-propagation keeps of its window.
+  @Choice public var checkpointing = CheckpointingChoice.none
+  /// The largest norm of an exact gradient; 0: any.
+  @Choice public var clipNorm = 1.0
+
+  public init() {}
 
   /// The directions that pairs move along.
   public var directions: DirectionKind { perturbation.directions(rank: rank) }

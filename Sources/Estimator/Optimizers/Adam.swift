@@ -7,14 +7,18 @@ import LongzooModel
 struct Adam: UpdateRule {
   static let moments = 2
 
-  private let configuration: Optimizer.Configuration
+  private let beta1: Float
+  private let beta2: Float
+  private let decay: Float
   private let instructions: Instructions
 
   init(
     _ shape: ModelShape, _ configuration: Optimizer.Configuration, instructions: Instructions,
     ledger: MemoryLedger
   ) {
-    self.configuration = configuration
+    beta1 = Float(configuration.momentum)
+    beta2 = Float(configuration.beta2)
+    decay = Float(configuration.weightDecay)
     self.instructions = instructions
   }
 
@@ -23,8 +27,8 @@ struct Adam: UpdateRule {
   ) {
     let corrections = corrections(update: piece.update)
     instructions.adam(
-      count: piece.count, rate: piece.rate, beta1: configuration.momentum, beta2: configuration.beta2,
-      decay: configuration.weightDecay, correction1: corrections.mean, correction2: corrections.square,
+      count: piece.count, rate: piece.rate, beta1: beta1, beta2: beta2,
+      decay: decay, correction1: corrections.mean, correction2: corrections.square,
       gradient: gradient, mean: piece.first, square: piece.second, parameters: parameters)
   }
 
@@ -38,8 +42,8 @@ struct Adam: UpdateRule {
   /// What takes the zero start out of the moments after `update` updates.
   private func corrections(update: Int) -> (mean: Float, square: Float) {
     (
-      Float(1 / (1 - power(Double(configuration.momentum), update))),
-      Float(1 / (1 - power(Double(configuration.beta2), update)))
+      Float(1 / (1 - power(Double(beta1), update))),
+      Float(1 / (1 - power(Double(beta2), update)))
     )
   }
 

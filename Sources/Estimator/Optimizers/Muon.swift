@@ -8,7 +8,8 @@ struct Muon: UpdateRule {
   /// The matrices' second one has the U of the update that was made last.
   static let moments = 2
 
-  private let configuration: Optimizer.Configuration
+  private let beta: Float
+  private let decay: Float
   private let instructions: Instructions
   private let orthogonalizer: Orthogonalizer
   private let others: Adam
@@ -23,7 +24,8 @@ struct Muon: UpdateRule {
     _ shape: ModelShape, _ configuration: Optimizer.Configuration, instructions: Instructions,
     ledger: MemoryLedger
   ) throws(MemoryError) {
-    self.configuration = configuration
+    beta = Float(configuration.momentum)
+    decay = Float(configuration.weightDecay)
     self.instructions = instructions
     orthogonalizer = try Orthogonalizer(
       GateMatrices.all(shape), instructions: instructions, ledger: ledger)
@@ -32,7 +34,7 @@ struct Muon: UpdateRule {
 
   /// Mean gradients of the matrices, and their orthogonal parts.
   func prepare(_ pieces: UpdatePieces, gradient: UnsafePointer<Float>, on pool: ThreadPool) {
-    let (beta, means, ahead) = (configuration.momentum, pieces.first, pieces.second)
+    let (beta, means, ahead) = (beta, pieces.first, pieces.second)
     pool.run(pieces.count) { task, _ in
       let piece = pieces[task]
       guard piece.isApart else { return }
@@ -49,7 +51,7 @@ struct Muon: UpdateRule {
   ) {
     guard piece.isApart else { return others.step(piece, gradient: gradient, parameters: parameters) }
     instructions.descend(
-      count: piece.count, rate: piece.rate, keep: 1 - piece.rate * configuration.weightDecay,
+      count: piece.count, rate: piece.rate, keep: 1 - piece.rate * decay,
       gradient: piece.second, weights: parameters)
   }
 

@@ -31,28 +31,30 @@ public enum OptimizerKind: String, CaseIterable, Codable, Sendable {
 /// η is the rate times `Configuration.tableRate` for the token table, and the rate for everything else.
 public final class Optimizer {
   /// What an optimizer is told.
-  public struct Configuration: Codable, Equatable, Sendable {
+  ///
+  /// Updates compute in Float: each number is rounded to one first.
+  public struct Configuration: Equatable, Sendable {
     /// The rule.
-    public var kind: OptimizerKind
-    /// μ of sgd, β₁ of adam and muon.
-    public var momentum: Float
-    /// β₂ of adam and muon; sgd has none.
-    public var beta2: Float
+    @Choice public var kind = OptimizerKind.adam
+    /// μ of sgd, β₁ of adam and muon; at least 0 and less than 1.
+    @Choice public var momentum = 0.9
+    /// β₂ of adam and muon, at least 0 and less than 1; sgd has none.
+    @Choice public var beta2 = 0.999
     /// λ, the part of a parameter that an update takes away, in parts of the rate.
-    public var weightDecay: Float
+    @Choice public var weightDecay = 0.0
     /// The token table's rate in parts of that of the others. A row learns only where its token is read.
-    public var tableRate: Float
+    @Choice public var tableRate = 1.0
 
-    /// Rule `kind`, and what is usual for it; no decay.
+    /// Chooses what is named.
     public init(
-      kind: OptimizerKind, momentum: Float = 0.9, beta2: Float = 0.999, weightDecay: Float = 0,
-      tableRate: Float = 1
+      kind: OptimizerKind? = nil, momentum: Double? = nil, beta2: Double? = nil, weightDecay: Double? = nil,
+      tableRate: Double? = nil
     ) {
-      self.kind = kind
-      self.momentum = momentum
-      self.beta2 = beta2
-      self.weightDecay = weightDecay
-      self.tableRate = tableRate
+      if let kind { self.kind = kind }
+      if let momentum { self.momentum = momentum }
+      if let beta2 { self.beta2 = beta2 }
+      if let weightDecay { self.weightDecay = weightDecay }
+      if let tableRate { self.tableRate = tableRate }
     }
   }
 

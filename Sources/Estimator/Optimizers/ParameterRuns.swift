@@ -23,7 +23,7 @@ struct ParameterRuns {
     var runs: [Piece] = []
     for slice in shape.tensors {
       let isApart = c.kind.rule.isApart(slice.tensor)
-      let factor = slice.tensor == .table ? c.tableRate : 1
+      let factor = slice.tensor == .table ? Float(c.tableRate) : 1
       if let last = runs.last, last.isApart == isApart, last.rateFactor == factor {
         runs[runs.count - 1].count += slice.count
       } else {

@@ -5,14 +5,16 @@ import LongzooModel
 struct SGD: UpdateRule {
   static let moments = 1
 
-  private let configuration: Optimizer.Configuration
+  private let momentum: Float
+  private let decay: Float
   private let instructions: Instructions
 
   init(
     _ shape: ModelShape, _ configuration: Optimizer.Configuration, instructions: Instructions,
     ledger: MemoryLedger
   ) {
-    self.configuration = configuration
+    momentum = Float(configuration.momentum)
+    decay = Float(configuration.weightDecay)
     self.instructions = instructions
   }
 
@@ -20,8 +22,8 @@ struct SGD: UpdateRule {
     _ piece: UpdatePiece, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>
   ) {
     instructions.sgd(
-      count: piece.count, rate: piece.rate, momentum: configuration.momentum,
-      decay: configuration.weightDecay, gradient: gradient, velocity: piece.first, parameters: parameters)
+      count: piece.count, rate: piece.rate, momentum: momentum, decay: decay,
+      gradient: gradient, velocity: piece.first, parameters: parameters)
   }
 
   func lastStep(_ piece: UpdatePiece) -> (_ i: Int) -> Float {

@@ -20,7 +20,7 @@ extension Optimizer {
   private static var mostPieces: Int { 64 }
 
   private func squareOfUpdate(_ piece: UpdatePiece, _ parameters: UnsafePointer<Float>) -> Double {
-    let (rate, decay) = (piece.rate, piece.rate * configuration.weightDecay)
+    let (rate, decay) = (piece.rate, piece.rate * Float(configuration.weightDecay))
     let step = rule.lastStep(piece)
     var sum = 0.0
     for i in 0..<piece.count {

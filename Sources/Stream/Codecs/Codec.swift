@@ -4,7 +4,7 @@ import LongzooMemory
 ///
 /// To add one: a file with a value of this type, and its place in `all`.
 struct Codec: Sendable {
-  /// As `StreamConfiguration.compression` names it.
+  /// As `DataConfiguration.compression` names it.
   let name: String
   /// What file names end in that promise it.
   let fileEndings: [String]

@@ -4,7 +4,7 @@ import LongzooMemory
 ///
 /// To add one: a file with a value of this type, and its place in `all`.
 struct Container: Sendable {
-  /// As `StreamConfiguration.format` names it.
+  /// As `DataConfiguration.format` names it.
   let name: String
   /// The first decoded bytes that `payload` has to see.
   let headBytes: Int
@@ -21,7 +21,7 @@ struct Container: Sendable {
 extension StreamConfiguration {
   /// The containers that the data may have.
   var allowedContainers: [Container] {
-    containers.filter { format == .auto || $0.name == format.rawValue }
+    containers.filter { data.format == .auto || $0.name == data.format.rawValue }
   }
 
   /// Bytes that tell the container of a file, whichever it is.
@@ -33,12 +33,13 @@ extension StreamConfiguration {
   func payload(_ head: UnsafeRawBufferPointer, file: String) throws(StreamError) -> Payload {
     for container in allowedContainers {
       guard let payload = container.payload(head) else { continue }
-      if let type = payload.tokenType, type != tokenType {
+      if let type = payload.tokenType, type != data.tokenType {
         throw StreamError(
-          .badData, "holds \(type.rawValue) tokens, and is read as \(tokenType.rawValue)",
+          .badData, "holds \(type.rawValue) tokens, and is read as \(data.tokenType.rawValue)",
           advice: "set \(.tokenType) \(type.rawValue)", file: file)
       }
-      if let end = payload.end, end < payload.start || tokenType.bytesLeft(of: end - payload.start) != 0 {
+      if let end = payload.end, end < payload.start || data.tokenType.bytesLeft(of: end - payload.start) != 0
+      {
         throw StreamError(
           .badData, "names \(end - payload.start) bytes of tokens, which are no whole ones",
           advice: "make it anew", file: file)
@@ -46,6 +47,6 @@ extension StreamConfiguration {
       return payload
     }
     throw StreamError(
-      .badData, "is no \(format.rawValue) file", advice: "give another \(.format)", file: file)
+      .badData, "is no \(data.format.rawValue) file", advice: "give another \(.format)", file: file)
   }
 }

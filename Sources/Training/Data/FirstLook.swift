@@ -15,7 +15,7 @@ package enum FirstLook {
     let isPart = c.data.heldOutPath == nil
     let isQuick = try c.data.isPipe || DataOutline.compressedBytes(c.trainingData) <= mostBytes
     var data = c.trainingData.read(for: host)
-    if !isQuick { (data.streams, data.holdoutFraction, data.countsTokens) = (1, nil, false) }
+    if !isQuick { (data.streams, data.holdoutFraction, data.countsTokens) = (1, 0, false) }
     let ledger = MemoryLedger()
     let feed =
       try c.data.isPipe ? nil : TokenFeed(data, resume: isQuick ? position : nil, ledger: ledger)

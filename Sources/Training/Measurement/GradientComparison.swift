@@ -128,7 +128,7 @@ package final class GradientComparison {
     parameters.initialize(seed: c.run.seed)
     let estimator = try c.makeEstimator(pool: pool, ledger: ledger)
     let optimizer = try Optimizer(
-      c.shape, c.optimizerConfiguration, ledger: ledger)
+      c.shape, c.optimizer.configuration, ledger: ledger)
     let windows = try WindowReader(c, ledger: ledger)
     for update in 0..<Self.warmUpUpdates {
       estimator.take(parameters)

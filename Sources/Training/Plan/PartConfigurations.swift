@@ -38,23 +38,9 @@ extension RunPlan {
     min(estimator.family.creditReach(estimator.configuration, workload), tokensToReset ?? .max)
   }
 
-  package var optimizerConfiguration: Optimizer.Configuration {
-    Optimizer.Configuration(
-      kind: optimizer.kind, momentum: Float(optimizer.momentum), beta2: Float(optimizer.beta2),
-      weightDecay: Float(optimizer.weightDecay),
-      tableRate: Float(optimizer.tableRate))
-  }
-
   package var trainingData: StreamConfiguration {
-    var stream = StreamConfiguration(
-      paths: data.paths, tokenType: data.tokenType, compression: data.compression,
-      vocabularySize: data.vocabularySize, streams: streaming.streams, chunkTokens: chunk,
-      skipTokens: data.skipTokens, expectTokens: data.expectTokens,
-      holdoutFraction: data.holdoutFraction > 0 ? data.holdoutFraction : nil,
-      zstdWindowLog: data.zstdWindowLog)
-    stream.targets = data.targets
+    var stream = StreamConfiguration(data.configuration, streams: streaming.streams, chunkTokens: chunk)
     stream.countsTokens = RunLimits(self, trainingTokens: nil).countsPasses
-    stream.format = data.format
     return stream
   }
 
@@ -64,10 +50,8 @@ extension RunPlan {
     var stream = trainingData
     stream.streams = 1
     if let path = data.heldOutPath {
-      stream.paths = [path]
-      stream.skipTokens = 0
-      stream.expectTokens = nil
-      stream.holdoutFraction = nil
+      (stream.paths, stream.skipTokens, stream.expectTokens) = ([path], 0, nil)
+      stream.holdoutFraction = 0
     }
     return stream
   }

@@ -12,7 +12,6 @@ package enum Recipe {
   package static let truncatedRate = 0.02
   /// By muon; a constant rate leaves more noise at the end of a long run.
   package static let muonRates = (falling: 0.08, constant: 0.04)
-  package static let adamMomentum = 0.9
   /// Muon's mean gradient is not divided by anything that would damp it.
   package static let muonMomentum = 0.95
   /// A run of pairs that is no longer than this learns by muon.
@@ -62,7 +61,7 @@ package enum Recipe {
   }
 
   package static func momentum(_ c: RunPlan) -> Double {
-    c.optimizer.kind == .muon ? muonMomentum : adamMomentum
+    c.optimizer.kind == .muon ? muonMomentum : Optimizer.Configuration().momentum
   }
 
   package static func weightDecay(_ c: RunPlan) -> Double {

@@ -19,27 +19,16 @@ public struct RunPlan: Equatable, Sendable {
   public init() {}
 }
 
-/// Which tokens are read, and how they are stored.
+/// Which tokens are read, and which are held out.
+///
+/// `plan.paths` is `plan.configuration.paths`, and so with all of its properties.
+@dynamicMemberLookup
 public struct DataPlan: Equatable, Sendable {
   public static let defaultHoldout = 0.1
 
-  /// Files that are one stream, in this order; or one pipe, of which "-" is standard input.
-  @Choice public var paths: [String] = []
-  @Choice public var tokenType = TokenType.u8
-  @Choice public var compression = CompressionChoice.auto
-  @Choice public var format = FormatChoice.auto
-  /// Ids from here on are an error.
-  @Choice public var vocabularySize = 256
-  @Choice public var targets = TargetChoice.all
+  public var configuration = DataConfiguration()
   /// Held-out tokens in a file of their own.
   @Choice public var heldOutPath: String?
-  /// The last part of the tokens, which is held out of training; 0: none.
-  @Choice public var holdoutFraction = 0.0
-  /// The number of tokens that the data must have; nil: any.
-  @Choice public var expectTokens: Int?
-  /// Tokens that are left out at the beginning.
-  @Choice public var skipTokens = 0
-  @Choice public var zstdWindowLog = 27
   /// The data is a pipe that has a name.
   @Choice package var readsNamedPipe = false
   /// Tokens that each stream had given when the run went on with this data; nil: it began with it.
@@ -47,8 +36,13 @@ public struct DataPlan: Equatable, Sendable {
 
   public init() {}
 
-  package var isPipe: Bool { paths == ["-"] || readsNamedPipe }
-  package var hasHeldOut: Bool { heldOutPath != nil || holdoutFraction > 0 }
+  public subscript<Value>(dynamicMember property: WritableKeyPath<DataConfiguration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
+  }
+
+  package var isPipe: Bool { self.paths == ["-"] || readsNamedPipe }
+  package var hasHeldOut: Bool { heldOutPath != nil || configuration.holdsOut }
 }
 
 /// What is trained, and what it starts from.
@@ -85,60 +79,45 @@ public struct StreamingPlan: Equatable, Sendable {
   public init() {}
 }
 
-/// How gradients are estimated: what an `EstimatorConfiguration` has, and who is told.
+/// How gradients are estimated: by which family, and what it is told.
+///
+/// `plan.pairs` is `plan.configuration.pairs`, and so with all of its properties.
+@dynamicMemberLookup
 public struct EstimatorPlan: Equatable, Sendable {
-  private static let standard = EstimatorConfiguration()
-
   @Choice public var family = EstimatorFamily.standard
-  @Choice public var pairs = standard.pairs
-  @Choice public var epsilon = standard.epsilon
+  public var configuration = EstimatorConfiguration()
   /// Several ε are tried, around `epsilon`.
   @Choice public var searchesEpsilon = false
-  @Choice public var perturbation = standard.perturbation
-  /// Products in a direction.
-  @Choice public var rank = standard.rank
-  @Choice public var step = standard.step
-  /// Windows for which a pair keeps its direction.
-  @Choice public var lifetime = standard.lifetime
-  @Choice public var maxDivergence = standard.maxDivergence
-  /// β of the running mean of what lies beyond the window.
-  @Choice public var beyondMomentum = standard.beyondMomentum
-  /// γ, what a loss one token later is worth to a gate.
-  @Choice public var creditDecay = standard.creditDecay
-  @Choice public var readout = standard.readout
-  @Choice public var checkpointing = standard.checkpointing
   /// Bytes that binomial checkpointing may take: what the memory budget leaves.
   @Choice package var checkpointingBudget: Int?
-  /// Largest norm of an exact gradient; 0: any.
-  @Choice public var clipNorm = standard.clipNorm
 
   public init() {}
 
-  /// What the estimator is told.
-  package var configuration: EstimatorConfiguration {
-    EstimatorConfiguration(
-      pairs: pairs, epsilon: epsilon, perturbation: perturbation, rank: rank, step: step, lifetime: lifetime,
-      maxDivergence: maxDivergence, beyondMomentum: beyondMomentum, creditDecay: creditDecay,
-      readout: readout, checkpointing: checkpointing, clipNorm: clipNorm)
+  public subscript<Value>(dynamicMember property: WritableKeyPath<EstimatorConfiguration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
   }
 }
 
-/// How gradients become steps.
+/// How gradients become steps: what the optimizer is told, and at which rate it is used.
+///
+/// `plan.momentum` is `plan.configuration.momentum`, and so with all of its properties.
+@dynamicMemberLookup
 public struct OptimizerPlan: Equatable, Sendable {
-  @Choice public var kind = OptimizerKind.adam
+  public var configuration = Optimizer.Configuration()
   @Choice public var learningRate = 0.01
   /// Several rates are tried, around `learningRate`.
   @Choice public var searchesRate = false
-  @Choice public var momentum = 0.9
-  @Choice public var beta2 = 0.999
-  @Choice public var weightDecay = 0.0
-  /// The token table's rate, in parts of `learningRate`.
-  @Choice public var tableRate = 1.0
   @Choice public var schedule = ScheduleKind.constant
   /// Updates over which the rate rises from 0.
   @Choice public var warmup = 0
 
   public init() {}
+
+  public subscript<Value>(dynamicMember property: WritableKeyPath<Optimizer.Configuration, Value>) -> Value {
+    get { configuration[keyPath: property] }
+    set { configuration[keyPath: property] = newValue }
+  }
 }
 
 /// When a run ends: at the first of these.

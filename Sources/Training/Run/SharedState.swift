@@ -20,7 +20,7 @@ package final class SharedState: TrainingState {
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
     gradients = try c.makeEstimator(pool: pool, instructions: instructions, ledger: ledger)
-    optimizer = try Optimizer(c.shape, c.optimizerConfiguration, instructions: instructions, ledger: ledger)
+    optimizer = try Optimizer(c.shape, c.optimizer.configuration, instructions: instructions, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
 

@@ -91,13 +91,13 @@ public final class TrainedModel {
         "\(.targets) marked: a \(type.rawValue) token has only \(type.range(.marked)) ids, and the model in \(path) has \(shape.vocabularySize)"
       )
     }
-    var stream = StreamConfiguration(
-      paths: data.paths.map(DataPath.normalized), tokenType: type, compression: data.compression,
-      vocabularySize: shape.vocabularySize, streams: 1, chunkTokens: 1, skipTokens: data.skipTokens,
-      expectTokens: data.expectTokens, zstdWindowLog: data.zstdWindowLog)
-    stream.targets = targets
+    var configuration = data.configuration
+    configuration.paths = data.paths.map(DataPath.normalized)
+    (configuration.tokenType, configuration.targets) = (type, targets)
+    configuration.vocabularySize = shape.vocabularySize
+    configuration.holdoutFraction = 0
+    var stream = StreamConfiguration(configuration, streams: 1, chunkTokens: 1)
     stream.isVocabularyFixed = true
-    stream.format = data.format
     return stream
   }
 }

@@ -68,7 +68,7 @@ package enum MemoryPlan {
     if c.run.regime == .shared {
       table[.parameters] = Parameters.byteCount(for: shape)
       table[.optimizer] +=
-        Optimizer.byteCount(for: shape, c.optimizerConfiguration)
+        Optimizer.byteCount(for: shape, c.optimizer.configuration)
         + WeightAverage.byteCount(for: shape)
     }
     table[.perturbations] += c.run.threads * bytesPerBLASThread(c)
