@@ -19,6 +19,7 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
     "64,128,256,512"
   @Option(help: "The recurrent cell.") var cell = Cell.lstm
+  @OptionGroup var blocks: BlockOptions
   @Option(help: "Vocabulary.", transform: TokenCount.number) var vocabSize = 256
   @Option(help: "Pairs; columns are twice as many.", transform: TokenCount.number) var pairs = 256
   @Option(help: "Layers.", transform: TokenCount.number) var layers = 1
@@ -99,6 +100,8 @@ struct BenchCommand: ParsableCommand {
     (c.model.cell, c.model.hiddenSize) = (cell, size)
     c.data.vocabularySize = vocabSize
     c.model.layers = layers
+    blocks.apply(to: &c.model)
+    c.model.settle()
     c.estimator.pairs = pairs
     c.streaming.streams = pairs
     c.estimator.perturbation = kind

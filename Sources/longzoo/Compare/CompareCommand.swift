@@ -26,6 +26,7 @@ struct CompareCommand: ParsableCommand {
   var methods = CompareMethod.usual.map(\.rawValue).joined(separator: ",")
   @OptionGroup(title: "Data") var data: DataOptions
   @Option(help: "The recurrent cell.") var cell = Cell.lstm
+  @OptionGroup var blocks: BlockOptions
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
   @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
   @Option(help: "Pairs of all methods that have any.", transform: TokenCount.number) var pairs =
@@ -161,6 +162,8 @@ struct CompareCommand: ParsableCommand {
       plan.data.paths = paths.map(AbsolutePath.of)
     }
     (plan.model.cell, plan.model.hiddenSize, plan.model.layers) = (cell, hiddenSize, layers)
+    blocks.apply(to: &plan.model)
+    plan.model.settle()
     plan.streaming.streams = streams
     (plan.run.seed, plan.run.evalTokens, plan.run.evalInterval) = (seed, evalTokens, 0)
     if let threads { plan.run.threads = threads }

@@ -9,6 +9,7 @@ extension CompressionChoice: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
 extension FormatChoice: ExpressibleByArgument {}
 extension Instructions: ExpressibleByArgument {}
+extension BlockKind: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}

@@ -19,9 +19,17 @@ extension DataOptions {
   }
 }
 
+extension BlockOptions {
+  func apply(to plan: inout ModelPlan) {
+    if let block { plan.block = block }
+    if let embeddingSize { plan.embeddingSize = embeddingSize }
+  }
+}
+
 extension ModelOptions {
   func apply(to plan: inout ModelPlan) {
     if let cell { plan.cell = cell }
+    blocks.apply(to: &plan)
     if let hiddenSize { plan.hiddenSize = hiddenSize }
     if let layers { plan.layers = layers }
     if let heads { plan.heads = heads }

@@ -45,9 +45,22 @@ struct HeldOutOptions: ParsableArguments {
   var valFraction: Double?
 }
 
+struct BlockOptions: ParsableArguments {
+  @Option(
+    help:
+      "How layers are put together: plain (each reads the one below) or residual (each adds to what it reads, normed and gated, from an embedding on). (default: residual for element-wise cells of two layers or more)"
+  )
+  var block: BlockKind?
+  @Option(
+    help: "Width of the embedding by which tokens enter; 0: none. (default: 0; --hidden-size for residual)",
+    transform: TokenCount.number)
+  var embeddingSize: Int?
+}
+
 struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp(Cell.optionHelp))
   var cell: Cell?
+  @OptionGroup var blocks: BlockOptions
   @Option(
     help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
