@@ -32,6 +32,13 @@ extension Cell: ExpressibleByArgument {
     + ". (default: lstm)"
 }
 
+extension ModelPlan {
+  /// "1 layer", "3 residual blocks"
+  var layersText: String {
+    "\(layers) \(block == .plain ? "layer" : "residual block")\(layers == 1 ? "" : "s")"
+  }
+}
+
 extension WindowChoice {
   /// `N|context`
   static func parse(_ text: String) throws -> WindowChoice {

@@ -19,8 +19,10 @@ extension DataOptions {
   }
 }
 
-extension BlockOptions {
+extension LayerOptions {
   func apply(to plan: inout ModelPlan) {
+    if let cell { plan.cell = cell }
+    if let layers { plan.layers = layers }
     if let block { plan.block = block }
     if let embeddingSize { plan.embeddingSize = embeddingSize }
   }
@@ -28,10 +30,8 @@ extension BlockOptions {
 
 extension ModelOptions {
   func apply(to plan: inout ModelPlan) {
-    if let cell { plan.cell = cell }
-    blocks.apply(to: &plan)
+    layers.apply(to: &plan)
     if let hiddenSize { plan.hiddenSize = hiddenSize }
-    if let layers { plan.layers = layers }
     if let heads { plan.heads = heads }
     if let tokenScale { plan.tokenScale = tokenScale }
     if let memorySpan { plan.memorySpan = memorySpan.value }

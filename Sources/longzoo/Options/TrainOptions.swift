@@ -45,7 +45,12 @@ struct HeldOutOptions: ParsableArguments {
   var valFraction: Double?
 }
 
-struct BlockOptions: ParsableArguments {
+/// What `train`, `bench` and `compare` ask of a model alike.
+struct LayerOptions: ParsableArguments {
+  @Option(help: ArgumentHelp(Cell.optionHelp))
+  var cell: Cell?
+  @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
+  var layers: Int?
   @Option(
     help:
       "How layers are put together: plain (each reads the one below) or residual (each adds to what it reads, normed and gated, from an embedding on). (default: residual for element-wise cells of two layers or more)"
@@ -58,14 +63,10 @@ struct BlockOptions: ParsableArguments {
 }
 
 struct ModelOptions: ParsableArguments {
-  @Option(help: ArgumentHelp(Cell.optionHelp))
-  var cell: Cell?
-  @OptionGroup var blocks: BlockOptions
+  @OptionGroup var layers: LayerOptions
   @Option(
     help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
-  @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
-  var layers: Int?
   @Option(
     help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)",
     transform: DecimalNumber.parse)
