@@ -16,7 +16,9 @@ extension Setting {
   public static let clipNorm = Setting("clipNorm")
 
   // What else such sentences name; a run has these, and not an estimator.
+  static let block = Setting("block")
   static let cell = Setting("cell")
+  static let embeddingSize = Setting("embeddingSize")
   static let estimator = Setting("estimator")
   static let window = Setting("window")
   static let context = Setting("context")

@@ -1,4 +1,5 @@
 import LongzooMemory
+import LongzooModel
 
 extension EstimatorFamily {
   /// Directions of the gates' inputs, and not of the weights, `NodePerturbation`. Not for long windows:
@@ -17,16 +18,28 @@ extension EstimatorFamily {
       // One ε for both where logits are moved as well, and logits want less than gates.
       $0.defaults.epsilonOfEstimatedReadout = 0.1
       $0.obstacle = { _, w in
-        if w.shape.cell.hasLateRow {
-          return
-            "\(.estimator) node does not know \(.cell) \(w.shape.cell.name): its last row has two inputs that would have to be moved"
-        }
+        if let part = unknownPart(of: w.shape) { return "\(.estimator) node does not know \(part)" }
         return w.window < NodePerturbation.windowLimit
           ? nil
           : "\(.estimator) node keeps a state of every pair for each token of its window, which \(.window) must make "
             + "shorter than \(NodePerturbation.windowLimit) tokens"
       }
     })
+
+  /// What has rows that are no gates of a layer, or more of them.
+  private static func unknownPart(of shape: ModelShape) -> Wording? {
+    if shape.cell.hasLateRow {
+      return "\(.cell) \(shape.cell.name): its last row has two inputs that would have to be moved"
+    }
+    if shape.cell.isElementwise {
+      return "\(.cell) \(shape.cell.name): its units read no states that a moved gate would reach"
+    }
+    if shape.block != .plain {
+      return "\(.block) \(shape.block.rawValue): it moves the gates of plain layers only"
+    }
+    return shape.embeddingSize > 0
+      ? "\(.embeddingSize) \(shape.embeddingSize): an embedding has no gates" : nil
+  }
 }
 
 extension NodePerturbation.Configuration {

@@ -57,6 +57,8 @@ extension CheckpointState {
 
   private static func words(_ shape: ModelShape) -> String {
     "\(shape.vocabularySize) ids, \(shape.hiddenSize) units, \(shape.layers) layers and \(shape.heads) heads of \(shape.cell) cells"
+      + (shape.block == .plain ? "" : " in \(shape.block.rawValue) blocks")
+      + (shape.embeddingSize == 0 ? "" : " on an embedding of \(shape.embeddingSize)")
   }
 }
 

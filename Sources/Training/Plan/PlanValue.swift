@@ -37,6 +37,7 @@ extension CompressionChoice: PresentPlanValue {}
 extension FormatChoice: PresentPlanValue {}
 extension TargetChoice: PresentPlanValue {}
 extension Cell: PresentPlanValue {}
+extension BlockKind: PresentPlanValue {}
 extension ResetKind: PresentPlanValue {}
 extension EstimatorFamily: PresentPlanValue {}
 extension Perturbation: PresentPlanValue {}

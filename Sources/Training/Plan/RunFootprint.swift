@@ -15,13 +15,13 @@ extension RunPlan {
   /// A bound from above of every number of elements or bytes that planning this run multiplies out, each of the memory's parts counted at
   /// least twice. Real, because it has to be right where whole numbers would overflow.
   package var footprint: Double {
-    let (ids, layers, threads) = (Double(data.vocabularySize) + 16, Double(model.layers), Double(run.threads))
-    // A head of one unit is padded to three; what goes back through time has matrices without gaps between heads.
-    let units = Double(model.hiddenSize) + 16
-    let inputs =
-      estimator.family.isExact
-      ? 2 * units : Double(model.hiddenSize / model.heads) + 16 + (model.layers > 1 ? units : 0)
-    let weights = 32 * units * (ids + layers * inputs)
+    let (ids, threads) = (Double(data.vocabularySize) + 16, Double(run.threads))
+    let stages = (0..<shape.stageCount).map { shape.stage($0) }
+    // A head of one unit is padded to three.
+    let units = Double(max(model.hiddenSize, model.embeddingSize)) + 16
+    let unitsOfAll = stages.reduce(0) { $0 + Double($1.units) + 16 }
+    let matrices = stages.reduce(0) { $0 + (Double($1.units) + 16) * inputs(of: $1) }
+    let weights = 32 * (units * ids + matrices)
     let columns = Double(estimator.pairs) + 16
     let products = Double(estimator.rank) + 1
     // A word for every weight and tile, or the factors of products; for every thread some rows of a matrix and of products, or normal entries.
@@ -31,8 +31,15 @@ extension RunPlan {
     let moved = estimator.family.holdsLogits ? 4 * ids : 0
     let states =
       held * max(Double(streaming.streams), estimator.family.hasPairs ? columns : 1)
-      * (32 * layers * units + moved)
+      * (32 * unitsOfAll + moved)
     let readout = 288 * columns * 4 * (ids + units)
     return 8 * (weights * products * columns + threads * (scratch + states / held + readout) + states)
+  }
+
+  /// Columns of a stage's matrix: what goes back through time has matrices without gaps between heads.
+  private func inputs(of stage: Stage) -> Double {
+    let own = estimator.family.isExact ? stage.units : stage.headSize
+    return (stage.below.map { Double($0.units) + 16 } ?? 0)
+      + (stage.cell.readsOwnState ? Double(own) + 16 : 0)
   }
 }

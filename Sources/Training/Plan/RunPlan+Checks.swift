@@ -76,7 +76,10 @@ extension RunPlan {
       model.heads >= 1 && model.hiddenSize % max(1, model.heads) == 0,
       "\(.heads) \(model.heads) does not divide \(.hiddenSize) \(model.hiddenSize) into whole heads")
     try require(
-      model.hiddenSize / model.heads <= ModelShape.largestHead,
+      model.heads == 1 || !model.cell.isElementwise,
+      "\(.heads) means nothing to \(.cell) \(model.cell.name), whose units read no other unit's state")
+    try require(
+      model.hiddenSize / model.heads <= ModelShape.largestHead || model.cell.isElementwise,
       "\(.hiddenSize) \(model.hiddenSize) in \(model.heads) head\(model.heads == 1 ? "" : "s") is more than 65536 units a head; give more \(.heads)"
     )
     try require(
@@ -85,6 +88,7 @@ extension RunPlan {
     try require(
       data.vocabularySize * model.hiddenSize <= ModelShape.largestMatrix,
       "\(.vocabularySize) \(data.vocabularySize) times \(.hiddenSize) \(model.hiddenSize) is more than 2^40")
+    try validateEmbedding()
     try require(
       model.tokenScale.map(isSize) ?? true, "\(.tokenScale) \(model.tokenScale ?? 0) is not \(sizes)")
     try require(
@@ -97,6 +101,16 @@ extension RunPlan {
     try require(
       model.memorySpan == nil || model.initialWeights == nil,
       "\(.memorySpan) is for random weights; it means nothing beside \(.initialWeights)")
+  }
+
+  private func validateEmbedding() throws(RunFailure) {
+    let (size, isNeeded) = (model.embeddingSize, model.block == .residual)
+    try require(
+      (0...ModelShape.largest).contains(size) && (size > 0 || !isNeeded),
+      "\(.embeddingSize) \(size) is not from \(isNeeded ? "1" : "0 (none)") to 2^24")
+    try require(
+      data.vocabularySize * size <= ModelShape.largestMatrix,
+      "\(.vocabularySize) \(data.vocabularySize) times \(.embeddingSize) \(size) is more than 2^40")
   }
 
   private func validatePairs() throws(RunFailure) {

@@ -1,6 +1,7 @@
 import Foundation
 import LongzooEstimator
 import LongzooMemory
+import LongzooModel
 import LongzooStream
 
 /// The defaults, which depend on each other.
@@ -15,6 +16,7 @@ extension RunPlan {
       data.paths.count == 1 && data.paths != ["-"] && DataPath.isPipe(data.paths[0]))
     run.$threads.fill(ProcessInfo.processInfo.activeProcessorCount)
     try settleData()
+    model.settle()
     settleEstimator()
     settleRecipe()
     optimizer.$learningRate.fill(Recipe.rate(self))
@@ -54,5 +56,13 @@ extension RunPlan {
     optimizer.$momentum.fill(Recipe.momentum(self))
     optimizer.$weightDecay.fill(Recipe.weightDecay(self))
     optimizer.$tableRate.fill(Recipe.tableRate(self))
+  }
+}
+
+extension ModelPlan {
+  /// Blocks, and what goes with them, where nobody says: element-wise cells leave it to what lies between layers to mix their units.
+  package mutating func settle() {
+    $block.fill(cell.isElementwise && layers > 1 ? .residual : .plain)
+    $embeddingSize.fill(block == .residual ? hiddenSize : 0)
   }
 }

@@ -39,7 +39,7 @@ extension RunPlan {
   package var shape: ModelShape {
     ModelShape(
       vocabularySize: data.vocabularySize, hiddenSize: model.hiddenSize, layers: model.layers,
-      heads: model.heads, cell: model.cell)
+      heads: model.heads, cell: model.cell, block: model.block, embeddingSize: model.embeddingSize)
   }
 
   package var initialization: Initialization {

@@ -65,6 +65,7 @@ extension RunPlan {
 
     Entry(.cell, "cell", \.model.$cell), Entry(.hiddenSize, "hiddenSize", \.model.$hiddenSize),
     Entry(.layers, "layers", \.model.$layers), Entry(.heads, "heads", \.model.$heads),
+    Entry(.block, "block", \.model.$block), Entry(.embeddingSize, "embeddingSize", \.model.$embeddingSize),
     Entry(.initialWeights, "initialWeights", \.model.$initialWeights) {
       $0.model.initialWeights.map(AbsolutePath.of)
     },
@@ -142,7 +143,8 @@ extension RunPlan {
   package static let fixed: Set<Setting> = [
     .estimator, .tokenType, .vocabularySize, .targets, .cell, .holdoutFraction, .skipTokens, .hiddenSize,
     .layers,
-    .heads, .window, .streams, .pairs, .perturbation, .rank, .lifetime, .readout, .optimizer, .seed, .regime,
+    .heads, .block, .embeddingSize, .window, .streams, .pairs, .perturbation, .rank, .lifetime, .readout,
+    .optimizer, .seed, .regime,
     .initialWeights, .tokenScale, .memorySpan,
   ]
   /// What a replay log may not see change besides.

@@ -56,6 +56,10 @@ public struct ModelPlan: Equatable, Sendable {
   @Choice public var layers = 1
   /// A unit sees the recurrent state of its own head only.
   @Choice public var heads = 1
+  /// How layers are put together.
+  @Choice public var block = BlockKind.plain
+  /// Width of the embedding by which tokens enter; 0: none, which residual blocks cannot do with.
+  @Choice public var embeddingSize = 0
   /// A safetensors file, or the folder of a run; nil: random weights.
   @Choice public var initialWeights: String?
   /// The token table starts uniform in ± this; nil: 1/√ of the units of a head.

@@ -4,8 +4,10 @@ import LongzooMemory
 extension Setting {
   public static let data = Setting("data")
   public static let beta2 = Setting("beta2")
+  public static let block = Setting("block")
   public static let cell = Setting("cell")
   public static let context = Setting("context")
+  public static let embeddingSize = Setting("embeddingSize")
   public static let epochs = Setting("epochs")
   public static let estimator = Setting("estimator")
   public static let evalInterval = Setting("evalInterval")

@@ -74,7 +74,7 @@ package final class SharedState: TrainingState {
   package func prepareEvaluation() { evaluated?.pack(finalWeights, on: pool) }
 
   package var checkpointTensors: [TensorToWrite] {
-    WeightsFile.tensors(parameters) + memory.map(\.tensor)
+    WeightsFile.tensors(parameters, isExact: true) + memory.map(\.tensor)
   }
 
   package func restore(_ file: SafetensorsReader, through buffer: TransferBuffer) throws(RunFailure) {

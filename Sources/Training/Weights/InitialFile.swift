@@ -14,10 +14,16 @@ package enum InitialFile {
       (.vocabularySize, found.vocabularySize, c.data.vocabularySize),
       (.hiddenSize, found.hiddenSize, c.model.hiddenSize),
       (.layers, found.layers, c.model.layers), (.heads, found.heads, c.model.heads),
+      (.embeddingSize, found.embeddingSize, c.shape.embeddingSize),
     ].filter { $0.1 != $0.2 }
     guard found.cell == c.model.cell else {
       throw .badData(
         "\(.initialWeights) \(file.path) holds a model of \(found.cell.name) cells; give \(.cell) \(found.cell.name), not \(c.model.cell.name)"
+      )
+    }
+    guard found.block == c.model.block else {
+      throw .badData(
+        "\(.initialWeights) \(file.path) holds a model of \(found.block.rawValue) layers; give \(.block) \(found.block.rawValue), not \(c.model.block.rawValue)"
       )
     }
     guard sizes.isEmpty else {

@@ -3,40 +3,11 @@ import LongzooModel
 
 /// The files of `WeightsFile`, read into and written from packed weights through one small buffer, without a second copy.
 ///
-/// The first layer's bias is part of the token table there: a file has it in `weight_ih_l0`, and zeros for `bias_ih_l0`.
+/// The first stage's bias is part of the token table there: a file has it in `weight_ih_l0` or `embedding.weight`, and zeros for `bias_ih_l0`.
 package enum PackedWeightsFile {
   /// All tensors of a model, to be written or digested. `weights` must live until then.
   package static func tensors(_ weights: PackedWeights) -> [TensorToWrite] {
-    let shape = weights.shape
-    let (v, h, d, g) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
-    var tensors: [TensorToWrite] = []
-    for layer in 0..<shape.layers {
-      let kernel = shape.slice(.kernel(layer))
-      tensors.append(
-        rows("rnn.bias_ih_l\(layer)", [g * h]) {
-          weights.biasElement(.bias(layer), WeightsFile.internalRow($0, shape))
-        })
-      tensors.append(
-        rows("rnn.bias_hh_l\(layer)", [g * h]) {
-          guard shape.cell.hasLateRow, $0 / h == g - 1 else { return nil }
-          return weights.biasElement(.lateBias(layer), $0 % h)
-        })
-      tensors.append(
-        rows("rnn.weight_hh_l\(layer)", [g * h, d]) {
-          weights.row(kernel, WeightsFile.internalRow($0, shape)).part(kernel.columns - d..<kernel.columns)
-        })
-      if layer > 0 {
-        tensors.append(
-          rows("rnn.weight_ih_l\(layer)", [g * h, h]) {
-            weights.row(kernel, WeightsFile.internalRow($0, shape)).part(0..<h)
-          })
-      }
-    }
-    tensors.append(
-      rows("rnn.weight_ih_l0", [g * h, v]) { weights.tokens(ofGate: WeightsFile.internalRow($0, shape)) })
-    tensors.append(rows("decoder.weight", [v, h]) { weights.row(shape.slice(.readout), $0) })
-    tensors.append(rows("decoder.bias", [v]) { weights.biasElement(.readoutBias, $0) })
-    return tensors
+    weights.shape.fileTensors.map { rows($0.name, $0.shape, weights.rows(of: $0.content)) }
   }
 
   /// Fills all weights.
@@ -45,63 +16,70 @@ package enum PackedWeightsFile {
     _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
     on pool: ThreadPool
   ) throws(RunFailure) {
-    let shape = weights.shape
-    let (v, h, d, g) = (shape.vocabularySize, shape.hiddenSize, shape.headSize, shape.cell.rows)
-    try WeightsFile.requireNothingElse(in: file, shape)
+    try WeightsFile.requireNothingElse(in: file, weights.shape)
     weights.clearReadoutBias()
-    try readTable(file, into: weights, through: buffer, on: pool)
-    for layer in 0..<shape.layers {
-      let kernel = shape.slice(.kernel(layer))
-      try fillRows(file, "rnn.weight_hh_l\(layer)", [g * h, d], through: buffer, on: pool) { row in
-        weights.row(kernel, WeightsFile.internalRow(row, shape)).part(kernel.columns - d..<kernel.columns)
-      }
-      if layer > 0 {
-        try fillRows(file, "rnn.weight_ih_l\(layer)", [g * h, h], through: buffer, on: pool) { row in
-          weights.row(kernel, WeightsFile.internalRow(row, shape)).part(0..<h)
-        }
-      }
-      try readBias(file, layer: layer, into: weights, through: buffer)
-    }
-    try fillRows(file, "decoder.weight", [v, h], through: buffer, on: pool) { row in
-      weights.row(shape.slice(.readout), row)
-    }
-    let bias = try WeightsFile.floatEntry(file, "decoder.bias", [v])
-    try file.read(bias, through: buffer.bytes) { first, values in
-      for i in 0..<values.count { weights.bias(.readoutBias, first + i)!.pointee = values[i] }
+    for tensor in weights.shape.fileTensors {
+      try read(tensor, of: file, into: weights, through: buffer, on: pool)
     }
   }
 
-  /// A layer's biases; the first layer's goes to every token's row.
-  private static func readBias(
-    _ file: SafetensorsReader, layer: Int, into weights: PackedWeights, through buffer: TransferBuffer
+  private static func read(
+    _ tensor: FileTensor, of file: SafetensorsReader, into weights: PackedWeights,
+    through buffer: TransferBuffer, on pool: ThreadPool
   ) throws(RunFailure) {
-    let shape = weights.shape
-    try WeightsFile.forEachBias(file, layer: layer, shape, through: buffer) { row, value, late in
-      let gate = WeightsFile.internalRow(row, shape)
-      if let late { weights.bias(.lateBias(layer), row % shape.hiddenSize)!.pointee = late }
-      if let bias = weights.bias(.bias(layer), gate) {
+    switch tensor.content {
+    case .table: try readTable(tensor, of: file, into: weights, through: buffer, on: pool)
+    case .embedding:
+      try fillRows(file, tensor.name, tensor.shape, through: buffer, on: pool) {
+        weights.embedding(ofToken: $0)
+      }
+      try WeightsFile.forEachEmbeddingBias(file, weights.shape, through: buffer) { column, value in
+        weights.add(value, toGate: column)
+      }
+    case .matrix, .readout:
+      let row = weights.rows(of: tensor.content)
+      try fillRows(file, tensor.name, tensor.shape, through: buffer, on: pool) { row($0)! }
+    case .bias(let index, let twin):
+      try readBias(file, tensor.name, twin: twin, stage: index, into: weights, through: buffer)
+    case .lateBias: break  // with its twin
+    case .readoutBias:
+      let bias = try WeightsFile.floatEntry(file, tensor.name, tensor.shape)
+      try file.read(bias, through: buffer.bytes) { first, values in
+        for i in 0..<values.count { weights.bias(.readoutBias, first + i)!.pointee = values[i] }
+      }
+    }
+  }
+
+  /// A stage's biases; the first stage's goes to every token's row.
+  private static func readBias(
+    _ file: SafetensorsReader, _ name: String, twin: String?, stage index: Int, into weights: PackedWeights,
+    through buffer: TransferBuffer
+  ) throws(RunFailure) {
+    let stage = weights.shape.stage(index)
+    try WeightsFile.forEachBias(file, name, twin: twin, stage, through: buffer) { row, value, late in
+      let gate = WeightsFile.internalRow(row, stage)
+      if let late { weights.bias(.lateBias(index), row % stage.units)!.pointee = late }
+      if let bias = weights.bias(.bias(index), gate) {
         bias.pointee = value
       } else {
-        let tokens = weights.tokens(ofGate: gate)
-        for token in 0..<tokens.count { tokens.first[token * tokens.stride] += value }
+        weights.add(value, toGate: gate)
       }
     }
   }
 
   private static func readTable(
-    _ file: SafetensorsReader, into weights: PackedWeights, through buffer: TransferBuffer,
-    on pool: ThreadPool
+    _ tensor: FileTensor, of file: SafetensorsReader, into weights: PackedWeights,
+    through buffer: TransferBuffer, on pool: ThreadPool
   ) throws(RunFailure) {
-    let (shape, v, g) = (weights.shape, weights.shape.vocabularySize, weights.shape.cell.rows)
-    let h = shape.hiddenSize
+    let (shape, stage) = (weights.shape, weights.shape.stage(0))
     guard let encoder = file["encoder.weight"] else {
-      return try fillRows(file, "rnn.weight_ih_l0", [g * h, v], through: buffer, on: pool) { row in
-        weights.tokens(ofGate: WeightsFile.internalRow(row, shape))
+      return try fillRows(file, tensor.name, tensor.shape, through: buffer, on: pool) { row in
+        weights.tokens(ofGate: WeightsFile.internalRow(row, stage))
       }
     }
-    let folding = try EmbeddingFolding(file, encoder, vocabulary: v, rows: g * h)
+    let folding = try EmbeddingFolding(file, encoder, vocabulary: shape.vocabularySize, rows: stage.gates)
     try folding.forEachElement(through: buffer, on: pool) { row, token, sum in
-      let tokens = weights.tokens(ofGate: WeightsFile.internalRow(row, shape))
+      let tokens = weights.tokens(ofGate: WeightsFile.internalRow(row, stage))
       tokens.first[token * tokens.stride] = sum
     }
   }
@@ -174,6 +152,42 @@ extension WeightRow {
 }
 
 extension PackedWeights {
+  /// The rows of a file's tensor; nil: zeros.
+  fileprivate func rows(of content: FileTensor.Content) -> (Int) -> WeightRow? {
+    switch content {
+    case .table:
+      let stage = shape.stage(0)
+      return { self.tokens(ofGate: WeightsFile.internalRow($0, stage)) }
+    case .embedding: return { self.embedding(ofToken: $0) }
+    case .matrix(let index, let columns):
+      let (kernel, stage) = (shape.slice(.kernel(index)), shape.stage(index))
+      return { self.row(kernel, WeightsFile.internalRow($0, stage)).part(columns) }
+    case .bias(let index, _):
+      let stage = shape.stage(index)
+      return { self.biasElement(.bias(index), WeightsFile.internalRow($0, stage)) }
+    case .lateBias(let index):
+      let stage = shape.stage(index)
+      guard stage.cell.hasLateRow else { return { _ in nil } }
+      let first = stage.gates - stage.units
+      return { $0 < first ? nil : self.biasElement(.lateBias(index), $0 - first) }
+    case .readout:
+      let readout = shape.slice(.readout)
+      return { self.row(readout, $0) }
+    case .readoutBias: return { self.biasElement(.readoutBias, $0) }
+    }
+  }
+
+  /// A token's row of the embedding, which is one head of one row a unit: in the kernels' order as in the model's.
+  fileprivate func embedding(ofToken token: Int) -> WeightRow {
+    WeightRow(first: gates(ofToken: token), stride: 1, count: shape.embeddingSize)
+  }
+
+  /// To every token's row.
+  fileprivate func add(_ value: Float, toGate gate: Int) {
+    let tokens = tokens(ofGate: gate)
+    for token in 0..<tokens.count { tokens.first[token * tokens.stride] += value }
+  }
+
   fileprivate func biasElement(_ tensor: Tensor, _ index: Int) -> WeightRow? {
     bias(tensor, index).map { WeightRow(first: $0, stride: 1, count: 1) }
   }

@@ -18,10 +18,9 @@ struct BenchCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Hidden sizes, separated by commas.", valueName: "list")) var hiddenSize =
     "64,128,256,512"
-  @Option(help: "The recurrent cell.") var cell = Cell.lstm
+  @OptionGroup var layers: LayerOptions
   @Option(help: "Vocabulary.", transform: TokenCount.number) var vocabSize = 256
   @Option(help: "Pairs; columns are twice as many.", transform: TokenCount.number) var pairs = 256
-  @Option(help: "Layers.", transform: TokenCount.number) var layers = 1
   @Option(
     help: "Directions: rank1, rademacher or gaussian. (default: rank1, and rademacher at the sizes up to 256)"
   )
@@ -42,19 +41,14 @@ struct BenchCommand: ParsableCommand {
   func run() throws {
     let sizes = try hiddenSizes()
     let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-    guard (1...1024).contains(threads) else {
-      throw RunFailure.usage("--threads \(threads) is not from 1 to 1024")
-    }
     guard (1...1000).contains(rounds) else {
       throw RunFailure.usage("--rounds \(rounds) is not from 1 to 1000")
     }
     let instructions = try chosenInstructions()
+    let plans = try sizes.flatMap { size in try kinds(size).map { try plan(size, $0, threads) } }
     let pool = try ThreadPool(threads: threads)
-    let cases = try sizes.flatMap { size in
-      try kinds(size).map { kind in
-        try BenchCase(
-          plan(size, kind, threads), instructions, pool: pool, stop: { Signals.received != nil })
-      }
+    let cases = try plans.map {
+      try BenchCase($0, instructions, pool: pool, stop: { Signals.received != nil })
     }
     var peaks: [Double] = []
     for round in 0..<rounds {
@@ -96,9 +90,10 @@ struct BenchCommand: ParsableCommand {
 
   private func plan(_ size: Int, _ kind: Perturbation, _ threads: Int) throws -> RunPlan {
     var c = RunPlan()
-    (c.model.cell, c.model.hiddenSize) = (cell, size)
+    c.model.hiddenSize = size
     c.data.vocabularySize = vocabSize
-    c.model.layers = layers
+    layers.apply(to: &c.model)
+    c.model.settle()
     c.estimator.pairs = pairs
     c.streaming.streams = pairs
     c.estimator.perturbation = kind
@@ -114,14 +109,15 @@ struct BenchCommand: ParsableCommand {
 
   private func jsonText(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     let results = cases.map { one in
-      """
-      {"cell":"\(cell.name)","perturbation":"\(one.plan.estimator.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
-      "hidden_size":\(one.plan.model.hiddenSize),"vocab_size":\(vocabSize),"layers":\(layers),"columns":\(2 * pairs),\
-      "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
-      "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
-      "window":\(window),"update_token_columns_per_second":\(JSONText.number(one.update.rate)),\
-      "update_fraction_of_peak":\(JSONText.number(one.update.fraction))}
-      """
+      let model = one.plan.model
+      return """
+        {"cell":"\(model.cell.name)","block":"\(model.block.rawValue)","perturbation":"\(one.plan.estimator.perturbation.rawValue)","rank":\(rank),"readout":"\(readout.rawValue)",\
+        "hidden_size":\(model.hiddenSize),"vocab_size":\(vocabSize),"layers":\(model.layers),"columns":\(2 * pairs),\
+        "threads":\(threads),"token_columns_per_second":\(JSONText.number(one.step.rate)),\
+        "gflops":\(JSONText.number(one.step.gflops)),"fraction_of_peak":\(JSONText.number(one.step.fraction)),\
+        "window":\(window),"update_token_columns_per_second":\(JSONText.number(one.update.rate)),\
+        "update_fraction_of_peak":\(JSONText.number(one.update.fraction))}
+        """
     }
     return """
       {"command":"bench","instructions":"\((instructions ?? .best).rawValue)","peak_gflops":\(JSONText.number(peak)),\
@@ -132,7 +128,7 @@ struct BenchCommand: ParsableCommand {
   private func text(_ cases: [BenchCase], _ peak: Double, _ threads: Int) -> String {
     var lines = [
       "multiply-add peak: \(Text.number(peak, 1)) GFLOP/s on \(threads) thread\(threads == 1 ? "" : "s") (\((instructions ?? .best).rawValue))",
-      "\(cell.name), V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
+      "\(cases[0].plan.model.cell.name), \(cases[0].plan.model.layersText), V = \(vocabSize), \(2 * pairs) columns, readout \(readout.rawValue), medians of \(rounds) rounds",
       "updates: windows of \(window) tokens, with estimate, Adam, averaging and packing", "",
       "| directions | H | step, GFLOP/s | of peak | token-columns/s | updates, of peak | token-columns/s |",
       "|---|---|---|---|---|---|---|",

@@ -25,9 +25,8 @@ struct CompareCommand: ParsableCommand {
       valueName: "list"))
   var methods = CompareMethod.usual.map(\.rawValue).joined(separator: ",")
   @OptionGroup(title: "Data") var data: DataOptions
-  @Option(help: "The recurrent cell.") var cell = Cell.lstm
+  @OptionGroup var layers: LayerOptions
   @Option(help: "Units of a layer.", transform: TokenCount.number) var hiddenSize = 128
-  @Option(help: "Recurrent layers.", transform: TokenCount.number) var layers = 1
   @Option(help: "Pairs of all methods that have any.", transform: TokenCount.number) var pairs =
     EstimatorFamily.standard.defaults.pairs
   @Option(
@@ -90,15 +89,11 @@ struct CompareCommand: ParsableCommand {
     if !(cosineSeconds >= 0 && cosineSeconds.isFinite) {
       throw ValidationError("--cosine-seconds must be a number of at least 0.")
     }
-    if !(1...Comparison.never).contains(tokenColumns) {
-      throw ValidationError("--token-columns \(tokenColumns) is not from 1 to \(Comparison.never).")
-    }
-    if !(1...Comparison.never).contains(steps) {
-      throw ValidationError("--steps \(steps) is not from 1 to \(Comparison.never).")
-    }
-    for (option, number) in [("--pairs", pairs), ("--streams", streams)]
-    where !(1...(1 << 20)).contains(number) {
-      throw ValidationError("\(option) \(number) is not from 1 to \(1 << 20).")
+    for (option, number, most) in [
+      ("--token-columns", tokenColumns, Comparison.never), ("--steps", steps, Comparison.never),
+      ("--pairs", pairs, 1 << 20), ("--streams", streams, 1 << 20),
+    ] where !(1...most).contains(number) {
+      throw ValidationError("\(option) \(number) is not from 1 to \(most).")
     }
     if let window, window < 1 { throw ValidationError("--window must be at least 1 token.") }
     _ = try parsedContexts()
@@ -160,7 +155,9 @@ struct CompareCommand: ParsableCommand {
     } else {
       plan.data.paths = paths.map(AbsolutePath.of)
     }
-    (plan.model.cell, plan.model.hiddenSize, plan.model.layers) = (cell, hiddenSize, layers)
+    plan.model.hiddenSize = hiddenSize
+    layers.apply(to: &plan.model)
+    plan.model.settle()
     plan.streaming.streams = streams
     (plan.run.seed, plan.run.evalTokens, plan.run.evalInterval) = (seed, evalTokens, 0)
     if let threads { plan.run.threads = threads }

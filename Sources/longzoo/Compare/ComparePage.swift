@@ -11,10 +11,9 @@ struct ComparePage {
   var page: Page {
     var page = Page(title: "Memory, time and loss against context")
     let (model, seed) = (settings.common.model, settings.common.run.seed)
-    let layers = model.layers == 1 ? "one layer" : "\(model.layers) layers"
     let streams = settings.streams == 1 ? "one stream" : "\(settings.streams) streams"
     page.paragraph(
-      "\(model.cell.name), H = \(model.hiddenSize), \(layers), \(streams), \(settings.pairs) pairs where a method has pairs, seed \(seed). "
+      "\(model.cell.name), H = \(model.hiddenSize), \(model.layersText), \(streams), \(settings.pairs) pairs where a method has pairs, seed \(seed). "
         + "Every method at every context was a process of its own, with \(CompareTable.seconds(settings)) of training.",
       isDim: true)
     page.plots([memoryPlot, residentPlot, timePlot, lossPlot].filter { !$0.isEmpty })

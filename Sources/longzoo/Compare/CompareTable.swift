@@ -81,7 +81,9 @@ enum CompareTable {
   static func json(
     _ results: [CompareResult], _ settings: CompareSettings, check: [EstimateCheck.Row] = []
   ) -> String {
-    "{\"command\":\"compare\",\"cell\":\"\(settings.common.model.cell.name)\",\"hidden_size\":\(settings.common.model.hiddenSize),\"layers\":\(settings.common.model.layers),"
+    let model = settings.common.model
+    return "{\"command\":\"compare\",\"cell\":\"\(model.cell.name)\",\"block\":\"\(model.block.rawValue)\","
+      + "\"hidden_size\":\(model.hiddenSize),\"layers\":\(model.layers),\"embedding_size\":\(model.embeddingSize),"
       + "\"streams\":\(settings.streams),\"seed\":\(settings.common.run.seed),\"steps\":\(settings.steps),"
       + "\"seconds\":\(JSONText.number(settings.seconds)),"
       + "\"available_bytes\":\(JSONText.number(MachineMemory.available)),"

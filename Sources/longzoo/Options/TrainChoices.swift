@@ -9,6 +9,7 @@ extension CompressionChoice: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
 extension FormatChoice: ExpressibleByArgument {}
 extension Instructions: ExpressibleByArgument {}
+extension BlockKind: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension StepRule: ExpressibleByArgument {}
 extension ScheduleKind: ExpressibleByArgument {}
@@ -29,6 +30,13 @@ extension Cell: ExpressibleByArgument {
   static let optionHelp =
     "The recurrent cell: " + all.map { "\($0.name) (\($0.help))" }.joined(separator: ", ")
     + ". (default: lstm)"
+}
+
+extension ModelPlan {
+  /// "1 layer", "3 residual blocks"
+  var layersText: String {
+    "\(layers) \(block == .plain ? "layer" : "residual block")\(layers == 1 ? "" : "s")"
+  }
 }
 
 extension WindowChoice {

@@ -19,11 +19,19 @@ extension DataOptions {
   }
 }
 
-extension ModelOptions {
+extension LayerOptions {
   func apply(to plan: inout ModelPlan) {
     if let cell { plan.cell = cell }
-    if let hiddenSize { plan.hiddenSize = hiddenSize }
     if let layers { plan.layers = layers }
+    if let block { plan.block = block }
+    if let embeddingSize { plan.embeddingSize = embeddingSize }
+  }
+}
+
+extension ModelOptions {
+  func apply(to plan: inout ModelPlan) {
+    layers.apply(to: &plan)
+    if let hiddenSize { plan.hiddenSize = hiddenSize }
     if let heads { plan.heads = heads }
     if let tokenScale { plan.tokenScale = tokenScale }
     if let memorySpan { plan.memorySpan = memorySpan.value }

@@ -45,14 +45,28 @@ struct HeldOutOptions: ParsableArguments {
   var valFraction: Double?
 }
 
-struct ModelOptions: ParsableArguments {
+/// What `train`, `bench` and `compare` ask of a model alike.
+struct LayerOptions: ParsableArguments {
   @Option(help: ArgumentHelp(Cell.optionHelp))
   var cell: Cell?
+  @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
+  var layers: Int?
+  @Option(
+    help:
+      "How layers are put together: plain (each reads the one below) or residual (each adds to what it reads, normed and gated, from an embedding on). (default: residual for element-wise cells of two layers or more)"
+  )
+  var block: BlockKind?
+  @Option(
+    help: "Width of the embedding by which tokens enter; 0: none. (default: 0; --hidden-size for residual)",
+    transform: TokenCount.number)
+  var embeddingSize: Int?
+}
+
+struct ModelOptions: ParsableArguments {
+  @OptionGroup var layers: LayerOptions
   @Option(
     help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
-  @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
-  var layers: Int?
   @Option(
     help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)",
     transform: DecimalNumber.parse)

@@ -40,7 +40,8 @@ struct Announcement {
 
   static func model(_ c: RunPlan) -> String {
     var parts = ["\(c.model.cell.name) of \(c.model.hiddenSize) units"]
-    if c.model.layers > 1 { parts.append("\(c.model.layers) layers") }
+    if c.model.layers > 1 || c.model.block != .plain { parts.append(c.model.layersText) }
+    if c.model.embeddingSize > 0 { parts.append("embedding of \(c.model.embeddingSize)") }
     if c.model.heads > 1 { parts.append("\(c.model.heads) heads") }
     parts.append("vocabulary of \(ByteSize.grouped(c.data.vocabularySize))")
     parts.append("\(ByteSize.grouped(c.shape.parameterCount)) parameters")
