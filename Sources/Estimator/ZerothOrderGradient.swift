@@ -174,7 +174,7 @@ final class ZerothOrderGradient {
     guard job.slice.tensor != .readoutBias else {
       return sumEntries(job.slice.tensor, from: 0, count: job.slice.columns, coefficients, into: out)
     }
-    for head in 0..<population.layout.shape.heads {
+    for head in population.layout.heads(of: job.slice.tensor) {
       let gates = population.layout.elements(of: job.slice.tensor, head: head)
       sumEntries(
         job.slice.tensor, from: gates.packed, count: gates.rows.count, coefficients,

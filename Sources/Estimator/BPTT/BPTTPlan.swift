@@ -23,11 +23,12 @@ struct BPTTPlan {
   func rowUnits(ofStage index: Int) -> Int { shape.stage(index).cell.rows * units(ofStage: index) }
   /// Units of the stage that the readout reads.
   var topUnits: Int { units(ofStage: shape.stageCount - 1) }
-  /// The stages that carry a state.
-  var carrying: [Int] { (0..<shape.stageCount).filter { shape.stage($0).cell.carriesState } }
-  /// Floats of the states of all stages and streams.
+  /// Floats of the states of all stages and streams that carry one.
   var stateCount: Int {
-    carrying.reduce(0) { $0 + shape.stage($1).cell.states * streams * units(ofStage: $1) }
+    (0..<shape.stageCount).reduce(0) { sum, index in
+      let cell = shape.stage(index).cell
+      return cell.carriesState ? sum + cell.states * streams * units(ofStage: index) : sum
+    }
   }
   /// Whether blocks of tokens go through the model stage by stage.
   var isStaged: Bool { StagedSweep.isNeeded(for: shape) }
