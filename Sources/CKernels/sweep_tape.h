@@ -52,6 +52,14 @@ INLINE void load_gates(const float *from, const int rows, ptrdiff_t first, ptrdi
     for (int i = 0; i < rows; i++) parts[i] = load(own + i * VL);
   }
   if (rows == 4) return split_gates(parts, gates);
+  if (rows == 1) {
+    gates[0] = parts[0];
+    return;
+  }
+  if (rows == 2) {
+    gates[0] = EVENS(parts[0], parts[1]), gates[1] = ODDS(parts[0], parts[1]);
+    return;
+  }
   for (int i = 0; i < rows; i++) store(own + i * VL, parts[i]);
   for (int i = 0; i < rows; i++)
     for (int lane = 0; lane < VL; lane++) gates[i][lane] = own[rows * lane + i];
@@ -63,6 +71,11 @@ INLINE void store_gates(float *to, const int rows, const vf *gates) {
   if (rows == 4) {
     join_gates(gates, parts);
     for (int i = 0; i < 4; i++) store(to + i * VL, parts[i]);
+    return;
+  }
+  if (rows == 1) return store(to, gates[0]);
+  if (rows == 2) {
+    store(to, ZIP_LOW(gates[0], gates[1])), store(to + VL, ZIP_HIGH(gates[0], gates[1]));
     return;
   }
   for (int i = 0; i < rows; i++)

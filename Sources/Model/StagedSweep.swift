@@ -53,7 +53,7 @@ package final class StagedSweep {
   }
 
   /// Samples of one matrix product; fixed, so that results do not depend on the threads.
-  private static let piece = 128
+  private static let piece = 256
   private static let packPieces = 8
 
   /// Tokens of a block.

@@ -204,6 +204,37 @@ static void check_other_cells(const size *s) {
   }
 }
 
+// Where chains and norms read and write, on tapes that end where the contract does; what they compute is compared with its definition
+// elsewhere.
+static void check_chains(const size *s) {
+  for (lz_cell cell = 0; cell < LZ_NORM; cell++) {
+    const lz_cell_sizes sizes = lz_sizes_of(cell);
+    if (sizes.past == LZ_HEAD) continue;
+    snprintf(text, sizeof text, "chain of cell %d, H%td B%td K%td", (int)cell, s->hidden, s->streams, s->slots);
+    current_case = text;
+    model m = {.s = *s, .units = (s->hidden + 15) / 16 * 16};
+    const ptrdiff_t samples = s->slots * s->streams, rows = sizes.rows * s->hidden;
+    float *bias = floats_anywhere(rows, 1), *h = random_states(&m, samples + s->streams), *other = random_states(&m, samples);
+    fill_random(bias, rows, 0.5f);
+    float *tape = random_floats(samples * sizes.rows * m.units, 1), *input = random_states(&m, samples);
+    const lz_chain chain = {
+      .cell = (int32_t)cell, .hidden = s->hidden, .units = m.units, .streams = s->streams, .bias = bias, .rows = tape, .before = h,
+      .after = h + s->streams * m.units, .others_before = h, .others_after = h + s->streams * m.units,
+      .other = sizes.aside == LZ_OTHER ? other : NULL, .adjoint = random_states(&m, samples), .other_adjoint = input,
+      .state_adjoint = random_states(&m, s->streams)};
+    lz_chain_forward(instructions, &chain, NULL, 0, s->slots, 0, s->streams);
+    lz_chain_backward(instructions, &chain, 0, s->slots, 0, s->streams);
+    lz_norm_rows(instructions, other, s->hidden, m.units, samples, input);
+    lz_norm_rows_backward(instructions, other, input, s->hidden, m.units, samples, 1, h + s->streams * m.units);
+    for (ptrdiff_t i = 0; i < samples * m.units; i++)
+      if (i % m.units >= s->hidden) {
+        expect_near("padding of h", i, (double)h[s->streams * m.units + i], 0, 0);
+        expect_near("padding of a norm", i, (double)input[i], 0, 0);
+      }
+    release_all();
+  }
+}
+
 void check_sweeps(void) {
   for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
     const size *s = &sizes[i];
@@ -231,5 +262,6 @@ void check_sweeps(void) {
     compare_forward(&m);
     release_all();
     check_other_cells(s);
+    check_chains(s);
   }
 }
