@@ -49,8 +49,12 @@ package enum MemoryPlan {
   /// OpenBLAS packs both factors of a product into a buffer a thread: of the left one a block of 448 × 384 floats, of the
   /// right one 384 rows as wide as the product, at most the buffer's 32 MiB.
   package static func bytesPerBLASThread(_ c: RunPlan) -> Int {
-    let width = c.run.regime == .inPlace ? InPlaceUpdate.widest : c.shape.stage(0).gates
+    let width = c.run.regime == .inPlace ? InPlaceUpdate.widest : widestGates(c.shape)
     return min(32 << 20, 4 * 384 * (448 + width))
+  }
+
+  private static func widestGates(_ shape: ModelShape) -> Int {
+    (0..<shape.stageCount).reduce(0) { max($0, shape.stage($1).gates) }
   }
 
   /// What `train` will hold at its peak.
@@ -98,7 +102,7 @@ package enum MemoryPlan {
 
   /// The tensors of `model.safetensors`, which have a second bias for every layer.
   package static func modelBytes(_ c: RunPlan) -> Int {
-    4 * (c.shape.parameterCount + c.shape.stage(0).gates * c.shape.layers)
+    4 * c.shape.fileTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
   }
 
   /// About what a checkpoint's tensors take.
