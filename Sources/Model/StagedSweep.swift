@@ -1,7 +1,8 @@
 import CLongzooKernels
 
-/// One model of stages over many streams, forward through a stretch of tokens and backward again, a block of tokens and a stage at a
-/// time: products with what lies below are matrix products over all tokens and streams of the block.
+/// One model of stages over many streams, forward through a stretch of tokens and backward again, a block of tokens at a time: products
+/// with what lies below are matrix products over many tokens and streams. Between two stages that carry a state, pieces of the block go
+/// through all stages together.
 ///
 /// It owns no memory: the pointers are the caller's, laid out as the head of `CKernels/include/sweep.h` says. For plain recurrent
 /// layers `ExactSweep` goes token by token instead, and makes the products of a token as one.
@@ -52,22 +53,33 @@ package final class StagedSweep {
     )
   }
 
-  /// Samples of one matrix product; fixed, so that results do not depend on the threads.
-  private static let piece = 256
+  /// Samples that go through several stages together: few enough to stay in a core's cache. Fixed, so that results do not depend on the
+  /// threads.
+  private static let piece = 128
   private static let packPieces = 8
 
+  /// Work between two meetings of the threads.
+  enum Phase {
+    /// Stages whose samples have nothing to do with each other, and of those that carry a state the products with what lies below.
+    case samples([Int])
+    /// A stage that carries a state, token by token.
+    case streams(Int)
+  }
+
+  let forwardPhases: [Phase]
+  let backwardPhases: [Phase]
   /// Tokens of a block.
-  private let block: Int
+  let block: Int
   private let shape: ModelShape
-  private let stages: [Stage]
-  private let parts: [Part]
-  private let streams: Int
-  private let instructions: Instructions
+  let stages: [Stage]
+  let parts: [Part]
+  let streams: Int
+  let instructions: Instructions
   /// Whether ∂ of the stage below, or of the one that is read unit by unit, has been begun by a stage that comes after.
-  private let addsBelow: [Bool]
-  private let addsOther: [Bool]
+  let addsBelow: [Bool]
+  let addsOther: [Bool]
   private let layers: UnsafeMutablePointer<lz_sweep_layer>
-  private let sweeps: UnsafeMutablePointer<lz_sweep>
+  let sweeps: UnsafeMutablePointer<lz_sweep>
   private var parameters: UnsafeMutablePointer<Float>?
 
   /// - Parameter block: the most tokens of a block; parts' adjoints have room for so many.
@@ -87,6 +99,8 @@ package final class StagedSweep {
       if let source = stage.below?.stage { below[index] = !begun.insert(source).inserted }
     }
     (addsBelow, addsOther) = (below, other)
+    forwardPhases = Self.forwardPhases(stages)
+    backwardPhases = Self.backwardPhases(stages)
     layers = .allocate(capacity: stages.count)
     sweeps = .allocate(capacity: stages.count)
     for (index, stage) in stages.enumerated() {
@@ -111,6 +125,24 @@ package final class StagedSweep {
     sweeps.deallocate()
   }
 
+  private static func forwardPhases(_ stages: [Stage]) -> [Phase] {
+    var (phases, together): ([Phase], [Int]) = ([], [])
+    for (index, stage) in stages.enumerated() {
+      if !stage.cell.carriesState || stage.below != nil { together.append(index) }
+      guard stage.cell.carriesState else { continue }
+      if !together.isEmpty { phases.append(.samples(together)) }
+      phases.append(.streams(index))
+      together = []
+    }
+    return together.isEmpty ? phases : phases + [.samples(together)]
+  }
+
+  private static func backwardPhases(_ stages: [Stage]) -> [Phase] {
+    forwardPhases(stages).reversed().map { phase in
+      if case .samples(let stages) = phase { .samples(stages.reversed()) } else { phase }
+    }
+  }
+
   /// ∂ of a state of a stage and stream before the last slot that the way back took; part 0 is h.
   package func stateAdjoint(stage: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
     UnsafePointer(parts[stage].carried + (part * streams + stream) * Self.units(stages[stage]))
@@ -133,21 +165,21 @@ package final class StagedSweep {
     }
   }
 
-  private func pointer(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+  func pointer(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
     guard let parameters else { preconditionFailure("a sweep without weights") }
     return parameters + shape.slice(tensor).offset
   }
 
   // MARK: Blocks and pieces
 
-  private func eachBlock(_ slots: Range<Int>, _ body: (Range<Int>) -> Void) {
+  func eachBlock(_ slots: Range<Int>, _ body: (Range<Int>) -> Void) {
     for first in stride(from: slots.lowerBound, to: slots.upperBound, by: block) {
       body(first..<min(slots.upperBound, first + block))
     }
   }
 
   /// Pieces of a block's samples.
-  private func eachPiece(of slots: Range<Int>, on pool: ThreadPool, _ body: (_ samples: Range<Int>) -> Void) {
+  func eachPiece(of slots: Range<Int>, on pool: ThreadPool, _ body: (_ samples: Range<Int>) -> Void) {
     let samples = slots.count * streams
     pool.run((samples + Self.piece - 1) / Self.piece) { piece, _ in
       body(piece * Self.piece..<min(samples, (piece + 1) * Self.piece))
@@ -155,25 +187,24 @@ package final class StagedSweep {
   }
 
   /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
-  private func eachStreams(on pool: ThreadPool, _ body: (Range<Int>) -> Void) {
+  func eachStreams(on pool: ThreadPool, _ body: (Range<Int>) -> Void) {
     let pieces = min(streams, (((streams + 31) / 32) + pool.threads - 1) / pool.threads * pool.threads)
     pool.run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
   }
 
   /// h of a stage behind slot `slot`.
-  private func h(_ stage: Int, behind slot: Int) -> UnsafeMutablePointer<Float> {
+  func h(_ stage: Int, behind slot: Int) -> UnsafeMutablePointer<Float> {
     parts[stage].h + (slot + 1) * streams * Self.units(stages[stage])
   }
 
   /// The rows of a stage from slot `slot` on.
-  private func rows(_ stage: Int, from slot: Int) -> UnsafeMutablePointer<Float> {
+  func rows(_ stage: Int, from slot: Int) -> UnsafeMutablePointer<Float> {
     parts[stage].rows + slot * streams * stages[stage].cell.rows * Self.units(stages[stage])
   }
 
   /// A stage's chain over all slots of the tape; or, of a cell that knows nothing of the past, over a block as if it were one slot of so many
   /// streams.
-  private func chain(_ index: Int, asOne slots: Range<Int>?, adjoint: UnsafePointer<Float>? = nil) -> lz_chain
-  {
+  func chain(_ index: Int, asOne slots: Range<Int>?, adjoint: UnsafePointer<Float>? = nil) -> lz_chain {
     let (stage, part) = (stages[index], parts[index])
     let first = slots?.lowerBound ?? 0
     var chain = lz_chain()
@@ -197,126 +228,5 @@ package final class StagedSweep {
     chain.adjoint = adjoint
     chain.state_adjoint = part.carried
     return chain
-  }
-
-  // MARK: Forward
-
-  /// Slots `slots` of the tape; `tokens`: [count][B].
-  /// - Precondition: they begin at a multiple of the block, and are as many unless they end the window: sums do not depend on the calls.
-  package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, on pool: ThreadPool) {
-    eachBlock(slots) { block in
-      let tokens = tokens + (block.lowerBound - slots.lowerBound) * streams
-      for index in stages.indices { forward(index, block, tokens, on: pool) }
-    }
-  }
-
-  private func forward(
-    _ index: Int, _ slots: Range<Int>, _ tokens: UnsafePointer<UInt32>, on pool: ThreadPool
-  ) {
-    let stage = stages[index]
-    if let source = stage.other, stage.cell.rows == 0 {
-      let units = Self.units(stage)
-      eachPiece(of: slots, on: pool) {
-        lz_norm_rows(
-          instructions.code, h(source, behind: slots.lowerBound) + $0.lowerBound * units, stage.units, units,
-          $0.count, h(index, behind: slots.lowerBound) + $0.lowerBound * units)
-      }
-      return
-    }
-    let tokens = stage.below == nil ? tokens : nil
-    guard stage.cell.carriesState else {
-      var chain = chain(index, asOne: slots)
-      eachPiece(of: slots, on: pool) {
-        multiplyBelow(index, slots, $0)
-        lz_chain_forward(instructions.code, &chain, tokens, 0, 1, $0.lowerBound, $0.count)
-      }
-      return
-    }
-    if stage.below != nil { eachPiece(of: slots, on: pool) { multiplyBelow(index, slots, $0) } }
-    if stage.cell.readsOwnState {
-      eachStreams(on: pool) {
-        lz_sweep_forward(
-          instructions.code, sweeps + index, nil, slots.lowerBound, slots.count, 1, $0.lowerBound, $0.count)
-      }
-    } else {
-      var chain = chain(index, asOne: nil)
-      eachStreams(on: pool) {
-        lz_chain_forward(
-          instructions.code, &chain, tokens, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
-      }
-    }
-  }
-
-  /// The products of some samples of a block with what lies below.
-  private func multiplyBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
-    let stage = stages[index]
-    guard let below = stage.below else { return }
-    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
-    GEMM.timesTransposed(
-      m: samples.count, n: stage.gates, k: below.units,
-      h(below.stage, behind: slots.lowerBound) + samples.lowerBound * units, lda: units,
-      pointer(.kernel(index)), ldb: stage.inputs,
-      into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width)
-  }
-
-  // MARK: Backward
-
-  /// The way back over `slots`, of one block; `outputAdjoint`: [count][B][U] of the last stage.
-  package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
-    precondition(slots.count <= block, "\(slots.count) tokens of \(block)")
-    for index in stages.indices.reversed() {
-      let adjoint = index == stages.count - 1 ? outputAdjoint : UnsafePointer(parts[index].adjoint)
-      backward(index, slots, adjoint, on: pool)
-    }
-  }
-
-  private func backward(
-    _ index: Int, _ slots: Range<Int>, _ adjoint: UnsafePointer<Float>, on pool: ThreadPool
-  ) {
-    let stage = stages[index]
-    if let source = stage.other, stage.cell.rows == 0 {
-      let units = Self.units(stage)
-      eachPiece(of: slots, on: pool) {
-        let at = $0.lowerBound * units
-        lz_norm_rows_backward(
-          instructions.code, h(source, behind: slots.lowerBound) + at, adjoint + at, stage.units, units,
-          $0.count,
-          addsOther[index] ? 1 : 0, parts[source].adjoint + at)
-      }
-      return
-    }
-    guard stage.cell.carriesState else {
-      var chain = chain(index, asOne: slots, adjoint: adjoint)
-      eachPiece(of: slots, on: pool) {
-        lz_chain_backward(instructions.code, &chain, 0, 1, $0.lowerBound, $0.count)
-        returnBelow(index, slots, $0)
-      }
-      return
-    }
-    if stage.cell.readsOwnState {
-      eachStreams(on: pool) {
-        lz_sweep_backward(
-          instructions.code, sweeps + index, adjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
-      }
-    } else {
-      var chain = chain(index, asOne: nil, adjoint: adjoint)
-      eachStreams(on: pool) {
-        lz_chain_backward(
-          instructions.code, &chain, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
-      }
-    }
-    eachPiece(of: slots, on: pool) { returnBelow(index, slots, $0) }
-  }
-
-  /// ∂ of what lies below, from ∂ of the rows of some samples.
-  private func returnBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
-    let stage = stages[index]
-    guard let below = stage.below else { return }
-    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
-    GEMM.times(
-      m: samples.count, n: below.units, k: stage.gates,
-      rows(index, from: slots.lowerBound) + samples.lowerBound * width, lda: width, pointer(.kernel(index)),
-      ldb: stage.inputs, into: parts[below.stage].adjoint + samples.lowerBound * units, ldc: units,
-      keep: addsBelow[index] ? 1 : 0)
   }
 }

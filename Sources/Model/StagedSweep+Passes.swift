@@ -1,0 +1,141 @@
+import CLongzooKernels
+
+extension StagedSweep {
+  // MARK: Forward
+
+  /// Slots `slots` of the tape; `tokens`: [count][B].
+  /// - Precondition: they begin at a multiple of the block, and are as many unless they end the window: sums do not depend on the calls.
+  package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, on pool: ThreadPool) {
+    eachBlock(slots) { block in
+      let tokens = tokens + (block.lowerBound - slots.lowerBound) * streams
+      for phase in forwardPhases {
+        switch phase {
+        case .streams(let index): forward(index, block, tokens, on: pool)
+        case .samples(let together):
+          eachPiece(of: block, on: pool) { samples in
+            for index in together { forward(index, block, samples, tokens) }
+          }
+        }
+      }
+    }
+  }
+
+  /// What a stage does with some samples of a block by themselves.
+  private func forward(
+    _ index: Int, _ slots: Range<Int>, _ samples: Range<Int>, _ tokens: UnsafePointer<UInt32>
+  ) {
+    let stage = stages[index]
+    if let source = stage.other, stage.cell.rows == 0 {
+      let (units, first) = (Self.units(stage), slots.lowerBound)
+      lz_norm_rows(
+        instructions.code, h(source, behind: first) + samples.lowerBound * units, stage.units, units,
+        samples.count, h(index, behind: first) + samples.lowerBound * units)
+      return
+    }
+    multiplyBelow(index, slots, samples)
+    guard !stage.cell.carriesState else { return }
+    var chain = chain(index, asOne: slots)
+    lz_chain_forward(
+      instructions.code, &chain, stage.below == nil ? tokens : nil, 0, 1, samples.lowerBound, samples.count)
+  }
+
+  /// A stage that carries a state, once the products with what lies below are there.
+  private func forward(
+    _ index: Int, _ slots: Range<Int>, _ tokens: UnsafePointer<UInt32>, on pool: ThreadPool
+  ) {
+    let stage = stages[index]
+    if stage.cell.readsOwnState {
+      eachStreams(on: pool) {
+        lz_sweep_forward(
+          instructions.code, sweeps + index, nil, slots.lowerBound, slots.count, 1, $0.lowerBound, $0.count)
+      }
+    } else {
+      var chain = chain(index, asOne: nil)
+      eachStreams(on: pool) {
+        lz_chain_forward(
+          instructions.code, &chain, stage.below == nil ? tokens : nil, slots.lowerBound, slots.count,
+          $0.lowerBound, $0.count)
+      }
+    }
+  }
+
+  /// The products of some samples of a block with what lies below.
+  private func multiplyBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
+    let stage = stages[index]
+    guard let below = stage.below else { return }
+    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
+    GEMM.timesTransposed(
+      m: samples.count, n: stage.gates, k: below.units,
+      h(below.stage, behind: slots.lowerBound) + samples.lowerBound * units, lda: units,
+      pointer(.kernel(index)), ldb: stage.inputs,
+      into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width)
+  }
+
+  // MARK: Backward
+
+  /// The way back over `slots`, of one block; `outputAdjoint`: [count][B][U] of the last stage.
+  package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
+    precondition(slots.count <= block, "\(slots.count) tokens of \(block)")
+    for phase in backwardPhases {
+      switch phase {
+      case .streams(let index): backward(index, slots, adjoint(index, outputAdjoint), on: pool)
+      case .samples(let together):
+        eachPiece(of: slots, on: pool) { samples in
+          for index in together { backward(index, slots, samples, adjoint(index, outputAdjoint)) }
+        }
+      }
+    }
+  }
+
+  /// ∂h of a stage by what reads it at the same token.
+  private func adjoint(_ index: Int, _ output: UnsafePointer<Float>) -> UnsafePointer<Float> {
+    index == stages.count - 1 ? output : UnsafePointer(parts[index].adjoint)
+  }
+
+  private func backward(
+    _ index: Int, _ slots: Range<Int>, _ samples: Range<Int>, _ adjoint: UnsafePointer<Float>
+  ) {
+    let stage = stages[index]
+    if let source = stage.other, stage.cell.rows == 0 {
+      let at = samples.lowerBound * Self.units(stage)
+      lz_norm_rows_backward(
+        instructions.code, h(source, behind: slots.lowerBound) + at, adjoint + at, stage.units,
+        Self.units(stage), samples.count, addsOther[index] ? 1 : 0, parts[source].adjoint + at)
+      return
+    }
+    if !stage.cell.carriesState {
+      var chain = chain(index, asOne: slots, adjoint: adjoint)
+      lz_chain_backward(instructions.code, &chain, 0, 1, samples.lowerBound, samples.count)
+    }
+    returnBelow(index, slots, samples)
+  }
+
+  private func backward(
+    _ index: Int, _ slots: Range<Int>, _ adjoint: UnsafePointer<Float>, on pool: ThreadPool
+  ) {
+    if stages[index].cell.readsOwnState {
+      eachStreams(on: pool) {
+        lz_sweep_backward(
+          instructions.code, sweeps + index, adjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
+      }
+    } else {
+      var chain = chain(index, asOne: nil, adjoint: adjoint)
+      eachStreams(on: pool) {
+        lz_chain_backward(
+          instructions.code, &chain, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
+      }
+    }
+  }
+
+  /// ∂ of what lies below, from ∂ of the rows of some samples.
+  private func returnBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
+    let stage = stages[index]
+    guard let below = stage.below else { return }
+    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
+    GEMM.times(
+      m: samples.count, n: below.units, k: stage.gates,
+      rows(index, from: slots.lowerBound) + samples.lowerBound * width, lda: width, pointer(.kernel(index)),
+      ldb: stage.inputs, into: parts[below.stage].adjoint + samples.lowerBound * units, ldc: units,
+      keep: addsBelow[index] ? 1 : 0)
+  }
+}
