@@ -24,7 +24,7 @@ package final class ExactSweep {
     )
   }
 
-  /// - Parameter parts: a layer's adjoint, which is none for the first, and what is carried lie one behind the other.
+  /// - Parameter parts: a layer's adjoint, which is none for the first, and what is carried follow one another.
   package init(
     _ shape: ModelShape, streams: Int, parts: [StagedSweep.Part], instructions: Instructions
   ) {

@@ -9,7 +9,7 @@ package enum PopulationMode: Sendable {
   case tangent
 }
 
-/// What forward mode needs besides: states are those of `SequenceModel` here, of every stage [S][padded units].
+/// What forward mode needs as well: states are those of `SequenceModel` here, of every stage [S][padded units].
 extension Population {
   /// Floats of one column's state.
   package var stateRows: Int { layout.c.pointee.state / Tile.columns }

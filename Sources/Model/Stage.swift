@@ -78,7 +78,7 @@ extension ModelShape {
     }
     guard block == .residual else { return plainStage(index) }
     let (layer, part) = (index - entries).quotientAndRemainder(dividingBy: Self.blockStages)
-    // A block begins behind the h that it adds to.
+    // A block begins after the h that it adds to.
     let first = entries + Self.blockStages * layer
     let (norm, gated) = (Stage.Source(stage: first, units: hiddenSize), first + 2)
     switch part {

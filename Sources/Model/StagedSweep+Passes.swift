@@ -28,8 +28,8 @@ extension StagedSweep {
     if let source = stage.other, stage.cell.rows == 0 {
       let (units, first) = (Self.units(stage), slots.lowerBound)
       lz_norm_rows(
-        instructions.code, h(source, behind: first) + samples.lowerBound * units, stage.units, units,
-        samples.count, h(index, behind: first) + samples.lowerBound * units)
+        instructions.code, h(source, after: first) + samples.lowerBound * units, stage.units, units,
+        samples.count, h(index, after: first) + samples.lowerBound * units)
       return
     }
     multiplyBelow(index, slots, samples)
@@ -66,7 +66,7 @@ extension StagedSweep {
     let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
     GEMM.timesTransposed(
       m: samples.count, n: stage.gates, k: below.units,
-      h(below.stage, behind: slots.lowerBound) + samples.lowerBound * units, lda: units,
+      h(below.stage, after: slots.lowerBound) + samples.lowerBound * units, lda: units,
       pointer(.kernel(index)), ldb: stage.inputs,
       into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width)
   }
@@ -99,7 +99,7 @@ extension StagedSweep {
     if let source = stage.other, stage.cell.rows == 0 {
       let at = samples.lowerBound * Self.units(stage)
       lz_norm_rows_backward(
-        instructions.code, h(source, behind: slots.lowerBound) + at, adjoint + at, stage.units,
+        instructions.code, h(source, after: slots.lowerBound) + at, adjoint + at, stage.units,
         Self.units(stage), samples.count, addsOther[index] ? 1 : 0, parts[source].adjoint + at)
       return
     }

@@ -192,8 +192,8 @@ package final class StagedSweep {
     pool.run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
   }
 
-  /// h of a stage behind slot `slot`.
-  func h(_ stage: Int, behind slot: Int) -> UnsafeMutablePointer<Float> {
+  /// h of a stage after slot `slot`.
+  func h(_ stage: Int, after slot: Int) -> UnsafeMutablePointer<Float> {
     parts[stage].h + (slot + 1) * streams * Self.units(stages[stage])
   }
 
@@ -216,13 +216,13 @@ package final class StagedSweep {
     chain.bias = layers[index].bias
     chain.table = stage.below == nil ? UnsafePointer(pointer(.table)) : nil
     chain.rows = rows(index, from: first)
-    chain.after = h(index, behind: first)
+    chain.after = h(index, after: first)
     chain.before = UnsafePointer(slots == nil ? part.h : chain.after!)
     chain.others_before = UnsafePointer(part.others)
     chain.others_after = part.others + streams * chain.units
     chain.others_step = part.othersStep
     if let other = stage.other {
-      chain.other = UnsafePointer(h(other, behind: first))
+      chain.other = UnsafePointer(h(other, after: first))
       chain.other_adjoint = parts[other].adjoint
     }
     chain.adjoint = adjoint

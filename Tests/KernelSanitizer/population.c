@@ -323,7 +323,7 @@ static void check_gradient(const size *s) {
   release_all();
 }
 
-// What differs from cell to cell, on every second size. Behind them come the parts of blocks.
+// What differs from cell to cell, on every second size. After them come the parts of blocks.
 static void check_other_cells(void) {
   for (cell = 1; cell < LZ_CELL_linear; cell++)
     for (int i = 0; i < COUNT(sizes); i += 2)

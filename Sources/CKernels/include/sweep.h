@@ -67,11 +67,11 @@ typedef struct {
   float *rows;                // tape: [slots][B][GU], row Gu + g from below, if there is anything; becomes what the way back needs, and
                               // on the way back ∂ of the rows, as they lay
   const float *before;        // tape: [slots][B][U] h before each slot
-  float *after;               // tape: likewise behind it
+  float *after;               // tape: likewise after it
   const float *others_before; // tape: the S − 1 states after h
   float *others_after;
   ptrdiff_t others_step;      // from one of them to the next
-  const float *other;         // tape: h behind each slot of the stage that is read unit by unit, or null
+  const float *other;         // tape: h after each slot of the stage that is read unit by unit, or null
   const float *adjoint;       // [count][B][U] ∂h by what reads it at the same token
   float *other_adjoint;       // likewise of the other stage
   float *state_adjoint;       // [S][B][U] ∂ of the states by the tokens after

@@ -12,7 +12,7 @@ final class Tape {
   private let rowValues: Buffer<Float>  // [slots][B][GU]
   private let lateValues: Buffer<Float>  // likewise, where the cell has a late row
 
-  /// Where the parts of the stages begin in each buffer, and behind the last one its end.
+  /// Where the parts of the stages begin in each buffer, and after the last one its end.
   struct Places {
     var hidden = [0]
     var others = [0]
@@ -82,7 +82,7 @@ final class Tape {
       ? h(stage, slot: index) : others(stage) + (part - 1) * othersStep(stage) + index * slot(stage)
   }
 
-  /// Behind the way back: ∂ of the rows' inputs.
+  /// After the way back: ∂ of the rows' inputs.
   func rows(_ stage: Int) -> UnsafeMutablePointer<Float> { rowValues.pointer + places.rows[stage] }
 
   /// Likewise, where a late row is ∂ of its product with the own state.

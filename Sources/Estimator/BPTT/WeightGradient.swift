@@ -12,7 +12,7 @@ struct GradientSamples {
   var places: Tape.Places
   /// The first sample, in the order of the rows.
   var first: Int
-  /// The first sample's h before the token, and behind it, in the order of h.
+  /// The first sample's h before the token, and after it, in the order of h.
   var before: Int
   var after: Int
   /// The tokens that were read.

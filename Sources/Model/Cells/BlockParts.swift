@@ -1,6 +1,6 @@
 import CLongzooKernels
 
-/// What blocks are made of besides the cell; none of them knows the past.
+/// The other parts of a block; none of them knows the past.
 extension Cell {
   /// h is the row itself. The first stage of a model with an embedding is one of these.
   static let linear = Cell("linear", LZ_CELL_linear, biases: [0], isBounded: false, help: "")
