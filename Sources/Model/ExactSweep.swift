@@ -86,17 +86,10 @@ package final class ExactSweep {
     }
   }
 
-  /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
-  private func eachStreams(on pool: ThreadPool, _ body: (Range<Int>) -> Void) {
-    let (streams, threads) = (sweep.pointee.streams, pool.threads)
-    let pieces = min(streams, (((streams + 31) / 32) + threads - 1) / threads * threads)
-    pool.run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
-  }
-
   /// Slots `slots` of the tape; `tokens`: [count][B].
   /// - Parameter keep: whether the way back will need these slots.
   package func forward(_ slots: Range<Int>, tokens: UnsafePointer<UInt32>, keep: Bool, on pool: ThreadPool) {
-    eachStreams(on: pool) {
+    pool.runStreams(sweep.pointee.streams) {
       lz_sweep_forward(
         instructions.code, sweep, tokens, slots.lowerBound, slots.count, keep ? 1 : 0, $0.lowerBound, $0.count
       )
@@ -105,10 +98,18 @@ package final class ExactSweep {
 
   /// The way back over `slots`; `outputAdjoint`: [count][B][U].
   package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
-    eachStreams(on: pool) {
+    pool.runStreams(sweep.pointee.streams) {
       lz_sweep_backward(
         instructions.code, sweep, outputAdjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
     }
+  }
+}
+
+extension ThreadPool {
+  /// The streams of a sweep in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
+  func runStreams(_ streams: Int, _ body: (Range<Int>) -> Void) {
+    let pieces = min(streams, (((streams + 31) / 32) + threads - 1) / threads * threads)
+    run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
   }
 }
 

@@ -45,13 +45,13 @@ extension StagedSweep {
   ) {
     let stage = stages[index]
     if stage.cell.readsOwnState {
-      eachStreams(on: pool) {
+      pool.runStreams(streams) {
         lz_sweep_forward(
           instructions.code, sweeps + index, nil, slots.lowerBound, slots.count, 1, $0.lowerBound, $0.count)
       }
     } else {
       var chain = chain(index, asOne: nil)
-      eachStreams(on: pool) {
+      pool.runStreams(streams) {
         lz_chain_forward(
           instructions.code, &chain, stage.below == nil ? tokens : nil, slots.lowerBound, slots.count,
           $0.lowerBound, $0.count)
@@ -114,13 +114,13 @@ extension StagedSweep {
     _ index: Int, _ slots: Range<Int>, _ adjoint: UnsafePointer<Float>, on pool: ThreadPool
   ) {
     if stages[index].cell.readsOwnState {
-      eachStreams(on: pool) {
+      pool.runStreams(streams) {
         lz_sweep_backward(
           instructions.code, sweeps + index, adjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
       }
     } else {
       var chain = chain(index, asOne: nil, adjoint: adjoint)
-      eachStreams(on: pool) {
+      pool.runStreams(streams) {
         lz_chain_backward(
           instructions.code, &chain, slots.lowerBound, slots.count, $0.lowerBound, $0.count)
       }

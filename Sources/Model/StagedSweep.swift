@@ -186,12 +186,6 @@ package final class StagedSweep {
     }
   }
 
-  /// The streams in pieces, one or more for each thread. A stream's arithmetic does not depend on the piece it is in.
-  func eachStreams(on pool: ThreadPool, _ body: (Range<Int>) -> Void) {
-    let pieces = min(streams, (((streams + 31) / 32) + pool.threads - 1) / pool.threads * pool.threads)
-    pool.run(pieces) { piece, _ in body(piece * streams / pieces..<(piece + 1) * streams / pieces) }
-  }
-
   /// h of a stage after slot `slot`.
   func h(_ stage: Int, after slot: Int) -> UnsafeMutablePointer<Float> {
     parts[stage].h + (slot + 1) * streams * Self.units(stages[stage])

@@ -31,6 +31,15 @@ import Testing
     #expect(narrow.shape.block == .residual && narrow.shape.embeddingSize == 5)
   }
 
+  /// What nothing bounds bears smaller moves.
+  @Test func residualBlocksMoveLessByDefault() throws {
+    for cell in Cell.all {
+      let block = try plan { ($0.cell, $0.block) = (cell, .residual) }.estimator.epsilon
+      let layer = try plan { ($0.cell, $0.block) = (cell, .plain) }.estimator.epsilon
+      #expect(block == 0.02 && layer == (cell.isBounded ? 0.2 : 0.02), "\(cell)")
+    }
+  }
+
   @Test func filesOfBeforeHavePlainModels() throws {
     let plan = try plan { ($0.block, $0.embeddingSize) = (.residual, 7) }
     let data = try JSONEncoder().encode(plan)

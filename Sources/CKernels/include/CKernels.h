@@ -145,7 +145,7 @@ typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } l
 int lz_supported(lz_instructions instructions);
 
 // Where the mean states of a tile's pairs go, before the first token and behind every token, if the gates are what is moved:
-// h of pair p in stage l behind t tokens is at at + l·stage + t·token + p·row, units contiguous and padded with zeros to `row`,
+// h of pair p in stage l after t tokens is at at + l·stage + t·token + p·row, units contiguous and padded with zeros to `row`,
 // a multiple of 16.
 typedef struct {
   float *at;

@@ -89,7 +89,7 @@ struct WeightGradient {
     samples.rows + samples.places.rows[stage] + samples.first * plan.rowUnits(ofStage: stage)
   }
 
-  /// The same where a late row is ∂ of its product with the own state.
+  /// ∂ of a stage's rows, of which a late one is ∂ of its product with the own state.
   private func ownRows(of stage: Int, _ samples: GradientSamples) -> UnsafePointer<Float> {
     guard plan.shape.stage(stage).cell.hasLateRow else { return rows(of: stage, samples) }
     return samples.late + samples.places.late[stage] + samples.first * plan.rowUnits(ofStage: stage)

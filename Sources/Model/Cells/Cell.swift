@@ -30,8 +30,6 @@ public struct Cell: Sendable {
   public let readsOwnState: Bool
   /// Whether anything goes from a token to the next.
   public let carriesState: Bool
-  /// Whether a unit reads the h of the same unit of another stage.
-  let readsOther: Bool
 
   init(
     _ name: String, _ code: lz_cell, biases: [Float], spread: BiasSpread? = nil, memory: MemoryGates? = nil,
@@ -42,7 +40,7 @@ public struct Cell: Sendable {
     (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
     (self.isBounded, self.spread) = (isBounded, spread)
     (rows, states) = (Int(sizes.rows), Int(sizes.states))
-    (hasLateRow, readsOther) = (sizes.aside == LZ_LATE.rawValue, sizes.aside == LZ_OTHER.rawValue)
+    hasLateRow = sizes.aside == LZ_LATE.rawValue
     (carriesState, readsOwnState) = (sizes.past != LZ_PRESENT.rawValue, sizes.past == LZ_HEAD.rawValue)
   }
 }

@@ -41,7 +41,9 @@ extension RunPlan {
     estimator.$pairs.fill(pairs)
     estimator.$lifetime.fill(defaults.lifetime)
     let epsilon = defaults.epsilon(readout: estimator.readout)
-    estimator.$epsilon.fill(model.cell.isBounded ? epsilon : epsilon / 10)
+    // A direction of products makes columns grow that nothing bounds, from token to token or from block to block.
+    let isBounded = model.cell.isBounded && model.block == .plain
+    estimator.$epsilon.fill(isBounded ? epsilon : epsilon / 10)
     estimator.$maxDivergence.fill(defaults.maxDivergence)
     streaming.$window.fill(defaults.window)
     streaming.$context.fill(data.isPipe ? defaults.pipeContext : defaults.context)

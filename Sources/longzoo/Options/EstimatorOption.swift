@@ -33,8 +33,9 @@ extension EstimatorFamily: ExpressibleByArgument {
     let moved = all.compactMap { family in
       family.defaults.epsilonOfEstimatedReadout.map { ", \($0) for \(family.name) with --readout zo" }
     }
-    let small = Cell.all.filter { !$0.isBounded }.map { ", a tenth of it for --cell \($0.name)" }
-    return defaults(\.epsilon, of: .epsilon) + moved.joined() + small.joined()
+    let cells = Cell.all.filter { !$0.isBounded }.map { "--cell \($0.name)" }
+    let small = ", a tenth of it for \((cells + ["--block residual"]).joined(separator: ", "))"
+    return defaults(\.epsilon, of: .epsilon) + moved.joined() + small
   }
 
   private static func list(of isListed: (EstimatorFamily) -> Bool) -> String {
