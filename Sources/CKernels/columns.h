@@ -175,7 +175,7 @@ typedef struct {
   const lz_stage *stage;
   int tangent, kind, late, first, lane; // first: the stage that reads the table
   ptrdiff_t head, state_step;
-  column_part below, own; // none are empty
+  column_part below, own; // own: the own state, or a second stage; empty if there is none
   float *h, *next;    // the new h goes to next, which may be h if no row reads it; the other states of a unit lie state_step further each
   const float *other; // h of the same units of another stage, or null
   column_direction whole, apart; // of the whole input; or, with late rows, of what lies below and of the own state
@@ -194,7 +194,7 @@ INLINE void head_directions_of(column_head *now) {
   now->apart.starts = t->starts + l->shape.rank * LZ_COLUMNS;
   if (now->kind == NORMAL) return;
   if (!now->late) {
-    const int parts = (now->below.rows ? 1 : 0) + g->own;
+    const int parts = (now->below.rows ? 1 : 0) + (now->own.count > 0);
     column_prepare(&now->whole, t, words, step, now->tangent, now->kind, now->below.rows ? both : both + 1, parts, now->lane);
     return;
   }
@@ -239,17 +239,25 @@ INLINE void gate_start(const column_head *now, const int is_late, ptrdiff_t loca
   }
 }
 
+// Both columns of a scalar.
+INLINE void scalar_columns(const column_head *now, ptrdiff_t index, vf out[2]) {
+  const columns *t = now->t;
+  const lz_stage *g = now->stage;
+  const vf value = splat(t->chunk->weights[g->w_scalars + index]);
+  for (int s = 0; s < 2; s++) {
+    const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
+    const vf flat = now->kind == NORMAL ? size * load(t->entries + (g->z_scalars + index) * LZ_LANES + now->lane)
+                                        : negated(size, t->signs[now->tangent ? 0 : s][g->s_scalars + index], now->lane);
+    out[s] = now->tangent ? (s ? flat : value) : value + flat;
+  }
+}
+
 // Both columns' start of a late row's product with the own state.
 INLINE void late_gate_start(const column_head *now, ptrdiff_t local, vf out[2]) {
   const columns *t = now->t;
-  const lz_stage *g = now->stage;
-  const ptrdiff_t gate = now->head * g->head_gates + local, unit = gate / LATE_ROWS;
-  const vf value = splat(t->chunk->weights[g->w_late + unit]);
+  const ptrdiff_t gate = now->head * now->stage->head_gates + local;
+  scalar_columns(now, gate / LATE_ROWS, out);
   for (int s = 0; s < 2; s++) {
-    const vf size = splat(now->tangent ? 1 : t->epsilon[s]);
-    const vf flat = now->kind == NORMAL ? size * load(t->entries + (g->z_late + unit) * LZ_LANES + now->lane)
-                                        : negated(size, t->signs[now->tangent ? 0 : s][g->s_late + unit], now->lane);
-    out[s] = now->tangent ? (s ? flat : value) : value + flat;
     if (now->kind == NORMAL || (now->tangent && s == 0)) continue;
     out[s] += column_move(&now->apart, t, now->tangent, now->kind, gate, s, now->lane);
   }
@@ -288,13 +296,16 @@ INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const
     }
     gate_products(now, block, row, slice, both + 1, 1, now->below.count, acc);
   } else {
-    const int parts = (now->first ? 0 : 1) + g->own;
+    const int parts = (now->first ? 0 : 1) + (now->own.count > 0);
     gate_products(now, block, row, slice, now->first ? both + 1 : both, parts, 0, acc);
   }
   // Units of padding are left out: the next head begins where they would be stored.
   const ptrdiff_t first = block * g->block_units + row / g->rows, left = g->head - first, units = slice / g->rows;
   const ptrdiff_t to = first * LZ_COLUMNS + now->lane;
-  const unit_rows result = {.rows = acc, .asides = now->late ? asides : acc, .other = now->other ? now->other + to : 0,
+  vf scalars[LZ_MAX_SCALARS * LZ_BLOCK][2];
+  const ptrdiff_t own = now->late ? 0 : g->scalars, at = (now->head * g->head_blocks * g->block_units + first) * own;
+  for (ptrdiff_t i = 0; i < units * own; i++) scalar_columns(now, at + i, scalars[i]);
+  const unit_rows result = {.rows = acc, .asides = now->late ? asides : acc, .scalars = scalars, .other = now->other ? now->other + to : 0,
                             .h = now->h + to, .next = now->next + to, .state_step = now->state_step,
                             .units = left < units ? left : units};
   const cell_functions *cell = &NAME(cells)[g->shape.cell];
@@ -304,13 +315,13 @@ INLINE void column_slice(const column_head *now, ptrdiff_t block, int row, const
 // One head of one stage, one token: advances its h [D][32] and its other states.
 INLINE void column_step(const columns *t, const int tangent, const int kind, const int late, int stage, ptrdiff_t head) {
   const lz_stage *g = &t->layout->stage[stage];
-  const float *below = column_h(t, g->shape.below), *other = column_h(t, g->shape.other);
+  const float *below = column_h(t, g->shape.below), *second = column_h(t, g->shape.second), *other = column_h(t, g->shape.other);
   float *h = t->chunk->state + (g->state + head * g->head) * LZ_COLUMNS;
   const int slice = late ? CB_LATE : CB;
   for (int lane = 0; lane < LZ_LANES; lane += VL) {
     column_head now = {.t = t, .stage = g, .tangent = tangent, .kind = kind, .late = late, .first = stage == 0, .lane = lane,
                        .head = head, .state_step = g->padded * LZ_COLUMNS, .below = {below, g->below},
-                       .own = {h, g->own ? g->head : 0}, .h = h, .next = g->own ? t->next : h,
+                       .own = second ? (column_part){second, g->second} : (column_part){h, g->own ? g->head : 0}, .h = h, .next = g->own ? t->next : h,
                        .other = other ? other + head * g->head * LZ_COLUMNS : 0};
     head_directions_of(&now);
     for (ptrdiff_t block = 0; block < g->head_blocks; block++)

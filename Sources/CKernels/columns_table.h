@@ -58,7 +58,7 @@ static void column_entries(const columns *t) {
     const lz_stage *g = &l->stage[stage];
     DRAW(lz_kernel_number(stage), g->z_kernel, g->gates * g->inputs);
     DRAW(lz_bias_number(stage), g->z_bias, g->gates);
-    DRAW(lz_late_number(l, stage), g->z_late, g->late_units);
+    DRAW(lz_scalars_number(l, stage), g->z_scalars, g->scalar_count);
   }
   if (l->shape.exact_readout) return;
   DRAW(lz_readout_number(l), l->z_readout, l->readout_blocks * LZ_BLOCK * l->top);

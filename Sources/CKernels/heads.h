@@ -73,7 +73,7 @@ void NAME(run_heads)(const lz_layout *l, const lz_chunk *tiles, ptrdiff_t count,
         look_up(&t, inputs);
         gather(&t, head);
         float *h = states ? states + i * g->states * half : chunk.state + head * half;
-        step_head(&t, g, head, NULL, NULL, h, states ? half : g->padded * LZ_COLUMNS);
+        step_head(&t, g, head, NULL, NULL, NULL, h, states ? half : g->padded * LZ_COLUMNS);
         NAME(add_logits)(l, &chunk, head, h, logits + (token * count + i) * stride);
       }
   }

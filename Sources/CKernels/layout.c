@@ -4,19 +4,22 @@
 
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t to) { return (n + to - 1) / to * to; }
 
-#define LZ_CELL(name, rows, states, past, aside)                                                                     \
+#define LZ_CELL(name, rows, states, scalars, past, aside)                                                            \
   _Static_assert((rows) == 1 || (rows) == 4 || ((rows) == 3 && (aside) == LZ_LATE) ||                                 \
                    ((rows) == 2 && (past) != LZ_HEAD), "the kernels have no code for such rows of " #name);          \
   _Static_assert((past) == LZ_HEAD || (aside) != LZ_LATE, "a late row needs the own state: " #name);                 \
+  _Static_assert((aside) != LZ_LATE || (scalars) == 1, "the bias of a late row is a scalar: " #name);                 \
+  _Static_assert((past) != LZ_HEAD || (aside) == LZ_LATE || !(scalars), "exact training has no scalars of " #name);   \
+  _Static_assert((scalars) <= LZ_MAX_SCALARS, "too many scalars of " #name);                                         \
   _Static_assert((states) >= 1 && (states) <= LZ_MAX_STATES, "too many states of " #name);
 #include "cells/cells.def"
 #undef LZ_CELL
 
 static const lz_cell_sizes cells[] = {
-  #define LZ_CELL(name, rows, states, past, aside) {rows, states, past, aside},
+  #define LZ_CELL(name, rows, states, scalars, past, aside) {rows, states, scalars, past, aside},
   #include "cells/cells.def"
   #undef LZ_CELL
-  {0, 1, LZ_PRESENT, LZ_OTHER},
+  {0, 1, 0, LZ_PRESENT, LZ_OTHER},
 };
 
 lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
@@ -24,20 +27,21 @@ lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
 static lz_stage sizes_of_stage(const lz_shape *s, int index) {
   const lz_stage_shape *shape = &s->stage[index];
   const lz_cell_sizes cell = cells[shape->cell];
-  lz_stage g = {.shape = *shape, .rows = cell.rows, .states = cell.states, .own = cell.past == LZ_HEAD, .aside = cell.aside,
-                .units = shape->units};
+  lz_stage g = {.shape = *shape, .rows = cell.rows, .states = cell.states, .scalars = cell.scalars, .own = cell.past == LZ_HEAD,
+                .aside = cell.aside, .units = shape->units};
   g.block_units = LZ_BLOCK / (g.rows ? g.rows : 1);
   g.padded = round_up(g.units, g.block_units);
   g.head = g.units / shape->heads;
   if (g.rows) {
     g.head_blocks = (g.head + g.block_units - 1) / g.block_units;
     g.below = shape->below < 0 ? 0 : s->stage[shape->below].units;
-    g.inputs = g.below + (g.own ? g.head : 0);
+    g.second = shape->second < 0 ? 0 : s->stage[shape->second].units;
+    g.inputs = g.below + g.second + (g.own ? g.head : 0);
   }
   g.head_gates = g.head_blocks * LZ_BLOCK;
   g.blocks = shape->heads * g.head_blocks;
   g.gates = shape->heads * g.head_gates;
-  g.late_units = g.aside == LZ_LATE ? g.blocks * g.block_units : 0;
+  g.scalar_count = g.scalars * g.blocks * g.block_units;
   return g;
 }
 
@@ -51,16 +55,16 @@ static void place_stages(lz_layout *l, ptrdiff_t rank, ptrdiff_t *w, ptrdiff_t *
     lz_stage *g = &l->stage[i];
     TAKE(*w, g->w_kernel, g->gates * g->inputs);
     TAKE(*w, g->w_bias, i == 0 ? 0 : g->gates);
-    TAKE(*w, g->w_late, g->late_units);
+    TAKE(*w, g->w_scalars, g->scalar_count);
     TAKE(*n, g->s_kernel_row, g->inputs ? rank * g->gates : 0);
     TAKE(*n, g->s_kernel_column, (dense * g->gates + rank * g->shape.heads) * g->inputs);
     TAKE(*n, g->s_bias, any * g->gates);
-    TAKE(*n, g->s_late, any * g->late_units);
+    TAKE(*n, g->s_scalars, any * g->scalar_count);
     if (s->normal) {
       g->z_kernel = l->entries;
       g->z_bias = g->z_kernel + g->gates * g->inputs;
-      g->z_late = g->z_bias + g->gates;
-      l->entries = g->z_late + g->late_units;
+      g->z_scalars = g->z_bias + g->gates;
+      l->entries = g->z_scalars + g->scalar_count;
     }
     g->state = rows;
     rows += g->states * g->padded;

@@ -25,7 +25,7 @@ typedef struct {
   const lz_stage *stage;
   int parts;
   ptrdiff_t head, state_step;
-  segment segments[2]; // below, if there is one, and the own state, if it is read
+  segment segments[2]; // below, if there is one, and the own state, if it is read, or a second stage
   float *h, *next;     // [D][32], and where the new h goes, which may be h itself if no row reads it; the other states of a unit lie state_step further each
   const float *other;  // likewise of the same units of another stage, or null
 } head_step;
@@ -63,9 +63,23 @@ INLINE vf late_start(const gate_block *b, const head_directions *d, int r, place
   const lz_stage *g = now->stage;
   const lz_chunk *ch = now->t->chunk;
   const ptrdiff_t gate = b->packed * LZ_BLOCK + r, unit = gate / LATE_ROWS;
-  const vf value = splat(ch->weights[g->w_late + unit])
-                   + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[g->s_late + unit], at.lane);
+  const vf value = splat(ch->weights[g->w_scalars + unit])
+                   + negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[g->s_scalars + unit], at.lane);
   return value + direction_start(&d->own, b->kind, gate, at, s);
+}
+
+// The scalars of a block's units.
+INLINE void unit_scalars(const gate_block *b, ptrdiff_t units, place at, vf (*out)[SB]) {
+  const head_step *now = b->now;
+  const lz_stage *g = now->stage;
+  const lz_chunk *ch = now->t->chunk;
+  const ptrdiff_t first = b->packed * g->block_units * g->scalars;
+  for (ptrdiff_t i = 0; i < units * g->scalars; i++)
+    for (int s = 0; s < SB; s++) {
+      out[i][s] = splat(ch->weights[g->w_scalars + first + i]);
+      if (b->kind != UNMOVED)
+        out[i][s] += negated(splat(signed_epsilon(ch->epsilon, at, s)), ch->signs[g->s_scalars + first + i], at.lane);
+    }
 }
 
 // acc += the products with some of the segments, which begin at column `from` of the matrix.
@@ -103,8 +117,10 @@ INLINE void step_block(const gate_block *b, const head_directions *d, const int 
   } else {
     block_product(b, rows, now->segments, now->parts, 0, at, acc);
   }
+  vf scalars[LZ_MAX_SCALARS * LZ_BLOCK][SB];
+  if (!b->late && now->stage->scalars) unit_scalars(b, units, at, scalars);
   const ptrdiff_t to = b->block * now->stage->block_units * LZ_COLUMNS + at.at;
-  const unit_rows result = {.rows = acc, .asides = b->late ? asides : acc, .other = now->other ? now->other + to : 0,
+  const unit_rows result = {.rows = acc, .asides = b->late ? asides : acc, .scalars = scalars, .other = now->other ? now->other + to : 0,
                             .h = now->h + to, .next = now->next + to, .state_step = now->state_step, .units = units};
   NAME(cells)[now->stage->shape.cell].step(&result);
 }
@@ -172,12 +188,13 @@ static const head_function NAME(head_functions)[2][3][2] = {
 };
 
 // One head of one stage, one token: advances its h [D][32] and the states that lie `state_step` apart. `below`: h of the
-// stage below, null for the first; `other`: h of the same units of another stage, if the cell reads one.
-static void step_head(const tile *t, const lz_stage *g, ptrdiff_t head, const float *below, const float *other, float *h,
-                      ptrdiff_t state_step) {
-  const segment own = {h, g->head};
+// stage below, null for the first; `second`: h of a second stage that the matrix reads, or null; `other`: h of the same units of
+// another stage, if the cell reads one.
+static void step_head(const tile *t, const lz_stage *g, ptrdiff_t head, const float *below, const float *second, const float *other,
+                      float *h, ptrdiff_t state_step) {
+  const segment own = second ? (segment){second, g->second} : (segment){h, g->head};
   const lz_shape *s = &t->layout->shape;
-  const head_step now = {.t = t, .stage = g, .parts = (below ? 1 : 0) + g->own, .head = head, .h = h,
+  const head_step now = {.t = t, .stage = g, .parts = (below ? 1 : 0) + (second ? 1 : g->own), .head = head, .h = h,
                          .next = g->own ? t->next : h, .other = other, .state_step = state_step,
                          .segments = {below ? (segment){below, g->below} : own, own}};
   const int kind = s->nodes ? UNMOVED : s->dense ? 1 : 0;
@@ -213,13 +230,14 @@ static void emit_means(const tile *t, int64_t token) {
 static void step_stage(const tile *t, int stage) {
   const lz_layout *l = t->layout;
   const lz_stage *g = &l->stage[stage];
-  const float *below = h_of(t->chunk, l, g->shape.below), *other = h_of(t->chunk, l, g->shape.other);
+  const float *below = h_of(t->chunk, l, g->shape.below), *second = h_of(t->chunk, l, g->shape.second);
+  const float *other = h_of(t->chunk, l, g->shape.other);
   float *h = t->chunk->state + g->state * LZ_COLUMNS;
   if (g->shape.cell == LZ_NORM) return NAME(norm_columns)(other, g->units, h);
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head * LZ_COLUMNS;
     if (stage == 0) (l->shape.nodes ? gather_nodes : gather)(t, head);
-    step_head(t, g, head, below, other ? other + first : 0, h + first, g->padded * LZ_COLUMNS);
+    step_head(t, g, head, below, second, other ? other + first : 0, h + first, g->padded * LZ_COLUMNS);
   }
 }
 

@@ -44,12 +44,14 @@ static double gate_start(const column *c, const float *weights, int stage, ptrdi
   return w + c->shift * (bias_entry(&z, stage, row) + (stage == 0 ? table_entry(&z, token, row) : 0));
 }
 
-static double late_bias(const column *c, const float *weights, int stage, ptrdiff_t row) {
+// Scalar i of the unit that gate row `row` belongs to.
+static double scalar(const column *c, const float *weights, int stage, ptrdiff_t row, int i) {
   const lz_stage *s = &c->l->stage[stage];
-  const double w = weights[s->w_late + row / s->rows];
+  const ptrdiff_t at = row / s->rows * s->scalars + i;
+  const double w = weights[s->w_scalars + at];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
-  return w + c->shift * late_entry(&z, stage, row / s->rows);
+  return w + c->shift * scalar_entry(&z, stage, at);
 }
 
 // h of a stage, null for none.
@@ -61,7 +63,7 @@ static const double *h_of(const lz_layout *l, const double *state, int stage) {
 static void advance_unit(const column *c, const float *weights, int stage, ptrdiff_t u, uint32_t token, const double *state,
                          double *after) {
   const lz_stage *s = &c->l->stage[stage];
-  const double *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
+  const double *below = h_of(c->l, state, s->shape.below), *second = h_of(c->l, state, s->shape.second), *own = state + s->state;
   if (s->shape.cell == LZ_NORM) {
     const double *x = h_of(c->l, state, s->shape.other);
     double squares = 0;
@@ -70,19 +72,22 @@ static void advance_unit(const column *c, const float *weights, int stage, ptrdi
     return;
   }
   const ptrdiff_t first = u / s->head * s->head;
-  ref a[LZ_MAX_ROWS], aside = s->aside == LZ_OTHER ? h_of(c->l, state, s->shape.other)[u] : 0;
+  ref a[LZ_MAX_ROWS + LZ_MAX_SCALARS], aside = s->aside == LZ_OTHER ? h_of(c->l, state, s->shape.other)[u] : 0;
   ref before[LZ_MAX_STATES], next[LZ_MAX_STATES];
   for (int g = 0; g < s->rows; g++) {
     const ptrdiff_t row = gate_row(s, u, g);
     double sum = gate_start(c, weights, stage, row, token);
     for (ptrdiff_t k = 0; k < s->below; k++) sum += kernel_weight(c, weights, stage, row, k) * below[k];
+    for (ptrdiff_t k = 0; k < s->second; k++) sum += kernel_weight(c, weights, stage, row, s->below + k) * second[k];
     if (s->aside == LZ_LATE && g == s->rows - 1) {
       aside = sum;
-      sum = late_bias(c, weights, stage, row);
+      sum = scalar(c, weights, stage, row, 0);
     }
-    for (ptrdiff_t k = s->below; k < s->inputs; k++) sum += kernel_weight(c, weights, stage, row, k) * own[first + k - s->below];
+    const ptrdiff_t read = s->below + s->second;
+    for (ptrdiff_t k = read; k < s->inputs; k++) sum += kernel_weight(c, weights, stage, row, k) * own[first + k - read];
     a[g] = sum;
   }
+  for (int i = 0; i < s->scalars && s->aside != LZ_LATE; i++) a[s->rows + i] = scalar(c, weights, stage, gate_row(s, u, 0), i);
   for (int i = 0; i < s->states; i++) before[i] = own[i * s->padded + u];
   cell_reference(s->shape.cell, a, aside, before, next);
   for (int i = 0; i < s->states; i++) after[i] = creal(next[i]);

@@ -65,10 +65,10 @@ static inline double bias_entry(const lz_entries *z, int stage, ptrdiff_t row) {
   return entry_sign(z, z->l->stage[stage].s_bias + row);
 }
 
-static inline double late_entry(const lz_entries *z, int stage, ptrdiff_t unit) {
+static inline double scalar_entry(const lz_entries *z, int stage, ptrdiff_t unit) {
   if (z->l->shape.nodes) return 0;
-  if (z->l->shape.normal) return entry_normal(z, lz_late_number(z->l, stage), unit, z->pair);
-  return entry_sign(z, z->l->stage[stage].s_late + unit);
+  if (z->l->shape.normal) return entry_normal(z, lz_scalars_number(z->l, stage), unit, z->pair);
+  return entry_sign(z, z->l->stage[stage].s_scalars + unit);
 }
 
 static inline double table_entry(const lz_entries *z, uint32_t token, ptrdiff_t row) {

@@ -33,20 +33,21 @@ INLINE void sequence_product(const float *w, ptrdiff_t block_size, const float *
   }
 }
 
-// The units of one head. `asides`: those of the units, `step` floats apart, or null.
-static void sequence_units(const lz_stage *g, const float *gates, const float *asides, ptrdiff_t step, float *h) {
-  const ptrdiff_t rows = g->rows, states = g->states;
+// The units of one head. `asides`: those of the units, `step` floats apart, or null; `scalars`: theirs, unless they are late biases.
+static void sequence_units(const lz_stage *g, const float *gates, const float *asides, ptrdiff_t step, const float *scalars, float *h) {
+  const ptrdiff_t rows = g->rows, states = g->states, own = g->aside == LZ_LATE ? 0 : g->scalars;
   for (ptrdiff_t u = 0; u < g->head; u += VL) {
-    float lanes[LZ_MAX_ROWS][VL] __attribute__((aligned(64))) = {{0}}, aside[VL] __attribute__((aligned(64))) = {0};
+    float lanes[LZ_MAX_ROWS + LZ_MAX_SCALARS][VL] __attribute__((aligned(64))) = {{0}}, aside[VL] __attribute__((aligned(64))) = {0};
     float state[LZ_MAX_STATES][VL] __attribute__((aligned(64))) = {{0}};
     const int count = g->head - u < VL ? (int)(g->head - u) : VL;
     for (int i = 0; i < count; i++) {
       for (ptrdiff_t s = 0; s < states; s++) state[s][i] = h[s * g->padded + u + i];
       for (ptrdiff_t r = 0; r < rows; r++) lanes[r][i] = gates[rows * (u + i) + r];
+      for (ptrdiff_t k = 0; k < own; k++) lanes[rows + k][i] = scalars[own * (u + i) + k];
       if (asides) aside[i] = asides[(u + i) * step];
     }
-    vf a[LZ_MAX_ROWS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
-    for (ptrdiff_t r = 0; r < rows; r++) a[r] = load(lanes[r]);
+    vf a[LZ_MAX_ROWS + LZ_MAX_SCALARS], before[LZ_MAX_STATES], after[LZ_MAX_STATES];
+    for (ptrdiff_t r = 0; r < rows + own; r++) a[r] = load(lanes[r]);
     for (ptrdiff_t s = 0; s < states; s++) before[s] = load(state[s]);
     NAME(cells)[g->shape.cell].one(a, load(aside), before, after);
     for (int i = 0; i < count; i++)
@@ -54,18 +55,19 @@ static void sequence_units(const lz_stage *g, const float *gates, const float *a
   }
 }
 
-// One head of one stage, one token. `start`: what rows begin with, of the first stage what the token adds; `below` and `other` as
-// in population.h.
+// One head of one stage, one token. `start`: what rows begin with, of the first stage what the token adds; `below`, `second` and
+// `other` as in population.h.
 static void sequence_head(const lz_stage *g, const float *weights, ptrdiff_t head, const float *start, const float *below,
-                          const float *other, float *h, float *gates) {
+                          const float *second, const float *other, float *h, float *gates) {
   const ptrdiff_t block_size = g->inputs * LZ_BLOCK, rows = g->rows;
   const float *w = weights + g->w_kernel + head * g->head_gates * g->inputs;
+  const float *scalars = weights + g->w_scalars + head * g->head_blocks * g->block_units * g->scalars;
   start += head * g->head_gates;
   if (g->aside != LZ_LATE) {
-    const float *const parts[2] = {below ? below : h, h};
-    const ptrdiff_t own = g->own ? g->head : 0, counts[2] = {below ? g->below : own, below ? own : 0};
+    const float *const last = second ? second : h, *const parts[2] = {below ? below : last, last};
+    const ptrdiff_t own = second ? g->second : g->own ? g->head : 0, counts[2] = {below ? g->below : own, below ? own : 0};
     sequence_product(w, block_size, start, g->head_blocks, parts, counts, gates);
-    sequence_units(g, gates, other, 1, h);
+    sequence_units(g, gates, other, 1, scalars, h);
     return;
   }
   // What comes from below stays apart; early rows of the own state's product begin with it, late ones with their bias.
@@ -78,18 +80,18 @@ static void sequence_head(const lz_stage *g, const float *weights, ptrdiff_t hea
     asides = gates;
   }
   memcpy(own, asides, sizeof(float) * (size_t)g->head_gates);
-  const float *late = weights + g->w_late + head * g->head_blocks * g->block_units;
-  for (ptrdiff_t u = 0; u < g->head; u++) own[rows * u + rows - 1] = late[u];
+  for (ptrdiff_t u = 0; u < g->head; u++) own[rows * u + rows - 1] = scalars[u];
   const float *const parts[2] = {h, 0};
   const ptrdiff_t counts[2] = {g->head, 0};
   sequence_product(w + g->below * LZ_BLOCK, block_size, own, g->head_blocks, parts, counts, own);
-  sequence_units(g, own, asides + rows - 1, rows, h);
+  sequence_units(g, own, asides + rows - 1, rows, scalars, h);
 }
 
 static void sequence_stage(const lz_layout *l, int stage, const float *weights, uint32_t token, float *state, float *gates) {
   const lz_stage *g = &l->stage[stage];
   const float *start = stage == 0 ? weights + l->w_table + (ptrdiff_t)token * l->gate_stride : weights + g->w_bias;
   const float *below = g->shape.below < 0 ? 0 : state + l->stage[g->shape.below].state;
+  const float *second = g->shape.second < 0 ? 0 : state + l->stage[g->shape.second].state;
   const float *other = g->shape.other < 0 ? 0 : state + l->stage[g->shape.other].state;
   if (g->shape.cell == LZ_NORM) {
     const float factor = NAME(norm_of)(other, g->units);
@@ -98,7 +100,7 @@ static void sequence_stage(const lz_layout *l, int stage, const float *weights, 
   }
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head;
-    sequence_head(g, weights, head, start, below, other ? other + first : 0, state + g->state + first, gates);
+    sequence_head(g, weights, head, start, below, second, other ? other + first : 0, state + g->state + first, gates);
   }
 }
 

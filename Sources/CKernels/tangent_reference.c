@@ -35,11 +35,12 @@ static dual gate_start(const column *c, int stage, ptrdiff_t row, uint32_t token
   return (dual){w[l->w_table + token * l->gate_stride + row], bias + table_entry(&z, token, row)};
 }
 
-static dual late_bias(const column *c, int stage, ptrdiff_t row) {
+// Scalar i of the unit that gate row `row` belongs to.
+static dual scalar(const column *c, int stage, ptrdiff_t row, int i) {
   const lz_entries z = entries(c);
   const lz_stage *s = &c->l->stage[stage];
-  const ptrdiff_t unit = row / s->rows;
-  return (dual){c->ch->weights[s->w_late + unit], late_entry(&z, stage, unit)};
+  const ptrdiff_t at = row / s->rows * s->scalars + i;
+  return (dual){c->ch->weights[s->w_scalars + at], scalar_entry(&z, stage, at)};
 }
 
 static dual logit(const column *c, ptrdiff_t v, const dual *top) {
@@ -68,24 +69,30 @@ static void advance_unit(const column *c, int stage, ptrdiff_t u, uint32_t token
     after[0] = (dual){creal(result), ref_derivative(result)};
     return;
   }
-  const dual *below = h_of(c->l, state, s->shape.below), *own = state + s->state;
+  const dual *below = h_of(c->l, state, s->shape.below), *second = h_of(c->l, state, s->shape.second), *own = state + s->state;
   const ptrdiff_t first = u / s->head * s->head;
-  ref a[LZ_MAX_ROWS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
+  ref a[LZ_MAX_ROWS + LZ_MAX_SCALARS], aside = 0, before[LZ_MAX_STATES], next[LZ_MAX_STATES];
   if (s->aside == LZ_OTHER) {
     const dual other = h_of(c->l, state, s->shape.other)[u];
     aside = ref_of(other.v, other.d);
   }
+  const ptrdiff_t first_row = u / s->head * s->head_gates + s->rows * (u % s->head);
   for (int g = 0; g < s->rows; g++) {
-    const ptrdiff_t row = u / s->head * s->head_gates + s->rows * (u % s->head) + g;
+    const ptrdiff_t row = first_row + g, read = s->below + s->second;
     dual sum = gate_start(c, stage, row, token);
     for (ptrdiff_t k = 0; k < s->below; k++) sum = add(sum, times(kernel_weight(c, stage, row, k), below[k]));
+    for (ptrdiff_t k = 0; k < s->second; k++) sum = add(sum, times(kernel_weight(c, stage, row, s->below + k), second[k]));
     if (s->aside == LZ_LATE && g == s->rows - 1) {
       aside = ref_of(sum.v, sum.d);
-      sum = late_bias(c, stage, row);
+      sum = scalar(c, stage, row, 0);
     }
-    for (ptrdiff_t k = s->below; k < s->inputs; k++)
-      sum = add(sum, times(kernel_weight(c, stage, row, k), own[first + k - s->below]));
+    for (ptrdiff_t k = read; k < s->inputs; k++)
+      sum = add(sum, times(kernel_weight(c, stage, row, k), own[first + k - read]));
     a[g] = ref_of(sum.v, sum.d);
+  }
+  for (int i = 0; i < s->scalars && s->aside != LZ_LATE; i++) {
+    const dual own_scalar = scalar(c, stage, first_row, i);
+    a[s->rows + i] = ref_of(own_scalar.v, own_scalar.d);
   }
   for (int i = 0; i < s->states; i++) before[i] = ref_of(own[i * s->padded + u].v, own[i * s->padded + u].d);
   cell_reference(s->shape.cell, a, aside, before, next);

@@ -165,7 +165,7 @@ extension Layout {
     switch slice.tensor {
     case .kernel(let stage): paddedGates(ofStage: stage)
     case .readout: paddedVocabulary
-    case .table, .bias, .lateBias, .readoutBias: slice.rows
+    case .table, .bias, .scalars, .readoutBias: slice.rows
     }
   }
 
@@ -188,7 +188,7 @@ extension Layout {
     }
     switch (slice.tensor, kind) {
     case (_, .gaussian): return []
-    case (.bias, _), (.lateBias, _): return [range(rows, paddedElements(of: slice.tensor))]
+    case (.bias, _), (.scalars, _): return [range(rows, paddedElements(of: slice.tensor))]
     case (.readoutBias, _): return [range(rows, slice.columns)]
     case (.table, .products): return ranges(slice.rows, paddedGates(ofStage: 0))
     case (.table, .rademacher): return [range(columns, slice.rows * gateStride)]

@@ -81,7 +81,7 @@ package final class InPlaceUpdate {
       }
     case .readout: return matrix(0..<slice.rows, packed: 0, head: 0)
     case .bias(0): return []  // with the table
-    case .table, .bias, .lateBias:
+    case .table, .bias, .scalars:
       return heads.flatMap { head in
         let gates = layout.elements(of: slice.tensor, head: head)
         return pieces(0..<gates.rows.count, widest).map {
@@ -128,7 +128,7 @@ package final class InPlaceUpdate {
       switch job.slice.tensor {
       case .kernel, .readout: updateMatrix(job, step)
       case .table: updateTable(job, step, read)
-      case .bias, .lateBias, .readoutBias: updateBias(job, step)
+      case .bias, .scalars, .readoutBias: updateBias(job, step)
       }
     }
   }

@@ -93,7 +93,7 @@ final class ZerothOrderGradient {
       let job = jobs[task - tableJobs]
       let out = gradient + job.slice.offset
       switch (job.slice.tensor, population.layout.kind) {
-      case (.bias, _), (.lateBias, _), (.readoutBias, _): addVector(job, coefficients, out)
+      case (.bias, _), (.scalars, _), (.readoutBias, _): addVector(job, coefficients, out)
       case (.table, .gaussian): addNormalTableRows(job, coefficients, out, room)
       case (.table, _): addDenseTableRows(job, coefficients, out, room)
       case (_, .products): addRows(job, coefficients, out, room)

@@ -41,8 +41,8 @@ package final class ExactSweep {
         inputs: Self.inputs(shape, layer: index), bias: nil, late_bias: nil, forward: part.forward,
         backward: part.backward, h: part.h, others: part.others, others_step: part.othersStep,
         gates: part.rows,
-        late: part.late, input_adjoint: part.adjoint, state_adjoint: others,
-        direct: part.late == nil ? nil : others + (shape.cell.states - 1) * streams * units)
+        late: part.apart, input_adjoint: part.adjoint, state_adjoint: others,
+        direct: part.apart == nil ? nil : others + (shape.cell.states - 1) * streams * units)
       (layers + index).initialize(to: row)
     }
     sweep = .allocate(capacity: 1)
@@ -73,7 +73,7 @@ package final class ExactSweep {
     for layer in 0..<shape.layers {
       layers[layer].bias = UnsafePointer(parameters.pointer(shape.slice(.bias(layer))))
       guard shape.cell.hasLateRow else { continue }
-      layers[layer].late_bias = UnsafePointer(parameters.pointer(shape.slice(.lateBias(layer))))
+      layers[layer].late_bias = UnsafePointer(parameters.pointer(shape.slice(.scalars(layer))))
     }
     pool.run(shape.layers * Self.packPieces) { task, _ in
       let (index, piece) = (task / Self.packPieces, task % Self.packPieces)

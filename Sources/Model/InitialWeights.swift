@@ -35,8 +35,11 @@ struct InitialWeights {
   func fill(tensor index: Int, from: Int, count: Int, into out: UnsafeMutablePointer<Float>, stride: Int) {
     let tensor = slices[index].tensor
     switch tensor {
-    case .lateBias, .readoutBias:
+    case .readoutBias:
       for i in 0..<count { out[i * stride] = 0 }
+    case .scalars(let stage):
+      let stage = shape.stage(stage)
+      for i in 0..<count { out[i * stride] = scalar(stage, from + i) }
     case .bias(let stage):
       let stage = shape.stage(stage)
       for i in 0..<count { out[i * stride] = bias(index, stage, row: from + i) }
@@ -48,13 +51,21 @@ struct InitialWeights {
     }
   }
 
+  /// Scalar K·u + k is scalar k of unit u.
+  private func scalar(_ stage: Stage, _ index: Int) -> Float {
+    let (unit, number) = index.quotientAndRemainder(dividingBy: stage.cell.scalars.count)
+    return stage.cell.scalars[number].values.value(ofUnit: unit, of: stage.units)
+  }
+
   /// Row G·u + g is row g of unit u.
   private func bias(_ tensor: Int, _ stage: Stage, row: Int) -> Float {
     let cell = stage.cell
     let (unit, gate) = row.quotientAndRemainder(dividingBy: cell.rows)
     guard let span = options.memorySpan, let memory = cell.memory, gate == memory.keep || gate == memory.admit
     else {
-      if let spread = cell.spread, spread.row == gate { return spread.bias(ofUnit: unit, of: stage.units) }
+      if let spread = cell.spread, spread.row == gate {
+        return spread.biases.value(ofUnit: unit, of: stage.units)
+      }
       return cell.biases[gate]
     }
     let words = Philox(seed: seed, domain: .initialization, tensor: tensor)

@@ -95,7 +95,7 @@ extension Instructions {
       case .table: preconditionFailure("the table's entries belong to one pair each")
       case .kernel(let stage): lz_kernel_number(Int32(stage))
       case .bias(let stage): lz_bias_number(Int32(stage))
-      case .lateBias(let stage): lz_late_number(layout.c, Int32(stage))
+      case .scalars(let stage): lz_scalars_number(layout.c, Int32(stage))
       case .readout: lz_readout_number(layout.c)
       case .readoutBias: lz_readout_bias_number(layout.c)
       }

@@ -50,7 +50,8 @@ public struct Layout: Sendable {
         let stage = shape.stage(index)
         stages[index] = lz_stage_shape(
           cell: Int32(stage.cell.code.rawValue), units: Int32(stage.units), heads: Int32(stage.heads),
-          below: Int32(stage.below?.stage ?? -1), other: Int32(stage.other ?? -1))
+          below: Int32(stage.below?.stage ?? -1), second: Int32(stage.second?.stage ?? -1),
+          other: Int32(stage.other ?? -1))
       }
     }
     return c
@@ -85,7 +86,7 @@ public struct Layout: Sendable {
   package var nameWords: Int { c.pointee.s_name }
   package func kernel(_ index: Int) -> Int { stage(index).pointee.w_kernel }
   package func bias(_ index: Int) -> Int { stage(index).pointee.w_bias }
-  package func lateBias(_ index: Int) -> Int { stage(index).pointee.w_late }
+  package func scalars(_ index: Int) -> Int { stage(index).pointee.w_scalars }
 
   /// Where the signs of a tensor lie in a tile's words: those of its rows, and those of its columns (rank-one), or one
   /// range for all (full-rank, and biases).
@@ -94,7 +95,7 @@ public struct Layout: Sendable {
     case .table: (c.pointee.s_table_row, c.pointee.s_table_column)
     case .kernel(let index): (stage(index).pointee.s_kernel_row, stage(index).pointee.s_kernel_column)
     case .bias(let index): (stage(index).pointee.s_bias, stage(index).pointee.s_bias)
-    case .lateBias(let index): (stage(index).pointee.s_late, stage(index).pointee.s_late)
+    case .scalars(let index): (stage(index).pointee.s_scalars, stage(index).pointee.s_scalars)
     case .readout: (c.pointee.s_readout_row, c.pointee.s_readout_column)
     case .readoutBias: (c.pointee.s_readout_bias, c.pointee.s_readout_bias)
     }
@@ -110,13 +111,16 @@ public struct Layout: Sendable {
     return (head * count..<(head + 1) * count, head * self.stage(index).pointee.head_gates)
   }
 
-  /// The elements of a tensor's rows, or columns of the table, that belong to a head: gate rows, or units for a late bias; in the model's
+  /// The elements of a tensor's rows, or columns of the table, that belong to a head: gate rows, or scalars; in the model's
   /// order, and where they begin in the kernels'.
   package func elements(of tensor: Tensor, head: Int) -> (rows: Range<Int>, packed: Int) {
     guard let index = tensor.stage else { preconditionFailure("the readout has no heads") }
-    guard case .lateBias = tensor else { return gates(ofHead: head, stage: index) }
-    let (count, stage) = (shape.stage(index).headSize, stage(index).pointee)
-    return (head * count..<(head + 1) * count, head * stage.head_blocks * stage.block_units)
+    guard case .scalars = tensor else { return gates(ofHead: head, stage: index) }
+    let (stage, packed) = (shape.stage(index), stage(index).pointee)
+    let count = stage.cell.scalars.count * stage.headSize
+    return (
+      head * count..<(head + 1) * count, head * packed.head_blocks * packed.block_units * packed.scalars
+    )
   }
 
   /// The heads of the stage whose rows a tensor moves.
@@ -127,7 +131,7 @@ public struct Layout: Sendable {
   /// Elements of a stage's bias in the kernels' order, padding included.
   package func paddedElements(of bias: Tensor) -> Int {
     guard let index = bias.stage else { return paddedVocabulary }
-    return if case .lateBias = bias { stage(index).pointee.late_units } else { stage(index).pointee.gates }
+    return if case .scalars = bias { stage(index).pointee.scalar_count } else { stage(index).pointee.gates }
   }
 
   /// A stage's gate rows in the kernels' order, padding included.

@@ -16,23 +16,27 @@ public struct ModelShape: Equatable, Codable, Sendable {
   /// N, a divisor of H.
   public var heads: Int
   /// What its units compute.
-  public var cell: Cell
+  public var cell: Cell {
+    didSet { embeddingSize = Self.embeddingSize(embeddingSize, block, cell, hiddenSize) }
+  }
   /// How layers are put together.
   public var block: BlockKind {
-    didSet { embeddingSize = Self.embeddingSize(embeddingSize, block, hiddenSize) }
+    didSet { embeddingSize = Self.embeddingSize(embeddingSize, block, cell, hiddenSize) }
   }
   /// E, the width of the embedding by which tokens enter; 0: they enter by the rows of the first layer's gates.
   public var embeddingSize: Int
 
-  /// Residual blocks need one.
-  private static func embeddingSize(_ size: Int, _ block: BlockKind, _ hiddenSize: Int) -> Int {
-    block == .residual && size == 0 ? hiddenSize : size
+  /// Residual blocks need one, and some cells.
+  private static func embeddingSize(
+    _ size: Int, _ block: BlockKind, _ cell: Cell, _ hiddenSize: Int
+  ) -> Int {
+    size == 0 && (block == .residual || cell.needsEmbedding) ? hiddenSize : size
   }
 
   /// The most layers.
-  public static let maximumLayers = (Int(LZ_MAX_STAGES) - 4) / 4
+  public static let maximumLayers = (Int(LZ_MAX_STAGES) - 4) / 5
 
-  /// - Parameter embeddingSize: E; residual blocks take H if they are told nothing.
+  /// - Parameter embeddingSize: E; residual blocks, and cells that need one, take H if they are told nothing.
   /// - Precondition: V and H are at least 1, L is from 1 to `maximumLayers`, and N divides H.
   public init(
     vocabularySize: Int, hiddenSize: Int, layers: Int = 1, heads: Int = 1, cell: Cell = .lstm,
@@ -49,7 +53,7 @@ public struct ModelShape: Equatable, Codable, Sendable {
     self.cell = cell
     self.block = block
     precondition(embeddingSize >= 0, "an embedding of \(embeddingSize)")
-    self.embeddingSize = Self.embeddingSize(embeddingSize, block, hiddenSize)
+    self.embeddingSize = Self.embeddingSize(embeddingSize, block, cell, hiddenSize)
   }
 
   /// D, the units of a head.
@@ -69,7 +73,7 @@ public struct ModelShape: Equatable, Codable, Sendable {
   private func tensors(ofStage index: Int) -> [TensorSlice] {
     let stage = stage(index)
     return (stage.inputs > 0 ? [slice(.kernel(index))] : []) + (stage.gates > 0 ? [slice(.bias(index))] : [])
-      + (stage.lateUnits > 0 ? [slice(.lateBias(index))] : [])
+      + (stage.scalarCount > 0 ? [slice(.scalars(index))] : [])
   }
 
   /// One of them; asked for in every update, so no array is made.
@@ -84,9 +88,10 @@ public struct ModelShape: Equatable, Codable, Sendable {
     case .bias(let index):
       let stage = stage(index)
       return slice(1, stage.gates, at: parameters(beforeStage: index) + stage.gates * stage.inputs)
-    case .lateBias(let index):
+    case .scalars(let index):
       let stage = stage(index)
-      return slice(1, stage.lateUnits, at: parameters(beforeStage: index) + stage.gates * (stage.inputs + 1))
+      return slice(
+        1, stage.scalarCount, at: parameters(beforeStage: index) + stage.gates * (stage.inputs + 1))
     case .readout: return slice(vocabularySize, readoutInputs, at: parameters(beforeStage: stageCount))
     case .readoutBias:
       return slice(
@@ -110,8 +115,8 @@ public enum Tensor: Hashable, Sendable {
   case kernel(Int)
   /// [GH] of a stage.
   case bias(Int)
-  /// [H] of a stage whose cell has a late row: the bias of that row's product with the own state.
-  case lateBias(Int)
+  /// [KH] of a stage whose cell has K scalars: K·u + k. That of a late row is the bias of its product with the own state.
+  case scalars(Int)
   /// [V × H]
   case readout
   /// [V]
@@ -121,7 +126,7 @@ public enum Tensor: Hashable, Sendable {
   public var stage: Int? {
     switch self {
     case .table: 0
-    case .kernel(let stage), .bias(let stage), .lateBias(let stage): stage
+    case .kernel(let stage), .bias(let stage), .scalars(let stage): stage
     case .readout, .readoutBias: nil
     }
   }
@@ -129,10 +134,10 @@ public enum Tensor: Hashable, Sendable {
   /// Whether it belongs to the readout.
   public var isReadout: Bool { self == .readout || self == .readoutBias }
 
-  /// Biases; a matrix of one row is none of them.
+  /// Biases and scalars; a matrix of one row is none of them.
   public var isVector: Bool {
     switch self {
-    case .bias, .lateBias, .readoutBias: true
+    case .bias, .scalars, .readoutBias: true
     case .table, .kernel, .readout: false
     }
   }

@@ -61,7 +61,7 @@ extension PackedWeights {
   package func bias(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
     switch tensor {
     case .bias(let stage): values.pointer + layout.bias(stage)
-    case .lateBias(let stage): values.pointer + layout.lateBias(stage)
+    case .scalars(let stage): values.pointer + layout.scalars(stage)
     default: values.pointer + layout.c.pointee.w_readout_bias
     }
   }
@@ -71,11 +71,15 @@ extension PackedWeights {
     switch tensor {
     case .bias(0): nil
     case .bias(let stage): bias(tensor) + packed(gate: index, stage: stage)
-    case .lateBias(let stage):
-      bias(tensor) + layout.elements(of: tensor, head: index / shape.stage(stage).headSize).packed
-        + index % shape.stage(stage).headSize
+    case .scalars(let stage):
+      bias(tensor) + scalar(index, of: shape.stage(stage), tensor)
     default: bias(tensor) + index
     }
+  }
+
+  private func scalar(_ index: Int, of stage: Stage, _ tensor: Tensor) -> Int {
+    let (head, own) = index.quotientAndRemainder(dividingBy: stage.cell.scalars.count * stage.headSize)
+    return layout.elements(of: tensor, head: head).packed + own
   }
 
   /// The weights that `Parameters.initialize` makes.
@@ -101,7 +105,7 @@ extension PackedWeights {
           }
         }
       case .bias(0): addFirstBias(initial, tensor: index, on: pool)
-      case .bias, .lateBias:
+      case .bias, .scalars:
         for head in layout.heads(of: slice.tensor) {
           let gates = layout.elements(of: slice.tensor, head: head)
           initial.fill(

@@ -46,7 +46,7 @@ public final class PackedWeights {
     switch slice.tensor {
     case .kernel(let stage):
       layout.heads(of: slice.tensor).map { layout.gates(ofHead: $0, stage: stage) }
-    case .bias, .lateBias:
+    case .bias, .scalars:
       layout.heads(of: slice.tensor).map { layout.elements(of: slice.tensor, head: $0) }
     case .table, .readout: [(0..<slice.rows, 0)]
     case .readoutBias: [(0..<slice.columns, 0)]
@@ -63,7 +63,7 @@ public final class PackedWeights {
       case .table: packTable(job, parameters)
       case .kernel(let stage): packMatrix(job, parameters, to: layout.kernel(stage))
       case .bias(let stage): if stage > 0 { packVector(job, parameters, to: layout.bias(stage), padding: 0) }
-      case .lateBias(let stage): packUnits(job, parameters, to: layout.lateBias(stage))
+      case .scalars(let stage): packUnits(job, parameters, to: layout.scalars(stage))
       case .readout: packMatrix(job, parameters, to: layout.c.pointee.w_readout)
       case .readoutBias:
         packVector(job, parameters, to: layout.c.pointee.w_readout_bias, padding: -.greatestFiniteMagnitude)

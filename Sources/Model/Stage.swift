@@ -11,6 +11,8 @@ public struct Stage: Equatable, Sendable {
   public var heads = 1
   /// The stage whose h its matrix reads at the same token, and the units of that; the first reads the token's row of the table instead.
   public var below: Source?
+  /// A second stage whose h its matrix reads.
+  public var second: Source?
   /// The stage whose h the cell reads unit by unit, if it does.
   public var other: Int?
 
@@ -26,14 +28,21 @@ public struct Stage: Equatable, Sendable {
   public var headSize: Int { units / heads }
   /// G·H, the rows of its matrix.
   public var gates: Int { cell.rows * units }
-  /// Columns of its matrix: the units below, then the own head's state if the cell's rows read it.
-  public var inputs: Int { cell.rows == 0 ? 0 : (below?.units ?? 0) + (cell.readsOwnState ? headSize : 0) }
+  /// Columns of its matrix that read the h of other stages.
+  public var read: Int { (below?.units ?? 0) + (second?.units ?? 0) }
+  /// Columns of its matrix: those, then the own head's state if the cell's rows read it.
+  public var inputs: Int { cell.rows == 0 ? 0 : read + (cell.readsOwnState ? headSize : 0) }
+  /// The other stages whose h its matrix reads, and the columns where they begin.
+  package func eachSource(_ body: (_ source: Source, _ column: Int) -> Void) {
+    if let below { body(below, 0) }
+    if let second { body(second, below?.units ?? 0) }
+  }
   /// What its weights are scaled by at first.
   var fan: Int { cell.readsOwnState ? headSize : below?.units ?? units }
-  /// Elements of its late bias.
-  var lateUnits: Int { cell.hasLateRow ? units : 0 }
+  /// Scalars of all its units; a late row's bias is one.
+  var scalarCount: Int { cell.scalars.count * units }
   /// Parameters of the stage; the table is not counted.
-  var parameterCount: Int { gates * (inputs + 1) + lateUnits }
+  var parameterCount: Int { gates * (inputs + 1) + scalarCount }
 }
 
 /// How the layers of a model are put together.
@@ -46,18 +55,22 @@ public enum BlockKind: String, Codable, CaseIterable, Sendable {
 }
 
 extension ModelShape {
-  /// The stages before the first layer: the embedding, and where a block needs another width than that, a matrix.
-  private var entries: Int {
-    embeddingSize == 0 ? 0 : block == .residual && embeddingSize != hiddenSize ? 2 : 1
+  /// Whether a matrix leads from the embedding to the first layer, which needs another width.
+  package var isProjected: Bool {
+    embeddingSize > 0 && embeddingSize != hiddenSize && (block == .residual || cell.readsInput)
   }
 
-  /// Stages of a layer of residual blocks: norm, cell, gate, sum.
-  private static let blockStages = 4
+  /// The stages before the first layer: the embedding, and that matrix.
+  private var entries: Int { embeddingSize == 0 ? 0 : isProjected ? 2 : 1 }
+
+  /// Stages of a cell: itself, and what stands after it.
+  private var cellStages: Int { cell.output == nil ? 1 : 2 }
+
+  /// Stages of a layer. Of residual blocks: norm, cell, gate, sum.
+  private var layerStages: Int { block == .plain ? cellStages : cellStages + 3 }
 
   /// The number of stages.
-  public var stageCount: Int {
-    block == .plain ? entries + layers : entries + Self.blockStages * layers + 1
-  }
+  public var stageCount: Int { entries + layerStages * layers + (block == .plain ? 0 : 1) }
 
   /// H of the last stage, which the readout reads.
   public var readoutInputs: Int { hiddenSize }
@@ -65,7 +78,7 @@ extension ModelShape {
   /// The stage of a layer's cell.
   public func stage(ofLayer layer: Int) -> Int {
     precondition((0..<layers).contains(layer), "layer \(layer) of \(layers)")
-    return block == .plain ? entries + layer : entries + Self.blockStages * layer + 1
+    return entries + layerStages * layer + (block == .plain ? 0 : 1)
   }
 
   /// One of the stages, in the order in which they are computed. Asked for in every update, so no array is made.
@@ -76,26 +89,32 @@ extension ModelShape {
         ? Stage(cell: .linear, units: embeddingSize)
         : Stage(cell: .linear, units: hiddenSize, below: Stage.Source(stage: 0, units: embeddingSize))
     }
-    guard block == .residual else { return plainStage(index) }
-    let (layer, part) = (index - entries).quotientAndRemainder(dividingBy: Self.blockStages)
-    // A block begins after the h that it adds to.
-    let first = entries + Self.blockStages * layer
-    let (norm, gated) = (Stage.Source(stage: first, units: hiddenSize), first + 2)
+    let (layer, part) = (index - entries).quotientAndRemainder(dividingBy: layerStages)
+    let first = entries + layerStages * layer
+    let width = layer == 0 && !isProjected ? embeddingSize : hiddenSize
+    let input = first == 0 ? nil : Stage.Source(stage: first - 1, units: width)
+    guard block == .residual else { return cellStage(part, from: first, input: input) }
+    let norm = Stage.Source(stage: first, units: hiddenSize)
     switch part {
     case 0: return Stage(cell: .norm, units: hiddenSize, other: first - 1)
-    case 1: return Stage(cell: cell, units: hiddenSize, heads: heads, below: norm)
-    case 2: return Stage(cell: .gating, units: hiddenSize, below: norm, other: first + 1)
+    case 1...cellStages: return cellStage(part - 1, from: first + 1, input: norm)
+    case cellStages + 1: return Stage(cell: .gating, units: hiddenSize, below: norm, other: index - 1)
     default:
       return Stage(
-        cell: .residual, units: hiddenSize, below: Stage.Source(stage: gated, units: hiddenSize),
+        cell: .residual, units: hiddenSize, below: Stage.Source(stage: index - 1, units: hiddenSize),
         other: first - 1)
     }
   }
 
-  private func plainStage(_ index: Int) -> Stage {
-    let units = index > entries ? hiddenSize : embeddingSize
+  /// A stage of a layer's cell, the first of which is `first`.
+  private func cellStage(_ part: Int, from first: Int, input: Stage.Source?) -> Stage {
+    guard let output = cell.output, part > 0 else {
+      return Stage(
+        cell: cell, units: hiddenSize, heads: heads, below: input, other: cell.readsInput ? input?.stage : nil
+      )
+    }
     return Stage(
-      cell: cell, units: hiddenSize, heads: heads,
-      below: index == 0 ? nil : Stage.Source(stage: index - 1, units: units))
+      cell: output, units: hiddenSize, below: input, second: Stage.Source(stage: first, units: hiddenSize),
+      other: first)
   }
 }

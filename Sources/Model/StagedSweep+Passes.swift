@@ -62,13 +62,16 @@ extension StagedSweep {
   /// The products of some samples of a block with what lies below.
   private func multiplyBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
     let stage = stages[index]
-    guard let below = stage.below else { return }
-    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
-    GEMM.timesTransposed(
-      m: samples.count, n: stage.gates, k: below.units,
-      h(below.stage, after: slots.lowerBound) + samples.lowerBound * units, lda: units,
-      pointer(.kernel(index)), ldb: stage.inputs,
-      into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width)
+    let width = stage.cell.rows * Self.units(stage)
+    stage.eachSource { source, column in
+      let units = Self.units(stages[source.stage])
+      GEMM.timesTransposed(
+        m: samples.count, n: stage.gates, k: source.units,
+        h(source.stage, after: slots.lowerBound) + samples.lowerBound * units, lda: units,
+        pointer(.kernel(index)) + column, ldb: stage.inputs,
+        into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width,
+        accumulate: column > 0)
+    }
   }
 
   // MARK: Backward
@@ -130,12 +133,15 @@ extension StagedSweep {
   /// ∂ of what lies below, from ∂ of the rows of some samples.
   private func returnBelow(_ index: Int, _ slots: Range<Int>, _ samples: Range<Int>) {
     let stage = stages[index]
-    guard let below = stage.below else { return }
-    let (units, width) = (Self.units(stages[below.stage]), stage.cell.rows * Self.units(stage))
-    GEMM.times(
-      m: samples.count, n: below.units, k: stage.gates,
-      rows(index, from: slots.lowerBound) + samples.lowerBound * width, lda: width, pointer(.kernel(index)),
-      ldb: stage.inputs, into: parts[below.stage].adjoint + samples.lowerBound * units, ldc: units,
-      keep: addsBelow[index] ? 1 : 0)
+    let width = stage.cell.rows * Self.units(stage)
+    stage.eachSource { source, column in
+      let units = Self.units(stages[source.stage])
+      GEMM.times(
+        m: samples.count, n: source.units, k: stage.gates,
+        rows(index, from: slots.lowerBound) + samples.lowerBound * width, lda: width,
+        pointer(.kernel(index)) + column, ldb: stage.inputs,
+        into: parts[source.stage].adjoint + samples.lowerBound * units, ldc: units,
+        keep: (column > 0 ? addsSecond : addsBelow)[index] ? 1 : 0)
+    }
   }
 }

@@ -14,9 +14,9 @@ package final class StagedSweep {
     /// Tape: the states after h, `othersStep` floats from one to the next.
     package var others: UnsafeMutablePointer<Float>
     package var othersStep: Int
-    /// Tape: [slots][B][GU], and the same of late rows.
+    /// Tape: [slots][B][GU]; and the same of late rows, or [slots][B][KU] of scalars.
     package var rows: UnsafeMutablePointer<Float>
-    package var late: UnsafeMutablePointer<Float>?
+    package var apart: UnsafeMutablePointer<Float>?
     /// [block][B][U] ∂h by what reads it at the same token.
     package var adjoint: UnsafeMutablePointer<Float>
     /// [S][B][U] ∂ of the states by the tokens after, and [B][U] more where a row is late.
@@ -27,11 +27,11 @@ package final class StagedSweep {
 
     package init(
       h: UnsafeMutablePointer<Float>, others: UnsafeMutablePointer<Float>, othersStep: Int,
-      rows: UnsafeMutablePointer<Float>, late: UnsafeMutablePointer<Float>?,
+      rows: UnsafeMutablePointer<Float>, apart: UnsafeMutablePointer<Float>?,
       adjoint: UnsafeMutablePointer<Float>, carried: UnsafeMutablePointer<Float>,
       forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>
     ) {
-      (self.h, self.others, self.othersStep, self.rows, self.late) = (h, others, othersStep, rows, late)
+      (self.h, self.others, self.othersStep, self.rows, self.apart) = (h, others, othersStep, rows, apart)
       (self.adjoint, self.carried, self.forward, self.backward) = (adjoint, carried, forward, backward)
     }
   }
@@ -77,6 +77,7 @@ package final class StagedSweep {
   let instructions: Instructions
   /// Whether ∂ of the stage below, or of the one that is read unit by unit, has been begun by a stage that comes after.
   let addsBelow: [Bool]
+  let addsSecond: [Bool]
   let addsOther: [Bool]
   private let layers: UnsafeMutablePointer<lz_sweep_layer>
   let sweeps: UnsafeMutablePointer<lz_sweep>
@@ -91,14 +92,14 @@ package final class StagedSweep {
     self.instructions = instructions
     stages = (0..<shape.stageCount).map(shape.stage)
     var begun: Set<Int> = [stages.count - 1]
-    var (below, other) = (
-      [Bool](repeating: false, count: stages.count), [Bool](repeating: false, count: stages.count)
-    )
+    var other = [Bool](repeating: false, count: stages.count)
+    var (below, second) = (other, other)
     for (index, stage) in stages.enumerated().reversed() {
       if let source = stage.other { other[index] = !begun.insert(source).inserted }
       if let source = stage.below?.stage { below[index] = !begun.insert(source).inserted }
+      if let source = stage.second?.stage { second[index] = !begun.insert(source).inserted }
     }
-    (addsBelow, addsOther) = (below, other)
+    (addsBelow, addsSecond, addsOther) = (below, second, other)
     forwardPhases = Self.forwardPhases(stages)
     backwardPhases = Self.backwardPhases(stages)
     layers = .allocate(capacity: stages.count)
@@ -106,12 +107,13 @@ package final class StagedSweep {
     for (index, stage) in stages.enumerated() {
       let (part, units) = (parts[index], Self.units(stage))
       let states = stage.cell.states * streams * units
+      let late = stage.cell.hasLateRow ? part.apart : nil
       (layers + index).initialize(
         to: lz_sweep_layer(
           inputs: stage.units, bias: nil, late_bias: nil, forward: part.forward, backward: part.backward,
-          h: part.h, others: part.others, others_step: part.othersStep, gates: part.rows, late: part.late,
+          h: part.h, others: part.others, others_step: part.othersStep, gates: part.rows, late: late,
           input_adjoint: part.carried, state_adjoint: part.carried + streams * units,
-          direct: part.late == nil ? nil : part.carried + states))
+          direct: late == nil ? nil : part.carried + states))
       (sweeps + index).initialize(
         to: lz_sweep(
           hidden: stage.units, units: units, streams: streams, layers: 1,
@@ -153,13 +155,12 @@ package final class StagedSweep {
     self.parameters = parameters.values.pointer
     for index in stages.indices where stages[index].gates > 0 {
       layers[index].bias = UnsafePointer(pointer(.bias(index)))
-      if stages[index].cell.hasLateRow { layers[index].late_bias = UnsafePointer(pointer(.lateBias(index))) }
+      if stages[index].cell.hasLateRow { layers[index].late_bias = UnsafePointer(pointer(.scalars(index))) }
     }
     for (index, stage) in stages.enumerated() where stage.cell.readsOwnState {
       pool.run(Self.packPieces) { piece, _ in
         lz_sweep_pack(
-          instructions.code, stage.cell.code, stage.units, stage.headSize, stage.units,
-          stage.below?.units ?? 0,
+          instructions.code, stage.cell.code, stage.units, stage.headSize, stage.units, stage.read,
           pointer(.kernel(index)), parts[index].forward, parts[index].backward, piece, Self.packPieces)
       }
     }
@@ -208,6 +209,10 @@ package final class StagedSweep {
     chain.units = Self.units(stage)
     chain.streams = (slots?.count ?? 1) * streams
     chain.bias = layers[index].bias
+    if stage.scalarCount > 0 {
+      chain.scalars = UnsafePointer(pointer(.scalars(index)))
+      chain.scalar_adjoint = part.apart
+    }
     chain.table = stage.below == nil ? UnsafePointer(pointer(.table)) : nil
     chain.rows = rows(index, from: first)
     chain.after = h(index, after: first)

@@ -128,7 +128,7 @@ import Testing
     #expect(try values(file, "blocks.1.gate.weight") == parameters.read(.kernel(stage + 1)))
     #expect(try values(file, "blocks.1.out.bias") == parameters.read(.bias(stage + 2)))
     let late = try values(file, "blocks.1.cell.bias_hh")
-    #expect(late == [Float](repeating: 0, count: 2 * h) + parameters.read(.lateBias(stage)))
+    #expect(late == [Float](repeating: 0, count: 2 * h) + parameters.read(.scalars(stage)))
   }
 
   @Test func elementWiseLayersHaveNoMoreThanTheyNeed() throws {

@@ -267,7 +267,7 @@ struct TileSumTests {
     func tile(_ tile: Int, tokens count: Int) -> GradientSamples {
       let before = tile * (window + 1) * 16
       return GradientSamples(
-        count: count * 16, rows: gates.pointer, late: gates.pointer, h: states.pointer, places: places,
+        count: count * 16, rows: gates.pointer, apart: gates.pointer, h: states.pointer, places: places,
         first: tile * window * 16, before: before, after: before + 16,
         tokens: tokens.pointer + tile * window * 16)
     }

@@ -26,7 +26,7 @@ enum { PRODUCT, SIGNS, PRODUCTS, NORMAL, KINDS };
 static const char *const kind_names[] = {"rank-one", "full-rank", "rank-three", "normal"};
 
 static const char *const cell_names[] = {
-  #define LZ_CELL(name, rows, states, past, aside) #name,
+  #define LZ_CELL(name, rows, states, scalars, past, aside) #name,
   #include "../../Sources/CKernels/cells/cells.def"
   #undef LZ_CELL
 };
@@ -39,21 +39,27 @@ static lz_layout layout_made(const lz_shape *shape) {
   return layout;
 }
 
-static void add_stage(lz_shape *shape, int cell_of_stage, int32_t heads, int below, int other) {
+static lz_stage_shape *add_stage(lz_shape *shape, int cell_of_stage, int32_t heads, int below, int other) {
   const int32_t units = shape->stage[0].units;
-  shape->stage[shape->stages++] = (lz_stage_shape){.cell = cell_of_stage, .units = units, .heads = heads, .below = below, .other = other};
+  lz_stage_shape *stage = &shape->stage[shape->stages++];
+  *stage = (lz_stage_shape){.cell = cell_of_stage, .units = units, .heads = heads, .below = below, .second = -1, .other = other};
+  return stage;
 }
 
-// An embedding; for each layer norm, cell, gate and sum; a norm.
+// Whether a unit of the cell reads its input as it is, besides its rows.
+static int reads_input(lz_cell cell) { return lz_sizes_of(cell).past == LZ_UNIT && lz_sizes_of(cell).aside == LZ_OTHER; }
+
+// An embedding; for each layer norm, cell, gate and sum; a norm. After an elstm comes its output gate.
 static void make_blocks(lz_shape *shape, const size *s) {
   shape->stages = 0;
   add_stage(shape, LZ_CELL_linear, 1, -1, -1);
   for (int i = 0; i < s->layers; i++) {
     const int x = shape->stages - 1;
     add_stage(shape, LZ_NORM, 1, -1, x);
-    add_stage(shape, (int)cell, s->heads, x + 1, -1);
-    add_stage(shape, LZ_CELL_gating, 1, x + 1, x + 2);
-    add_stage(shape, LZ_CELL_residual, 1, x + 3, x);
+    add_stage(shape, (int)cell, s->heads, x + 1, reads_input(cell) ? x + 1 : -1);
+    if (cell == LZ_CELL_elstm) add_stage(shape, LZ_CELL_opening, 1, x + 1, x + 2)->second = x + 2;
+    add_stage(shape, LZ_CELL_gating, 1, x + 1, shape->stages - 1);
+    add_stage(shape, LZ_CELL_residual, 1, shape->stages - 1, x);
   }
   add_stage(shape, LZ_NORM, 1, -1, shape->stages - 1);
 }
@@ -64,8 +70,14 @@ static lz_layout layout_of(const size *s, int kind, int exact) {
   current_case = text;
   lz_shape shape = {.vocabulary = s->vocabulary, .stages = s->layers, .dense = kind == SIGNS, .exact_readout = exact,
                     .normal = kind == NORMAL, .rank = kind == PRODUCTS ? 3 : 1};
-  for (int i = 0; i < s->layers; i++)
-    shape.stage[i] = (lz_stage_shape){.cell = (int32_t)cell, .units = s->hidden, .heads = s->heads, .below = i - 1, .other = -1};
+  const int first = reads_input(cell);
+  shape.stages += first;
+  for (int i = 0; i < shape.stages; i++) {
+    const int is_cell = i >= first;
+    shape.stage[i] = (lz_stage_shape){.cell = is_cell ? (int32_t)cell : LZ_CELL_linear, .units = s->hidden,
+                                      .heads = is_cell ? s->heads : 1, .below = i - 1, .second = -1,
+                                      .other = is_cell && first ? i - 1 : -1};
+  }
   if (in_blocks) make_blocks(&shape, s);
   return layout_made(&shape);
 }
@@ -323,8 +335,8 @@ static void check_gradient(const size *s) {
   release_all();
 }
 
-// Whether a stage of the cell can stand by itself; parts of blocks read another.
-static int is_alone(lz_cell cell) { return lz_sizes_of(cell).aside != LZ_OTHER; }
+// Whether the cell can be all of a layer; parts of blocks read another stage.
+static int is_alone(lz_cell cell) { return lz_sizes_of(cell).aside != LZ_OTHER || reads_input(cell); }
 
 // What differs from cell to cell, on every second size.
 static void check_other_cells(void) {
@@ -335,7 +347,7 @@ static void check_other_cells(void) {
         check_tangent(&sizes[i], kind, i / 2 & 1, 0);
         if (kind != NORMAL) check_forward(&sizes[i], kind, i / 2 & 1, 0);
         if (sizes[i].layers == 1 && lz_sizes_of(cell).past == LZ_HEAD) check_heads(&sizes[i], kind & 1);
-        if (lz_sizes_of(cell).aside != LZ_LATE) check_nodes(&sizes[i], kind & 1, 0);
+        if (lz_sizes_of(cell).aside == LZ_NOTHING) check_nodes(&sizes[i], kind & 1, 0);
       }
   cell = 0;
 }

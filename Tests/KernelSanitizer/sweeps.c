@@ -217,12 +217,14 @@ static void check_chains(const size *s) {
     const ptrdiff_t samples = s->slots * s->streams, rows = sizes.rows * s->hidden;
     float *bias = floats_anywhere(rows, 1), *h = random_states(&m, samples + s->streams), *other = random_states(&m, samples);
     fill_random(bias, rows, 0.5f);
+    float *scalars = floats_anywhere(sizes.scalars * s->hidden, 1);
+    fill_random(scalars, sizes.scalars * s->hidden, 0.5f);
     float *tape = random_floats(samples * sizes.rows * m.units, 1), *input = random_states(&m, samples);
     const lz_chain chain = {
-      .cell = (int32_t)cell, .hidden = s->hidden, .units = m.units, .streams = s->streams, .bias = bias, .rows = tape, .before = h,
+      .cell = (int32_t)cell, .hidden = s->hidden, .units = m.units, .streams = s->streams, .bias = bias, .scalars = scalars, .rows = tape, .before = h,
       .after = h + s->streams * m.units, .others_before = h, .others_after = h + s->streams * m.units,
       .other = sizes.aside == LZ_OTHER ? other : NULL, .adjoint = random_states(&m, samples), .other_adjoint = input,
-      .state_adjoint = random_states(&m, s->streams)};
+      .state_adjoint = random_states(&m, s->streams), .scalar_adjoint = floats(samples * sizes.scalars * m.units)};
     lz_chain_forward(instructions, &chain, NULL, 0, s->slots, 0, s->streams);
     lz_chain_backward(instructions, &chain, 0, s->slots, 0, s->streams);
     lz_norm_rows(instructions, other, s->hidden, m.units, samples, input);

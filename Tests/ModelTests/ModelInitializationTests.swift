@@ -42,7 +42,7 @@ struct ModelInitializationTests {
     let shape = ModelShape(vocabularySize: 3, hiddenSize: 400, cell: cell)
     let parameters = try Parameters(shape, ledger: MemoryLedger())
     parameters.initialize(seed: 5, Initialization(memorySpan: 101))
-    let biases = parameters.read(.bias(0))
+    let biases = parameters.read(.bias(shape.stage(ofLayer: 0)))
     let memory = try #require(cell.memory)
     var times: [Double] = []
     for unit in 0..<400 {

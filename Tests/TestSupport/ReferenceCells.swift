@@ -49,19 +49,20 @@ extension ReferenceNumber {
   }
   var exp: Self { chained(Glibc.exp(value), Glibc.exp(value)) }
   var log: Self { chained(Glibc.log(value), 1 / value) }
+  var squareRoot: Self { chained(value.squareRoot(), 0.5 / value.squareRoot()) }
   /// The greater; of equals the second.
   func most(_ other: Self) -> Self { value > other.value ? self : other }
 }
 
 /// The cells as their papers define them, for one unit: its rows, what a late row has from below, and its states.
 public enum ReferenceCell: String, CaseIterable, Sendable {
-  case lstm, gru, slstm, elman, relu, mingru
+  case lstm, gru, slstm, elman, relu, mingru, rglru, elstm
 
   public var rows: Int {
     switch self {
     case .lstm, .slstm: 4
     case .gru: 3
-    case .mingru: 2
+    case .mingru, .rglru, .elstm: 2
     case .elman, .relu: 1
     }
   }
@@ -70,15 +71,25 @@ public enum ReferenceCell: String, CaseIterable, Sendable {
     switch self {
     case .lstm: 2
     case .slstm: 4
-    case .gru, .elman, .relu, .mingru: 1
+    case .gru, .elman, .relu, .mingru, .rglru, .elstm: 1
     }
   }
 
   public var hasLateRow: Bool { self == .gru }
   /// Whether rows read the own state of the head.
-  public var readsOwnState: Bool { self != .mingru }
+  public var readsOwnState: Bool { ![.mingru, .rglru, .elstm].contains(self) }
+  /// Weights of a unit that belong to no row.
+  var scalars: Int {
+    switch self {
+    case .gru, .rglru: 1
+    case .elstm: 2
+    case .lstm, .slstm, .elman, .relu, .mingru: 0
+    }
+  }
+  /// Whether more than its rows reads the input.
+  public var needsEmbedding: Bool { self == .rglru || self == .elstm }
 
-  /// The states after the token; the first is h.
+  /// The states after the token; the first is h. After the rows come scalars; the aside is what a late row has from below, or the input.
   func step<N: ReferenceNumber>(_ a: [N], aside: N, _ s: [N]) -> [N] {
     switch self {
     case .lstm:
@@ -102,14 +113,22 @@ public enum ReferenceCell: String, CaseIterable, Sendable {
     case .mingru:
       let z = a[0].logistic
       return [(N(1) - z) * s[0] + z * a[1]]
+    case .rglru:
+      let y = N(8) * a[0].logistic * a[2].logistic.log
+      let admitted = N(1) - (y + y).exp
+      return [y.exp * s[0] + admitted.squareRoot * a[1].logistic * aside]
+    case .elstm:
+      let z = (a[0] + a[2] * s[0]).tanh
+      let f = (a[1] + a[3] * s[0]).logistic
+      return [f * s[0] + (N(1) - f) * z]
     }
   }
 }
 
 /// A language model of any cell as its definition reads, with derivatives in forward mode. It shares no code with the library.
 ///
-/// The parameters are one vector: table [V × GH], for each layer kernel [GH × inputs], bias [GH] and, where the cell has a late row, its
-/// bias [H]; readout [V × H], readout bias [V]. With an embedding of E the table is [V × E], followed by a bias [E]. In residual blocks a
+/// The parameters are one vector: table [V × GH], for each layer kernel [GH × inputs], bias [GH] and the cell's K
+/// scalars [KH], elstm then a matrix [H × (inputs + H)] and bias of its output gate; readout [V × H], readout bias [V]. With an embedding of E the table is [V × E], followed by a bias [E]. In residual blocks a
 /// matrix [H × E] and a bias lead from an embedding of another width to H, and each layer is followed by the gate's matrix [H × H] and bias
 /// and the sum's.
 public struct ReferenceModel: Sendable {
@@ -131,7 +150,7 @@ public struct ReferenceModel: Sendable {
       cell, vocabulary, hidden, layers, heads
     )
     self.isResidual = isResidual
-    self.embedding = isResidual && embedding == 0 ? hidden : embedding
+    self.embedding = embedding == 0 && (isResidual || cell.needsEmbedding) ? hidden : embedding
   }
 
   private var gates: Int { cell.rows * hidden }
@@ -181,7 +200,7 @@ public struct ReferenceModel: Sendable {
   ) -> [N] {
     let kernel = (0..<gates).map { _ in reader.take(below.count + own) }
     let bias = Array(reader.take(gates))
-    let late = Array(reader.take(cell.hasLateRow ? hidden : 0))
+    let scalars = Array(reader.take(cell.scalars * hidden))
     let old = state
     for unit in 0..<hidden {
       let first = unit / head * head
@@ -193,19 +212,21 @@ public struct ReferenceModel: Sendable {
         if let tokens { sum = sum + tokens[tokens.startIndex + row] }
         if cell.hasLateRow && g == cell.rows - 1 {
           aside = sum
-          sum = late[unit]
+          sum = scalars[unit]
         }
         return sum + Self.product(kernel[row].suffix(own), seen)
       }
-      let next = cell.step(rows, aside: aside, old.map { $0[unit] })
+      if cell == .rglru { aside = below[unit] }
+      let numbers = cell.hasLateRow ? [] : scalars[cell.scalars * unit..<cell.scalars * (unit + 1)]
+      let next = cell.step(rows + numbers, aside: aside, old.map { $0[unit] })
       for (part, value) in next.enumerated() { state[part][unit] = value }
     }
-    return state[0]
+    guard cell == .elstm else { return state[0] }
+    return zip(linear(&reader, below + state[0], outputs: hidden), state[0]).map { $0.0.logistic * $0.1 }
   }
 
   private func normed<N: ReferenceNumber>(_ x: [N]) -> [N] {
-    let mean = x.reduce(N(0)) { $0 + $1 * $1 } / N(Double(x.count)) + N(1e-6)
-    let root = mean.chained(mean.value.squareRoot(), 0.5 / mean.value.squareRoot())
+    let root = (x.reduce(N(0)) { $0 + $1 * $1 } / N(Double(x.count)) + N(1e-6)).squareRoot
     return x.map { $0 / root }
   }
 
@@ -219,7 +240,7 @@ public struct ReferenceModel: Sendable {
     var x: [N] = []
     if embedding > 0 {
       x = zip(row, reader.take(width)).map { $0.0 + $0.1 }
-      if isResidual && embedding != hidden { x = linear(&reader, x, outputs: hidden) }
+      if embedding != hidden && (isResidual || cell == .rglru) { x = linear(&reader, x, outputs: hidden) }
     }
     for layer in 0..<layers {
       guard isResidual else {

@@ -21,7 +21,7 @@ import Testing
         let model = try plan { ($0.cell, $0.layers) = (cell, layers) }.model
         let isBlocks = cell.isElementwise && layers == 2
         #expect(model.block == (isBlocks ? .residual : .plain), "\(cell), \(layers) layers")
-        #expect(model.embeddingSize == (isBlocks ? model.hiddenSize : 0))
+        #expect(model.embeddingSize == (isBlocks || cell.needsEmbedding ? model.hiddenSize : 0))
       }
     }
     let chosen = try plan { ($0.cell, $0.layers, $0.block) = (.mingru, 2, .plain) }
@@ -56,6 +56,8 @@ import Testing
     (.embeddingSize, { $0.model.embeddingSize = -1 }),
     (.embeddingSize, { $0.model.embeddingSize = 1 << 24 + 1 }),
     (.embeddingSize, { ($0.model.block, $0.model.embeddingSize) = (.residual, 0) }),
+    (.embeddingSize, { ($0.model.cell, $0.model.embeddingSize) = (.rglru, 0) }),
+    (.embeddingSize, { ($0.model.cell, $0.model.embeddingSize) = (.elstm, 0) }),
     (
       .vocabularySize,
       {

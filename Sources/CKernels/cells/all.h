@@ -1,10 +1,13 @@
 // The headers of all cells; a cell in cells.def has its line here.
 #include "elman.h"
+#include "elstm.h"
 #include "gating.h"
 #include "gru.h"
 #include "linear.h"
 #include "lstm.h"
 #include "mingru.h"
+#include "opening.h"
 #include "relu.h"
 #include "residual.h"
+#include "rglru.h"
 #include "slstm.h"

@@ -35,6 +35,12 @@ static inline ref ref_norm(ref x, ref squares, ptrdiff_t units) {
   const double mean = creal(squares) / (double)units + (double)LZ_NORM_EPSILON;
   return x * ref_chain(squares, 1 / sqrt(mean), -0.5 / (mean * sqrt(mean) * (double)units));
 }
+static inline ref ref_sqrt(ref x) {
+  const double root = sqrt(creal(x));
+  return ref_chain(x, root, 0.5 / root);
+}
+// 1 − eˣ
+static inline ref ref_below_one(ref x) { return ref_chain(x, -expm1(creal(x)), -exp(creal(x))); }
 static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
 
 #define LZ_REFERENCE_CELLS
@@ -42,7 +48,7 @@ static inline ref ref_most(ref a, ref b) { return creal(a) > creal(b) ? a : b; }
 
 static inline void cell_reference(int cell, const ref *a, ref aside, const ref *before, ref *after) {
   switch (cell) {
-  #define LZ_CELL(name, rows, states, past, extra) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
+  #define LZ_CELL(name, rows, states, scalars, past, extra) case LZ_CELL_##name: name##_reference(a, aside, before, after); break;
   #include "cells.def"
   #undef LZ_CELL
   }

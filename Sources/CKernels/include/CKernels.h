@@ -8,7 +8,7 @@
 // A tile is 16 pairs = 32 columns: row i of any state is 32 floats, first the 16 "+" columns, then the 16 "−" columns of
 // the same pairs. Both columns of a pair read the same tokens.
 //
-// A cell has G rows a unit, called gate rows, and S states a unit, the first of which is h; see cells/cells.def. Gate rows are
+// A cell has G rows a unit, called gate rows, S states, the first of which is h, and K scalars; see cells/cells.def. Gate rows are
 // unit-major: row G·u + g is row g of unit u. A block of 12 gate rows is 12/G whole units, to a multiple of which units are padded;
 // readout rows are padded to a multiple of 12. With heads it is the units of each head that are padded, so that a block belongs to
 // one head; rows of states have no such gaps.
@@ -24,13 +24,14 @@
 #define LZ_COLUMNS 32 // columns of a tile
 #define LZ_BLOCK 12   // packed rows of a block: 12/G whole units
 #define LZ_PANEL 32 // units that lie together where the exact readout's gradient is summed
-#define LZ_MAX_STAGES 68
+#define LZ_MAX_STAGES 84
 #define LZ_MAX_RANK 64
 #define LZ_MAX_ROWS 4
 #define LZ_MAX_STATES 4
+#define LZ_MAX_SCALARS 2
 
 typedef enum {
-  #define LZ_CELL(name, rows, states, past, aside) LZ_CELL_##name,
+  #define LZ_CELL(name, rows, states, scalars, past, aside) LZ_CELL_##name,
   #include "../cells/cells.def"
   #undef LZ_CELL
   LZ_NORM, // no cell, and no rows: the norm of the stage that it reads; see norm.h
@@ -59,7 +60,8 @@ typedef enum {
 typedef struct {
   int32_t cell;         // an lz_cell
   int32_t units, heads; // H and N, which divides it
-  int32_t below, other; // earlier stages: whose h its matrix reads at the same token, and whose h is the aside; −1: none
+  int32_t below, second, other; // earlier stages: whose h its matrix reads at the same token, one after the other, and whose h is the
+                                // aside; −1: none
 } lz_stage_shape;
 
 typedef struct {
@@ -77,7 +79,7 @@ typedef struct {
 // Where a stage's parts lie: weights and signs in the arrays that lz_layout describes, states in rows of 32.
 typedef struct {
   lz_stage_shape shape;
-  ptrdiff_t rows, states;   // G and S of the cell
+  ptrdiff_t rows, states, scalars; // G, S and K of the cell
   int32_t own, aside;       // whether its matrix reads the own state, of its own head; an lz_aside
   ptrdiff_t units;          // H
   ptrdiff_t padded;         // rows of h and of the other states: H rounded up to whole blocks
@@ -87,20 +89,20 @@ typedef struct {
   ptrdiff_t head_gates;     // gate rows of a head, 12 · head_blocks
   ptrdiff_t blocks;         // of all heads
   ptrdiff_t gates;          // gate rows of all heads
-  ptrdiff_t late_units;     // late biases, padded like blocks: gates / G, or 0
-  ptrdiff_t below;          // H of the stage below, 0 for the first
-  ptrdiff_t inputs;         // columns of the matrix: those of below, then D of the own head's state
+  ptrdiff_t scalar_count;   // of all units, padded like blocks: K · gates / G; unit-major, K·u + k
+  ptrdiff_t below, second;  // H of the stages that its matrix reads, 0 for none
+  ptrdiff_t inputs;         // columns of the matrix: those of below, of second, then D of the own head's state
   ptrdiff_t state;          // rows of a tile's state before the first of this stage: [S][padded]
 
   ptrdiff_t w_kernel;       // [blocks][inputs][12]
   ptrdiff_t w_bias;         // [gates]; unused for the first stage
-  ptrdiff_t w_late;         // [late_units]
+  ptrdiff_t w_scalars;      // [scalar_count]
   ptrdiff_t s_kernel_row;    // rank-one: [gates]
   ptrdiff_t s_kernel_column; // rank-one: [N][inputs]; dense: [blocks][inputs][12]
   ptrdiff_t s_bias;          // [gates]
-  ptrdiff_t s_late;          // [late_units]
+  ptrdiff_t s_scalars;       // [scalar_count]
   // Normal entries of one tile that a chunk holds, in entries of 16 pairs: in the order of the packed weights, without the table.
-  ptrdiff_t z_kernel, z_bias, z_late;
+  ptrdiff_t z_kernel, z_bias, z_scalars;
 } lz_stage;
 
 // Where everything lies. Offsets count elements of their own array; made by lz_layout_make only.
@@ -135,8 +137,8 @@ typedef struct {
 
 void lz_layout_make(const lz_shape *shape, lz_layout *layout);
 
-// G, S, an lz_past and an lz_aside.
-typedef struct { int32_t rows, states, past, aside; } lz_cell_sizes;
+// G, S, K, an lz_past and an lz_aside.
+typedef struct { int32_t rows, states, scalars, past, aside; } lz_cell_sizes;
 lz_cell_sizes lz_sizes_of(lz_cell cell);
 
 typedef enum { LZ_REFERENCE = 0, LZ_PORTABLE = 1, LZ_AVX2 = 2, LZ_AVX512 = 3 } lz_instructions;
@@ -241,7 +243,7 @@ static inline int32_t lz_kernel_number(int32_t stage) { return 1 + 2 * stage; }
 static inline int32_t lz_bias_number(int32_t stage) { return 2 + 2 * stage; }
 static inline int32_t lz_readout_number(const lz_layout *l) { return lz_kernel_number(l->shape.stages); }
 static inline int32_t lz_readout_bias_number(const lz_layout *l) { return lz_bias_number(l->shape.stages); }
-static inline int32_t lz_late_number(const lz_layout *l, int32_t stage) { return lz_kernel_number(l->shape.stages + 1) + stage; }
+static inline int32_t lz_scalars_number(const lz_layout *l, int32_t stage) { return lz_kernel_number(l->shape.stages + 1) + stage; }
 
 // out[i] = Σ over the pairs of all tiles of coefficient · entry, for entries first ..< first + count of a tensor in the order of
 // its packed weights; tile t's name is at names + t·tile_stride. `coefficients`: [tiles·16], aligned. Each tile has a total of

@@ -57,12 +57,15 @@ void lz_sweep_forward(lz_instructions instructions, const lz_sweep *sweep, const
 void lz_sweep_backward(lz_instructions instructions, const lz_sweep *sweep, const float *output_adjoint,
                        ptrdiff_t first, ptrdiff_t count, ptrdiff_t column, ptrdiff_t columns);
 
+// Shape letter K: scalars of a unit.
+//
 // A stage whose rows read no own state, over some slots of a tape: what is left once the products with what lies below are there.
 typedef struct {
   int32_t cell;               // an lz_cell of up to two rows, none of them late
   int32_t adds;               // 1: ∂ of the other stage's h is added to what is there
   ptrdiff_t hidden, units, streams;
   const float *bias;          // [GH]
+  const float *scalars;       // [KH]
   const float *table;         // [V][GH] of the first stage, which has nothing below
   float *rows;                // tape: [slots][B][GU], row Gu + g from below, if there is anything; becomes what the way back needs, and
                               // on the way back ∂ of the rows, as they lay
@@ -75,6 +78,7 @@ typedef struct {
   const float *adjoint;       // [count][B][U] ∂h by what reads it at the same token
   float *other_adjoint;       // likewise of the other stage
   float *state_adjoint;       // [S][B][U] ∂ of the states by the tokens after
+  float *scalar_adjoint;      // tape: [slots][B][KU] ∂ of the scalars by each token and stream, scalar Ku + k
 } lz_chain;
 
 // Slots first ..< first + count, streams column ..< column + columns. tokens: [count][B], for the first stage; else null. Where a unit

@@ -21,6 +21,11 @@ struct BPTTPlan {
   func units(ofStage index: Int) -> Int { StagedSweep.units(shape.stage(index)) }
   /// Rows of a stage and stream, padding included.
   func rowUnits(ofStage index: Int) -> Int { shape.stage(index).cell.rows * units(ofStage: index) }
+  /// What lies apart from the rows, padding included: the rows again where one is late, else the scalars.
+  func apartUnits(ofStage index: Int) -> Int {
+    let cell = shape.stage(index).cell
+    return (cell.hasLateRow ? cell.rows : cell.scalars.count) * units(ofStage: index)
+  }
   /// Units of the stage that the readout reads.
   var topUnits: Int { units(ofStage: shape.stageCount - 1) }
   /// Floats of the states of all stages and streams that carry one.

@@ -22,7 +22,7 @@ enum Sweep {
       return StagedSweep.Part(
         h: tape.h(stage), others: tape.others(stage), othersStep: tape.othersStep(stage),
         rows: tape.rows(stage),
-        late: plan.shape.stage(stage).cell.hasLateRow ? tape.late(stage) : nil, adjoint: adjoints,
+        apart: plan.apartUnits(ofStage: stage) > 0 ? tape.apart(stage) : nil, adjoint: adjoints,
         carried: adjoints + read, forward: packed, backward: packed + floats.forward)
     }
     self =

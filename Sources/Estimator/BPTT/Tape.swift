@@ -10,14 +10,14 @@ final class Tape {
   private let hidden: Buffer<Float>  // of every stage [slots + 1][B][U]
   private let otherStates: Buffer<Float>  // [S − 1][slots + 1][B][U]
   private let rowValues: Buffer<Float>  // [slots][B][GU]
-  private let lateValues: Buffer<Float>  // likewise, where the cell has a late row
+  private let apartValues: Buffer<Float>  // likewise, where the cell has a late row; else [slots][B][KU] of scalars
 
   /// Where the parts of the stages begin in each buffer, and after the last one its end.
   struct Places {
     var hidden = [0]
     var others = [0]
     var rows = [0]
-    var late = [0]
+    var apart = [0]
 
     init(_ plan: BPTTPlan, keepsCells: Bool) {
       for index in 0..<plan.shape.stageCount {
@@ -26,7 +26,8 @@ final class Tape {
         hidden.append(hidden[index] + (plan.step + 1) * slot)
         others.append(others[index] + (keepsCells ? (cell.states - 1) * (plan.step + 1) * slot : 0))
         rows.append(rows[index] + plan.step * cell.rows * slot)
-        late.append(late[index] + (keepsCells && cell.hasLateRow ? plan.step * cell.rows * slot : 0))
+        apart.append(
+          apart[index] + (keepsCells ? plan.step * plan.streams * plan.apartUnits(ofStage: index) : 0))
       }
     }
   }
@@ -39,7 +40,7 @@ final class Tape {
     let hidden: Room<Float>
     let otherStates: Room<Float>
     let rowValues: Room<Float>
-    let lateValues: Room<Float>
+    let apartValues: Room<Float>
     let table: MemoryTable
 
     init(_ plan: BPTTPlan, _ places: Places) {
@@ -48,7 +49,7 @@ final class Tape {
       hidden = table.add(places.hidden.last!, .activations, for: purpose)
       otherStates = table.add(places.others.last!, .activations, for: purpose)
       rowValues = table.add(places.rows.last!, .activations, for: purpose)
-      lateValues = table.add(places.late.last!, .activations, for: purpose)
+      apartValues = table.add(places.apart.last!, .activations, for: purpose)
       self.table = table
     }
   }
@@ -60,7 +61,7 @@ final class Tape {
     hidden = try rooms.hidden.buffer(ledger)
     otherStates = try rooms.otherStates.buffer(ledger)
     rowValues = try rooms.rowValues.buffer(ledger)
-    lateValues = try rooms.lateValues.buffer(ledger)
+    apartValues = try rooms.apartValues.buffer(ledger)
   }
 
   /// Floats of one slot of a state.
@@ -85,15 +86,16 @@ final class Tape {
   /// After the way back: ∂ of the rows' inputs.
   func rows(_ stage: Int) -> UnsafeMutablePointer<Float> { rowValues.pointer + places.rows[stage] }
 
-  /// Likewise, where a late row is ∂ of its product with the own state.
-  func late(_ stage: Int) -> UnsafeMutablePointer<Float> { lateValues.pointer + places.late[stage] }
+  /// Likewise, where a late row is ∂ of its product with the own state; or ∂ of the scalars.
+  func apart(_ stage: Int) -> UnsafeMutablePointer<Float> { apartValues.pointer + places.apart[stage] }
 
   /// What the gradient of weights is made of, for some slots.
   /// - Parameter tokens: [slots][B].
   func samples(slots: Range<Int>, tokens: UnsafePointer<UInt32>) -> GradientSamples {
     let first = slots.lowerBound * plan.streams
     return GradientSamples(
-      count: slots.count * plan.streams, rows: rows(0), late: late(0), h: h(0), places: places, first: first,
+      count: slots.count * plan.streams, rows: rows(0), apart: apart(0), h: h(0), places: places,
+      first: first,
       before: first, after: first + plan.streams, tokens: tokens)
   }
 

@@ -4,9 +4,9 @@ import LongzooModel
 /// What a gradient of weights is summed over: samples of a tape, tokens and streams, that lie together.
 struct GradientSamples {
   var count: Int
-  /// ∂ of the rows, and the same where late rows are ∂ of their product with the own state, of all stages; and h.
+  /// ∂ of the rows; the same where late rows are ∂ of their product with the own state, or ∂ of the scalars; and h; of all stages.
   var rows: UnsafePointer<Float>
-  var late: UnsafePointer<Float>
+  var apart: UnsafePointer<Float>
   var h: UnsafePointer<Float>
   /// Where the stages begin in them.
   var places: Tape.Places
@@ -27,7 +27,7 @@ struct WeightGradient {
     case kernel(stage: Int, rows: Range<Int>)
     /// With the token table for the first stage.
     case bias(stage: Int, rows: Range<Int>)
-    case lateBias(stage: Int)
+    case scalars(stage: Int)
   }
 
   private let plan: BPTTPlan
@@ -46,7 +46,7 @@ struct WeightGradient {
     }
     for (index, stage) in stages {
       jobs += Self.panels(stage.gates, Self.biasPanel).map { .bias(stage: index, rows: $0) }
-      if stage.cell.hasLateRow { jobs.append(.lateBias(stage: index)) }
+      if !stage.cell.scalars.isEmpty { jobs.append(.scalars(stage: index)) }
     }
     self.jobs = jobs
   }
@@ -77,8 +77,8 @@ struct WeightGradient {
         to: gradient + shape.slice(.bias(stage)).offset + rows.lowerBound,
         targets: stage == 0 ? tokens : nil,
         table: stage == 0 ? gradient + shape.slice(.table).offset + rows.lowerBound : nil, tableStride: width)
-    case .lateBias(let stage):
-      sumLateBias(stage, samples, into: gradient + plan.shape.slice(.lateBias(stage)).offset)
+    case .scalars(let stage):
+      sumScalars(stage, samples, into: gradient + plan.shape.slice(.scalars(stage)).offset)
     }
   }
 
@@ -92,7 +92,11 @@ struct WeightGradient {
   /// ∂ of a stage's rows, of which a late one is ∂ of its product with the own state.
   private func ownRows(of stage: Int, _ samples: GradientSamples) -> UnsafePointer<Float> {
     guard plan.shape.stage(stage).cell.hasLateRow else { return rows(of: stage, samples) }
-    return samples.late + samples.places.late[stage] + samples.first * plan.rowUnits(ofStage: stage)
+    return apart(of: stage, samples)
+  }
+
+  private func apart(of stage: Int, _ samples: GradientSamples) -> UnsafePointer<Float> {
+    samples.apart + samples.places.apart[stage] + samples.first * plan.apartUnits(ofStage: stage)
   }
 
   /// h of a stage, [U] a sample, from one on.
@@ -100,10 +104,16 @@ struct WeightGradient {
     samples.h + samples.places.hidden[stage] + first * plan.units(ofStage: stage)
   }
 
-  private func sumLateBias(
+  private func sumScalars(
     _ index: Int, _ samples: GradientSamples, into to: UnsafeMutablePointer<Float>
   ) {
     let stage = plan.shape.stage(index)
+    guard stage.cell.hasLateRow else {
+      instructions.addRows(
+        apart(of: index, samples), stride: plan.apartUnits(ofStage: index), rows: samples.count,
+        columns: stage.cell.scalars.count * stage.units, to: to)
+      return
+    }
     let rows = stage.cell.rows
     var from = ownRows(of: index, samples) + rows - 1
     for _ in 0..<samples.count {
@@ -133,11 +143,11 @@ struct WeightGradient {
         into: to + (part.lowerBound - rows.lowerBound) * stage.inputs + column, ldc: stage.inputs,
         accumulate: accumulate)
     }
-    // The columns are the h below at the same token, then the own head's state before it.
-    if let below = stage.below {
+    // The columns are the h of other stages at the same token, then the own head's state before it.
+    stage.eachSource { source, column in
       add(
-        self.rows(of: index, samples), rows, h(of: below.stage, samples, from: samples.after),
-        stride: plan.units(ofStage: below.stage), columns: below.units, at: 0)
+        self.rows(of: index, samples), rows, h(of: source.stage, samples, from: samples.after),
+        stride: plan.units(ofStage: source.stage), columns: source.units, at: column)
     }
     guard stage.cell.readsOwnState else { return }
     let gates = stage.cell.rows * stage.headSize
@@ -146,7 +156,7 @@ struct WeightGradient {
       add(
         ownRows(of: index, samples), rows.clamped(to: head * gates..<(head + 1) * gates),
         own + head * stage.headSize, stride: plan.units(ofStage: index), columns: stage.headSize,
-        at: stage.below?.units ?? 0)
+        at: stage.read)
     }
   }
 }
@@ -194,7 +204,7 @@ extension WeightGradient {
             rows: samples.count, columns: rows.count, to: room)
         }
         add(room, count: rows.count, to: gradient + shape.slice(.bias(stage)).offset + rows.lowerBound)
-      case .lateBias: preconditionFailure("the rows of a population move no late bias apart")
+      case .scalars: preconditionFailure("the rows of a population move no scalars")
       }
     }
   }

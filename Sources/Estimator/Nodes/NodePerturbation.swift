@@ -100,7 +100,7 @@ public final class NodePerturbation: GradientEstimator, PerturbingEstimator {
     let window = configuration.window
     let before = tile * (window + 1) * Tile.pairs
     return GradientSamples(
-      count: tokens * Tile.pairs, rows: tape.rows(0), late: tape.rows(0), h: tape.h(0), places: tape.places,
+      count: tokens * Tile.pairs, rows: tape.rows(0), apart: tape.rows(0), h: tape.h(0), places: tape.places,
       first: tile * window * Tile.pairs, before: before, after: before + Tile.pairs,
       tokens: inputs.pointer + tile * window * Tile.pairs)
   }

@@ -16,8 +16,10 @@ public struct Cell: Sendable {
   package let isBounded: Bool
   /// The initial bias of each gate row.
   package let biases: [Float]
-  /// The row whose biases are spread over the units instead, from first to last: units remember for short and for long.
-  package let spread: BiasSpread?
+  /// The row whose biases are spread over the units instead: they remember for short and for long.
+  package let spread: (row: Int, biases: Spread)?
+  /// Weights of a unit that belong to no row.
+  package let scalars: [CellScalar]
   let code: lz_cell
 
   /// G, the gate rows of a unit.
@@ -30,18 +32,28 @@ public struct Cell: Sendable {
   public let readsOwnState: Bool
   /// Whether anything goes from a token to the next.
   public let carriesState: Bool
+  /// Whether a unit reads its input as it is, besides the rows: then the input is as wide as the layer.
+  package let readsInput: Bool
+  /// What stands between the cell and all that reads it: a stage whose rows read the layer's input and the cell's h.
+  package var output: Cell? { hasOutput ? .opening : nil }
+  private let hasOutput: Bool
 
   init(
-    _ name: String, _ code: lz_cell, biases: [Float], spread: BiasSpread? = nil, memory: MemoryGates? = nil,
-    isBounded: Bool = true, help: String
+    _ name: String, _ code: lz_cell, biases: [Float], spread: (row: Int, biases: Spread)? = nil,
+    memory: MemoryGates? = nil,
+    scalars: [CellScalar] = [], hasOutput: Bool = false, isBounded: Bool = true, help: String
   ) {
     let sizes = lz_sizes_of(code)
     precondition(biases.count == sizes.rows, "\(biases.count) biases of \(sizes.rows) rows of \(name)")
+    precondition(
+      scalars.count == sizes.scalars, "\(scalars.count) of \(sizes.scalars) scalars of \(name)")
     (self.name, self.code, self.help, self.biases, self.memory) = (name, code, help, biases, memory)
-    (self.isBounded, self.spread) = (isBounded, spread)
+    (self.isBounded, self.spread, self.scalars) = (isBounded, spread, scalars)
+    self.hasOutput = hasOutput
     (rows, states) = (Int(sizes.rows), Int(sizes.states))
     hasLateRow = sizes.aside == LZ_LATE.rawValue
     (carriesState, readsOwnState) = (sizes.past != LZ_PRESENT.rawValue, sizes.past == LZ_HEAD.rawValue)
+    readsInput = carriesState && sizes.aside == LZ_OTHER.rawValue
   }
 }
 
@@ -53,13 +65,20 @@ package struct MemoryGates: Sendable {
   var admit: Int?
 }
 
-/// Initial biases of a row that go from `first` to `last` in equal steps over the units of a stage.
-package struct BiasSpread: Sendable {
-  var row: Int
+/// A weight that every unit has besides its rows.
+package struct CellScalar: Sendable {
+  /// What it is called in files, after the cell.
+  package var name: String
+  /// At first.
+  var values: Spread
+}
+
+/// Initial weights that go from `first` to `last` in equal steps over the units of a stage.
+package struct Spread: Sendable {
   var first: Float
   var last: Float
 
-  func bias(ofUnit unit: Int, of units: Int) -> Float {
+  func value(ofUnit unit: Int, of units: Int) -> Float {
     first + (last - first) * (Float(unit) + 0.5) / Float(units)
   }
 }
@@ -67,9 +86,11 @@ package struct BiasSpread: Sendable {
 extension Cell {
   /// Whether its units know of the past by their own states only: then no product waits for the token before.
   public var isElementwise: Bool { carriesState && !readsOwnState }
+  /// Whether tokens cannot enter by its rows alone: more than those reads what comes from below.
+  public var needsEmbedding: Bool { readsInput || output != nil }
 
   /// All of them, in the order of the help. A new one is a line here and a line in `cells.def`.
-  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru]
+  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru, .rglru, .elstm]
 
   /// Finds one by its name.
   public static func named(_ name: String) -> Cell? { all.first { $0.name == name } }

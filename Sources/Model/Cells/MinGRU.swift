@@ -6,7 +6,7 @@ extension Cell {
   ///
   /// Units begin by remembering for from one token to some 150: the biases of z go from 1 to −5.
   public static let mingru = Cell(
-    "mingru", LZ_CELL_mingru, biases: [0, 0], spread: BiasSpread(row: 0, first: 1, last: -5),
+    "mingru", LZ_CELL_mingru, biases: [0, 0], spread: (0, Spread(first: 1, last: -5)),
     memory: MemoryGates(keep: nil, admit: 0), isBounded: false,
     help: "minimal gated unit, element-wise: quick by tbptt, in two layers or more")
 }

@@ -104,7 +104,7 @@ extension RunPlan {
   }
 
   private func validateEmbedding() throws(RunFailure) {
-    let (size, isNeeded) = (model.embeddingSize, model.block == .residual)
+    let (size, isNeeded) = (model.embeddingSize, model.block == .residual || model.cell.needsEmbedding)
     try require(
       (0...ModelShape.largest).contains(size) && (size > 0 || !isNeeded),
       "\(.embeddingSize) \(size) is not from \(isNeeded ? "1" : "0 (none)") to 2^24")

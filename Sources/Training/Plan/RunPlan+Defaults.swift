@@ -65,6 +65,6 @@ extension ModelPlan {
   /// Blocks, and what goes with them, where nobody says: element-wise cells leave it to what lies between layers to mix their units.
   package mutating func settle() {
     $block.fill(cell.isElementwise && layers > 1 ? .residual : .plain)
-    $embeddingSize.fill(block == .residual ? hiddenSize : 0)
+    $embeddingSize.fill(block == .residual || cell.needsEmbedding ? hiddenSize : 0)
   }
 }

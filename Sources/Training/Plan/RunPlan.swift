@@ -58,7 +58,7 @@ public struct ModelPlan: Equatable, Sendable {
   @Choice public var heads = 1
   /// How layers are put together.
   @Choice public var block = BlockKind.plain
-  /// Width of the embedding by which tokens enter; 0: none, which residual blocks cannot do with.
+  /// Width of the embedding by which tokens enter; 0: none, which residual blocks and some cells cannot do with.
   @Choice public var embeddingSize = 0
   /// A safetensors file, or the folder of a run; nil: random weights.
   @Choice public var initialWeights: String?

@@ -13,6 +13,8 @@ struct FileTensor {
     case bias(stage: Int, twin: String?)
     /// [GH] the late rows' bias, and zeros: such a twin.
     case lateBias(stage: Int)
+    /// [H] one scalar of all units of a stage.
+    case scalar(stage: Int, number: Int)
     /// [V × H]
     case readout
     /// [V]
@@ -53,16 +55,21 @@ extension ModelShape {
   private var entryTensors: [FileTensor] {
     guard embeddingSize > 0 else { return [] }
     let embedding = FileTensor("embedding.weight", [vocabularySize, embeddingSize], .embedding)
-    let isProjected = block == .residual && embeddingSize != hiddenSize
     return [embedding] + (isProjected ? linear("embedding_projection", stage: 1) : [])
   }
 
   private func fileTensors(ofLayer layer: Int) -> [FileTensor] {
     let index = stage(ofLayer: layer)
-    let cell = cellTensors(stage: index) { block.cellTensor($0, layer: layer) }
-    guard block == .residual else { return cell }
-    return cell + linear("blocks.\(layer).gate", stage: index + 1)
-      + linear("blocks.\(layer).out", stage: index + 2)
+    func name(_ part: String) -> String { block.cellTensor(part, layer: layer) }
+    var tensors = cellTensors(stage: index, name: name)
+    var next = index + 1
+    if cell.output != nil {
+      tensors += linear(stage: next, weight: name("weight_output"), bias: name("bias_output"))
+      next += 1
+    }
+    guard block == .residual else { return tensors }
+    return tensors + linear("blocks.\(layer).gate", stage: next)
+      + linear("blocks.\(layer).out", stage: next + 1)
   }
 
   private func cellTensors(stage index: Int, name: (String) -> String) -> [FileTensor] {
@@ -73,7 +80,10 @@ extension ModelShape {
       ? FileTensor(name("weight_ih"), [gates, below], .matrix(stage: index, columns: 0..<below))
       : FileTensor(name("weight_ih"), [gates, vocabularySize], .table)
     guard stage.cell.readsOwnState else {
-      return [input, FileTensor(name("bias_ih"), [gates], .bias(stage: index, twin: nil))]
+      let scalars = stage.cell.scalars.enumerated().map {
+        FileTensor(name($0.element.name), [stage.units], .scalar(stage: index, number: $0.offset))
+      }
+      return [input, FileTensor(name("bias_ih"), [gates], .bias(stage: index, twin: nil))] + scalars
     }
     let own = below..<stage.inputs
     return [
@@ -86,11 +96,14 @@ extension ModelShape {
 
   /// `nn.Linear`
   private func linear(_ name: String, stage index: Int) -> [FileTensor] {
+    linear(stage: index, weight: name + ".weight", bias: name + ".bias")
+  }
+
+  private func linear(stage index: Int, weight: String, bias: String) -> [FileTensor] {
     let stage = stage(index)
     return [
-      FileTensor(
-        name + ".weight", [stage.gates, stage.inputs], .matrix(stage: index, columns: 0..<stage.inputs)),
-      FileTensor(name + ".bias", [stage.gates], .bias(stage: index, twin: nil)),
+      FileTensor(weight, [stage.gates, stage.inputs], .matrix(stage: index, columns: 0..<stage.inputs)),
+      FileTensor(bias, [stage.gates], .bias(stage: index, twin: nil)),
     ]
   }
 }

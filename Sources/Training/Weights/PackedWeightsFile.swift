@@ -42,10 +42,12 @@ package enum PackedWeightsFile {
     case .bias(let index, let twin):
       try readBias(file, tensor.name, twin: twin, stage: index, into: weights, through: buffer)
     case .lateBias: break  // with its twin
-    case .readoutBias:
-      let bias = try WeightsFile.floatEntry(file, tensor.name, tensor.shape)
-      try file.read(bias, through: buffer.bytes) { first, values in
-        for i in 0..<values.count { weights.bias(.readoutBias, first + i)!.pointee = values[i] }
+    case .scalar, .readoutBias:
+      let (row, entry) = (
+        weights.rows(of: tensor.content), try WeightsFile.floatEntry(file, tensor.name, tensor.shape)
+      )
+      try file.read(entry, through: buffer.bytes) { first, values in
+        for i in 0..<values.count { row(first + i)!.first.pointee = values[i] }
       }
     }
   }
@@ -58,7 +60,7 @@ package enum PackedWeightsFile {
     let stage = weights.shape.stage(index)
     try WeightsFile.forEachBias(file, name, twin: twin, stage, through: buffer) { row, value, late in
       let gate = WeightsFile.internalRow(row, stage)
-      if let late { weights.bias(.lateBias(index), row % stage.units)!.pointee = late }
+      if let late { weights.bias(.scalars(index), row % stage.units)!.pointee = late }
       if let bias = weights.bias(.bias(index), gate) {
         bias.pointee = value
       } else {
@@ -169,7 +171,10 @@ extension PackedWeights {
       let stage = shape.stage(index)
       guard stage.cell.hasLateRow else { return { _ in nil } }
       let first = stage.gates - stage.units
-      return { $0 < first ? nil : self.biasElement(.lateBias(index), $0 - first) }
+      return { $0 < first ? nil : self.biasElement(.scalars(index), $0 - first) }
+    case .scalar(let index, let number):
+      let count = shape.stage(index).cell.scalars.count
+      return { self.biasElement(.scalars(index), $0 * count + number) }
     case .readout:
       let readout = shape.slice(.readout)
       return { self.row(readout, $0) }

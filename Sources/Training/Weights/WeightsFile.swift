@@ -45,8 +45,11 @@ package enum WeightsFile {
     case .lateBias(let index):
       let stage = shape.stage(index)
       guard stage.cell.hasLateRow else { return { _ in 0 } }
-      let (bias, first) = (pointer(.lateBias(index)), stage.gates - stage.units)
+      let (bias, first) = (pointer(.scalars(index)), stage.gates - stage.units)
       return { $0 < first ? 0 : bias[$0 - first] }
+    case .scalar(let index, let number):
+      let (scalars, count) = (pointer(.scalars(index)), shape.stage(index).cell.scalars.count)
+      return { scalars[$0 * count + number] }
     case .readout:
       let readout = pointer(.readout)
       return { readout[$0] }
@@ -134,12 +137,15 @@ package enum WeightsFile {
       }
     case .bias(let index, let twin):
       let (bias, stage) = (pointer(.bias(index)), shape.stage(index))
-      let lateBias = stage.cell.hasLateRow ? pointer(.lateBias(index)) : nil
+      let lateBias = stage.cell.hasLateRow ? pointer(.scalars(index)) : nil
       try forEachBias(file, tensor.name, twin: twin, stage, through: buffer) { row, value, late in
         bias[internalRow(row, stage)] = value
         if let late { lateBias?[row % stage.units] = late }
       }
     case .lateBias: break  // with its twin
+    case .scalar(let index, let number):
+      let (scalars, count) = (pointer(.scalars(index)), shape.stage(index).cell.scalars.count)
+      try forEachFloat { unit, value in scalars[unit * count + number] = value }
     case .readout:
       let readout = pointer(.readout)
       try forEachFloat { i, value in readout[i] = value }
