@@ -77,7 +77,7 @@ extension RunPlan {
       "\(.heads) \(model.heads) does not divide \(.hiddenSize) \(model.hiddenSize) into whole heads")
     try require(
       model.heads == 1 || !model.cell.isElementwise,
-      "\(.heads) means nothing to \(.cell) \(model.cell.name), whose units read no other unit's state")
+      "\(.heads) means nothing to \(.cell) \(model.cell.name), whose units remember each for itself")
     try require(
       model.hiddenSize / model.heads <= ModelShape.largestHead || model.cell.isElementwise,
       "\(.hiddenSize) \(model.hiddenSize) in \(model.heads) head\(model.heads == 1 ? "" : "s") is more than 65536 units a head; give more \(.heads)"
