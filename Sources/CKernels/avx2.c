@@ -15,5 +15,6 @@
 #include "sweep_tape.h"
 #include "chain.h"
 #include "rows.h"
+#include "samples.h"
 #pragma clang attribute pop
 #endif

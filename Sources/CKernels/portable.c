@@ -12,4 +12,5 @@
 #include "sweep_tape.h"
 #include "chain.h"
 #include "rows.h"
+#include "samples.h"
 

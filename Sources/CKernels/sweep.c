@@ -7,6 +7,8 @@
   void lz_sweep_backward_##suffix(const lz_sweep *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);        \
   void lz_chain_forward_##suffix(const lz_chain *, const uint32_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);      \
   void lz_chain_backward_##suffix(const lz_chain *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);                       \
+  void lz_multiply_samples_##suffix(const float *, ptrdiff_t, ptrdiff_t, const float *, ptrdiff_t, ptrdiff_t, int, float *,\
+                                    ptrdiff_t);                                                                      \
   void lz_norm_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);                                 \
   void lz_norm_rows_backward_##suffix(const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float *);    \
   double lz_softmax_rows_##suffix(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, const uint32_t *, float);   \
@@ -114,6 +116,27 @@ void lz_norm_rows(lz_instructions which, const float *x, ptrdiff_t hidden, ptrdi
 void lz_norm_rows_backward(lz_instructions which, const float *x, const float *dh, ptrdiff_t hidden, ptrdiff_t units,
                            ptrdiff_t samples, int adds, float *dx) {
   #define CALL(suffix) lz_norm_rows_backward_##suffix(x, dh, hidden, units, samples, adds, dx)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+// [padded / 2 lanes][terms][2 lanes], the last panel of one vector if that is all that is left.
+void lz_pack_product(lz_instructions which, const float *w, ptrdiff_t outputs, ptrdiff_t output_step, ptrdiff_t padded,
+                     ptrdiff_t terms, ptrdiff_t term_step, float *packed, ptrdiff_t piece, ptrdiff_t pieces) {
+  const ptrdiff_t panel = 2 * lz_sweep_lanes(which), panels = round_up(padded, panel) / panel;
+  for (ptrdiff_t p = panels * piece / pieces; p < panels * (piece + 1) / pieces; p++) {
+    const ptrdiff_t first = p * panel, width = padded - first < panel ? padded - first : panel;
+    float *to = packed + first * terms;
+    for (ptrdiff_t i = 0; i < width; i++) {
+      const float *from = w + (first + i) * output_step;
+      for (ptrdiff_t k = 0; k < terms; k++) to[k * width + i] = first + i < outputs ? from[k * term_step] : 0;
+    }
+  }
+}
+
+void lz_multiply_samples(lz_instructions which, const float *packed, ptrdiff_t padded, ptrdiff_t terms, const float *x,
+                         ptrdiff_t x_step, ptrdiff_t samples, int adds, float *out, ptrdiff_t out_step) {
+  #define CALL(suffix) lz_multiply_samples_##suffix(packed, padded, terms, x, x_step, samples, adds, out, out_step)
   SELECT(which, CALL)
   #undef CALL
 }

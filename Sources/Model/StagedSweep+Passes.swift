@@ -65,12 +65,10 @@ extension StagedSweep {
     let width = stage.cell.rows * Self.units(stage)
     stage.eachSource { source, column in
       let units = Self.units(stages[source.stage])
-      GEMM.timesTransposed(
-        m: samples.count, n: stage.gates, k: source.units,
-        h(source.stage, after: slots.lowerBound) + samples.lowerBound * units, lda: units,
-        pointer(.kernel(index)) + column, ldb: stage.inputs,
-        into: rows(index, from: slots.lowerBound) + samples.lowerBound * width, ldc: width,
-        accumulate: column > 0)
+      lz_multiply_samples(
+        instructions.code, product(index, column: column).forward, width, source.units,
+        h(source.stage, after: slots.lowerBound) + samples.lowerBound * units, units, samples.count,
+        column > 0 ? 1 : 0, rows(index, from: slots.lowerBound) + samples.lowerBound * width, width)
     }
   }
 
@@ -136,12 +134,11 @@ extension StagedSweep {
     let width = stage.cell.rows * Self.units(stage)
     stage.eachSource { source, column in
       let units = Self.units(stages[source.stage])
-      GEMM.times(
-        m: samples.count, n: source.units, k: stage.gates,
-        rows(index, from: slots.lowerBound) + samples.lowerBound * width, lda: width,
-        pointer(.kernel(index)) + column, ldb: stage.inputs,
-        into: parts[source.stage].adjoint + samples.lowerBound * units, ldc: units,
-        keep: (column > 0 ? addsSecond : addsBelow)[index] ? 1 : 0)
+      lz_multiply_samples(
+        instructions.code, product(index, column: column).backward, units, stage.gates,
+        rows(index, from: slots.lowerBound) + samples.lowerBound * width, width, samples.count,
+        (column > 0 ? addsSecond : addsBelow)[index] ? 1 : 0,
+        parts[source.stage].adjoint + samples.lowerBound * units, units)
     }
   }
 }

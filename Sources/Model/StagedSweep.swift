@@ -21,7 +21,7 @@ package final class StagedSweep {
     package var adjoint: UnsafeMutablePointer<Float>
     /// [S][B][U] ∂ of the states by the tokens after, and [B][U] more where a row is late.
     package var carried: UnsafeMutablePointer<Float>
-    /// Room for the packed own matrix, if rows read the own state.
+    /// Room for the packed matrices: the own state's, if rows read it, then those of the stages that it reads.
     package var forward: UnsafeMutablePointer<Float>
     package var backward: UnsafeMutablePointer<Float>
 
@@ -44,12 +44,41 @@ package final class StagedSweep {
   /// Units of a stage with their padding.
   package static func units(_ stage: Stage) -> Int { (stage.units + 15) / 16 * 16 }
 
-  /// Floats of a stage's packed own matrix.
+  /// Floats of a stage's packed matrices.
   package static func packedFloats(_ stage: Stage) -> (forward: Int, backward: Int) {
+    let own = ownFloats(stage)
+    return (
+      own.forward + stage.read * stage.cell.rows * units(stage),
+      own.backward + backwardFloats(stage, stage.read)
+    )
+  }
+
+  private static func ownFloats(_ stage: Stage) -> (forward: Int, backward: Int) {
     guard stage.cell.readsOwnState else { return (0, 0) }
     return (
       lz_sweep_forward_floats(stage.cell.code, stage.units, stage.units),
       lz_sweep_backward_floats(stage.cell.code, stage.units, stage.units)
+    )
+  }
+
+  /// Floats of the way back to `inputs` units of others, whose padding each has.
+  private static func backwardFloats(_ stage: Stage, _ inputs: Int) -> Int {
+    var floats = 0
+    stage.eachSource { source, column in
+      if column < inputs { floats += stage.gates * ((source.units + 15) / 16 * 16) }
+    }
+    return floats
+  }
+
+  /// A stage's packed matrix of the source whose columns begin with `column`.
+  func product(_ index: Int, column: Int) -> (
+    forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>
+  ) {
+    let (stage, part) = (stages[index], parts[index])
+    let own = Self.ownFloats(stage)
+    return (
+      part.forward + own.forward + column * stage.cell.rows * Self.units(stage),
+      part.backward + own.backward + Self.backwardFloats(stage, column)
     )
   }
 
@@ -157,12 +186,28 @@ package final class StagedSweep {
       layers[index].bias = UnsafePointer(pointer(.bias(index)))
       if stages[index].cell.hasLateRow { layers[index].late_bias = UnsafePointer(pointer(.scalars(index))) }
     }
-    for (index, stage) in stages.enumerated() where stage.cell.readsOwnState {
+    for (index, stage) in stages.enumerated() {
       pool.run(Self.packPieces) { piece, _ in
+        packSources(index, piece)
+        guard stage.cell.readsOwnState else { return }
         lz_sweep_pack(
           instructions.code, stage.cell.code, stage.units, stage.headSize, stage.units, stage.read,
           pointer(.kernel(index)), parts[index].forward, parts[index].backward, piece, Self.packPieces)
       }
+    }
+  }
+
+  /// A piece of the matrices of the stages that it reads, there and back.
+  private func packSources(_ index: Int, _ piece: Int) {
+    let stage = stages[index]
+    stage.eachSource { source, column in
+      let (packed, w) = (product(index, column: column), pointer(.kernel(index)) + column)
+      lz_pack_product(
+        instructions.code, w, stage.gates, stage.inputs, stage.cell.rows * Self.units(stage), source.units, 1,
+        packed.forward, piece, Self.packPieces)
+      lz_pack_product(
+        instructions.code, w, source.units, 1, Self.units(stages[source.stage]), stage.gates, stage.inputs,
+        packed.backward, piece, Self.packPieces)
     }
   }
 

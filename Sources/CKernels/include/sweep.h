@@ -95,6 +95,15 @@ void lz_norm_rows(lz_instructions instructions, const float *x, ptrdiff_t hidden
 void lz_norm_rows_backward(lz_instructions instructions, const float *x, const float *dh, ptrdiff_t hidden, ptrdiff_t units,
                            ptrdiff_t samples, int adds, float *dx);
 
+// A matrix for lz_multiply_samples: the element of output o and term k is w[o · output_step + k · term_step]. Outputs are padded with
+// zeros to `padded`, a multiple of 16: padded · terms floats. Piece `piece` of `pieces` of the work.
+void lz_pack_product(lz_instructions instructions, const float *w, ptrdiff_t outputs, ptrdiff_t output_step, ptrdiff_t padded,
+                     ptrdiff_t terms, ptrdiff_t term_step, float *packed, ptrdiff_t piece, ptrdiff_t pieces);
+
+// out[s][padded] = Σ_k x[s][k]·w[k][padded] for `samples` samples, added to what is there if `adds`.
+void lz_multiply_samples(lz_instructions instructions, const float *packed, ptrdiff_t padded, ptrdiff_t terms, const float *x,
+                         ptrdiff_t x_step, ptrdiff_t samples, int adds, float *out, ptrdiff_t out_step);
+
 // Rows of logits (without bias), `stride` floats apart (a multiple of 16, aligned), become scale·(softmax − target).
 // Rows of marked targets become 0 and have no loss.
 // Returns the sum of the losses in nats; infinite or NaN if any of the logits is.

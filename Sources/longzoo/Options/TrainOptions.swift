@@ -57,7 +57,8 @@ struct LayerOptions: ParsableArguments {
   )
   var block: BlockKind?
   @Option(
-    help: "Width of the embedding by which tokens enter; 0: none. (default: 0; --hidden-size for residual, rglru, elstm)",
+    help:
+      "Width of the embedding by which tokens enter; 0: none. (default: 0; --hidden-size for residual, rglru, elstm)",
     transform: TokenCount.number)
   var embeddingSize: Int?
 }
