@@ -12,6 +12,7 @@
 #include "readout_gradient.h"
 #include "sequence.h"
 #include "update.h"
+#include "readout_strips.h"
 #include "sweep_tape.h"
 #include "chain.h"
 #include "rows.h"

@@ -38,6 +38,7 @@ typedef struct {
   float *token_entries;     // normal: [16][gate_stride] the tokens' rows, one for each lane
   float *next;              // [head_blocks · block_units][32] the next h of one head
   float *logits;            // exact: [rows][32]
+  float *plain_rows;        // as a tile's
 } columns;
 
 // acc += W·(the parts), `rows` rows from `row` of a packed block.
@@ -361,7 +362,8 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
   t->token_signs[1] = t->token_signs[0] + head_rows;
   t->next = scratch + head_rows * LZ_COLUMNS;
   t->logits = t->next + l->next;
-  float *rest = t->logits + (l->shape.exact_readout ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
+  if (l->shape.plain) t->plain_rows = scratch + l->scratch - l->gate_stride * LZ_LANES;
+  float *rest = t->logits + (l->shape.exact_readout && !l->shape.plain ? (l->readout_blocks * LZ_BLOCK + l->readout_blocks) * LZ_COLUMNS : 0);
   if (kind == NORMAL) {
     t->token_moves = rest;
     t->token_entries = t->token_moves + l->gate_stride * LZ_COLUMNS;
@@ -385,7 +387,8 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
         step[g->aside == LZ_LATE](t, stage, head);
       }
     }
-    if (with_readout) column_read_out(t, tangent, kind, column_h(t, l->shape.stages - 1), token);
+    if (ch->hidden) hand_out(l, ch, token);
+    else if (with_readout) column_read_out(t, tangent, kind, column_h(t, l->shape.stages - 1), token);
   }
 }
 

@@ -9,10 +9,10 @@ static void column_tokens(columns *t, int64_t token) {
     t->inputs[p] = t->chunk->tokens[p][token] & LZ_ID;
     t->targets[p] = target & LZ_ID;
     t->marked |= (uint16_t)((target & LZ_MARK ? 1u : 0u) << p);
-    t->rows[p] = t->chunk->weights + l->w_table + (ptrdiff_t)t->inputs[p] * l->gate_stride;
     for (int s = 0; s < 2; s++)
       if (t->seen[s]) t->seen[s][t->inputs[p]] |= (uint16_t)(1u << p);
   }
+  find_rows(l, t->chunk, t->inputs, t->plain_rows, t->rows);
 }
 
 // The entries of the tokens' rows for a head's gate rows, where directions are sums of products.

@@ -10,12 +10,16 @@
   void lz_run_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, float *,   \
                              float *);                                                                              \
   void lz_read_heads_##suffix(const lz_layout *, const lz_chunk *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);          \
-  void lz_run_sequence_##suffix(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *,      \
-                                float *, uint8_t *, float *);                                                        \
+  void lz_run_sequence_##suffix(const lz_layout *, const float *, const lz_plain *, float *, const uint32_t *,       \
+                                int64_t, double *, float *, uint8_t *, float *);                                     \
   void lz_readout_gradient_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,  \
                                     ptrdiff_t, ptrdiff_t, int, float *, float *);                                    \
-  void lz_readout_total_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, float, ptrdiff_t,       \
-                                 float *, float *);                                                                  \
+  void lz_readout_total_##suffix(const lz_layout *, const float *, const float *, ptrdiff_t, ptrdiff_t, float,       \
+                                 ptrdiff_t, float *, float *);                                                       \
+  void lz_read_samples_##suffix(const lz_layout *, const lz_samples *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *,     \
+                                float *);                                                                            \
+  void lz_strip_gradient_##suffix(const lz_layout *, const lz_samples *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int,        \
+                                  float *, float *, float *, float *);                                               \
   void lz_expand_signs_##suffix(const uint16_t *, ptrdiff_t, const float *, const uint16_t *, float *, ptrdiff_t);     \
   void lz_sum_signs_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *);               \
   void lz_sum_normals_##suffix(const uint16_t *, ptrdiff_t, ptrdiff_t, int32_t, ptrdiff_t, ptrdiff_t, const float *,   \
@@ -36,9 +40,11 @@ DECLARE(avx512)
 #endif
 
 void lz_run_chunk_reference(const lz_layout *, const lz_chunk *);
+void lz_read_samples_reference(const lz_layout *, const lz_samples *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *);
+void lz_strip_gradient_reference(const lz_layout *, const lz_samples *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float *, float *);
 void lz_run_tangent_reference(const lz_layout *, const lz_chunk *, int);
-void lz_run_sequence_reference(const lz_layout *, const float *, float *, const uint32_t *, int64_t, double *, float *,
-                               uint8_t *);
+void lz_run_sequence_reference(const lz_layout *, const float *, const lz_plain *, float *, const uint32_t *, int64_t, double *,
+                               float *, uint8_t *);
 
 int lz_supported(lz_instructions instructions) {
   switch (instructions) {
@@ -95,13 +101,15 @@ void lz_read_heads(lz_instructions which, const lz_layout *layout, const lz_chun
 }
 
 ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
-  return 2 * ((l->head_gates + 15) / 16 * 16) + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16;
+  return 2 * ((l->head_gates + 15) / 16 * 16) + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16
+         + (l->shape.plain ? l->gate_stride : 0);
 }
 
-void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, float *state,
-                     const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
-  if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, state, tokens, count, loss, losses, hits);
-  #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, state, tokens, count, loss, losses, hits, scratch)
+void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, const lz_plain *plain,
+                     float *state, const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits,
+                     float *scratch) {
+  if (which == LZ_REFERENCE) return lz_run_sequence_reference(layout, weights, plain, state, tokens, count, loss, losses, hits);
+  #define CALL(suffix) lz_run_sequence_##suffix(layout, weights, plain, state, tokens, count, loss, losses, hits, scratch)
   SELECT(which, CALL)
   #undef CALL
 }
@@ -116,8 +124,25 @@ void lz_readout_gradient(lz_instructions which, const lz_layout *layout, const f
 }
 
 void lz_readout_total(lz_instructions which, const lz_layout *layout, const float *sums, const float *biases,
-                      ptrdiff_t groups, float scale, ptrdiff_t row, float *to, float *bias) {
-  #define CALL(suffix) lz_readout_total_##suffix(layout, sums, biases, groups, scale, row, to, bias)
+                      ptrdiff_t groups, ptrdiff_t rows, float scale, ptrdiff_t row, float *to, float *bias) {
+  #define CALL(suffix) lz_readout_total_##suffix(layout, sums, biases, groups, rows, scale, row, to, bias)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_read_samples(lz_instructions which, const lz_layout *layout, const lz_samples *samples, ptrdiff_t token, ptrdiff_t tile,
+                     ptrdiff_t count, double *loss, float *scratch) {
+  if (which == LZ_REFERENCE) return lz_read_samples_reference(layout, samples, token, tile, count, loss);
+  #define CALL(suffix) lz_read_samples_##suffix(layout, samples, token, tile, count, loss, scratch)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_strip_gradient(lz_instructions which, const lz_layout *layout, const lz_samples *samples, ptrdiff_t strip,
+                       ptrdiff_t tile, ptrdiff_t count, int fresh, float *references, float *sum, float *bias, float *scratch) {
+  if (which == LZ_REFERENCE)
+    return lz_strip_gradient_reference(layout, samples, strip, tile, count, fresh, sum, bias);
+  #define CALL(suffix) lz_strip_gradient_##suffix(layout, samples, strip, tile, count, fresh, references, sum, bias, scratch)
   SELECT(which, CALL)
   #undef CALL
 }

@@ -81,9 +81,10 @@ static void place_scratch(lz_layout *l, ptrdiff_t rank, ptrdiff_t rows) {
                + head_rows / 2                             // their signs
                + l->next                                   // a head's next h
                + (s->dense ? l->widest * LZ_COLUMNS : 0)   // 2εh of a stage's inputs
-               + (s->exact_readout ? (rows + l->readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
+               + (s->exact_readout && !s->plain ? (rows + l->readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
                + (rank > 1 ? (head_rows + (1 + late) * rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
   if (s->normal) l->scratch += l->entries * LZ_LANES + l->gate_stride * (LZ_LANES + LZ_COLUMNS); // all but the table, tokens' rows
+  if (s->plain) l->scratch = round_up(l->scratch, 16) + l->gate_stride * LZ_LANES; // at the end, the tokens' rows as a packed table has them
 }
 
 void lz_layout_make(const lz_shape *shape, lz_layout *l) {
@@ -109,12 +110,12 @@ void lz_layout_make(const lz_shape *shape, lz_layout *l) {
   l->input_tile = l->input_panels * LZ_LANES * LZ_PANEL;
 
   ptrdiff_t w = 0, n = 0;
-  TAKE(w, l->w_table, s->vocabulary * l->gate_stride);
+  TAKE(w, l->w_table, s->plain ? 0 : s->vocabulary * l->gate_stride);
   TAKE(n, l->s_table_row, rank * s->vocabulary);
   TAKE(n, l->s_table_column, (dense * s->vocabulary + rank) * l->gate_stride);
   place_stages(l, rank, &w, &n);
-  TAKE(w, l->w_readout, rows * l->top);
-  TAKE(w, l->w_readout_bias, rows);
+  TAKE(w, l->w_readout, s->plain ? 0 : rows * l->top);
+  TAKE(w, l->w_readout_bias, s->plain ? 0 : rows);
   TAKE(n, l->s_readout_row, s->exact_readout ? 0 : rank * rows);
   TAKE(n, l->s_readout_column, s->exact_readout ? 0 : (dense * rows + rank) * l->top);
   TAKE(n, l->s_readout_bias, s->logits ? 2 * rows : s->exact_readout ? 0 : any * rows);
@@ -128,3 +129,12 @@ void lz_layout_make(const lz_shape *shape, lz_layout *l) {
 }
 
 ptrdiff_t lz_head_logits(const lz_layout *l) { return (l->readout_blocks * LZ_BLOCK + 1) * LZ_COLUMNS; }
+
+ptrdiff_t lz_strips(const lz_layout *l) { return (l->readout_blocks + LZ_STRIP - 1) / LZ_STRIP; }
+
+ptrdiff_t lz_strip_scratch(const lz_layout *l, ptrdiff_t samples) {
+  const ptrdiff_t rows = LZ_STRIP * LZ_BLOCK;
+  return rows * (l->top + 1)                  // weights and biases
+         + (rows + LZ_STRIP) * LZ_COLUMNS     // powers of a sample's logits, their references
+         + rows * LZ_LANES * samples;         // p − y
+}

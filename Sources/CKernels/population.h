@@ -246,6 +246,7 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   lz_chunk now = *ch;
   tile t = {.layout = l, .chunk = &now, .tokens = scratch};
+  float *const room = scratch;
   scratch += head_rows * LZ_COLUMNS;
   t.token_signs = (uint16_t *)scratch;
   scratch += head_rows / 2;
@@ -255,7 +256,8 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
     t.twice = scratch;
     scratch += l->widest * LZ_COLUMNS;
   }
-  if (l->shape.exact_readout) {
+  if (l->shape.plain) t.plain_rows = room + l->scratch - l->gate_stride * LZ_LANES;
+  if (l->shape.exact_readout && !l->shape.plain) {
     t.powers = scratch;
     t.references = scratch + rows * LZ_COLUMNS;
   }
@@ -271,7 +273,8 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
     }
     look_up(&t, inputs);
     for (int stage = 0; stage < l->shape.stages; stage++) step_stage(&t, stage);
-    if (ch->loss) read_out(&t, ch->state + l->stage[l->shape.stages - 1].state * LZ_COLUMNS, targets, token);
+    if (ch->hidden) hand_out(l, ch, token);
+    else if (ch->loss) read_out(&t, ch->state + l->stage[l->shape.stages - 1].state * LZ_COLUMNS, targets, token);
     if (l->shape.nodes) emit_means(&t, token + 1);
   }
 }

@@ -57,6 +57,15 @@ INLINE void read_block(const tile *t, const segment *state, const direction *d, 
 // What a tile's readout leaves: for each of the 32 columns the final reference and 1/(2·sum).
 typedef struct { _Alignas(64) float reference[LZ_COLUMNS], share[LZ_COLUMNS]; } shares;
 
+// The losses of VL columns, added to those that there are.
+INLINE void add_loss(vf reference, vf sum, vf target, uint16_t marked, int lane, double *to) {
+  const vf loss = (reference * splat(LOG_2) + log_positive(sum)) - target;
+  vd total;
+  __builtin_memcpy(&total, to, sizeof total);
+  total += __builtin_convertvector(masked(loss, (uint16_t)~marked, lane), vd);
+  __builtin_memcpy(to, &total, sizeof total);
+}
+
 INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ_LANES], const int perturbed,
                         const int dense, shares *out) {
   const lz_layout *l = t->layout;
@@ -77,13 +86,9 @@ INLINE void read_blocks(const tile *t, const float *h, const uint32_t targets[LZ
     else read_block(t, &state, &d, perturbed, dense, 12, last, at, rows, &sums);
     for (int s = 0; s < SB; s++) {
       const int column = at.at + s * LZ_LANES;
-      const vf loss = (sums.reference[s] * splat(LOG_2) + log_positive(sums.sum[s])) - sums.target[s];
-      vd total;
-      __builtin_memcpy(&total, ch->loss + column, sizeof total);
-      total += __builtin_convertvector(masked(loss, (uint16_t)~t->marked, at.lane), vd);
-      __builtin_memcpy(ch->loss + column, &total, sizeof total);
-      __builtin_memcpy(out->reference + column, &sums.reference[s], sizeof loss);
+      add_loss(sums.reference[s], sums.sum[s], sums.target[s], t->marked, at.lane, ch->loss + column);
       const vf share = splat(0.5f) / sums.sum[s];
+      __builtin_memcpy(out->reference + column, &sums.reference[s], sizeof share);
       __builtin_memcpy(out->share + column, &share, sizeof share);
     }
   }
@@ -107,22 +112,25 @@ INLINE void block_scales(const tile *t, const shares *shares, ptrdiff_t first, i
   }
 }
 
+// p − y, but for the y, of the mean of both columns of every pair in the rows first ..< end of a block.
+INLINE void mean_probabilities(const tile *t, const shares *shares, ptrdiff_t first, ptrdiff_t end, uint16_t kept, int lane,
+                               float *delta) {
+  vf scale[2];
+  block_scales(t, shares, first, lane, scale);
+  for (ptrdiff_t row = first; row < end; row++) {
+    const float *power = t->powers + row * LZ_COLUMNS + lane;
+    store(delta + row * LZ_LANES + lane, masked(load(power) * scale[0] + load(power + LZ_LANES) * scale[1], kept, lane));
+  }
+}
+
 // p − y of the mean of both columns of every pair.
 static void emit_delta(const tile *t, const shares *shares, const uint32_t targets[LZ_LANES], float *delta) {
   const lz_layout *l = t->layout;
   const uint16_t kept = predicted(t);
   const ptrdiff_t rows = (l->shape.vocabulary + 3) / 4 * 4;
-  for (int lane = 0; lane < LZ_LANES; lane += VL) {
-    for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK) {
-      vf scale[2];
-      block_scales(t, shares, first, lane, scale);
-      const ptrdiff_t end = first + LZ_BLOCK < rows ? first + LZ_BLOCK : rows;
-      for (ptrdiff_t row = first; row < end; row++) {
-        const float *power = t->powers + row * LZ_COLUMNS + lane;
-        store(delta + row * LZ_LANES + lane, masked(load(power) * scale[0] + load(power + LZ_LANES) * scale[1], kept, lane));
-      }
-    }
-  }
+  for (int lane = 0; lane < LZ_LANES; lane += VL)
+    for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK)
+      mean_probabilities(t, shares, first, first + LZ_BLOCK < rows ? first + LZ_BLOCK : rows, kept, lane, delta);
   memset(delta + rows * LZ_LANES, 0, sizeof(float) * (size_t)(l->delta_tile - rows * LZ_LANES));
   for (int p = 0; p < LZ_LANES; p++)
     if (kept >> p & 1) delta[targets[p] * LZ_LANES + p] -= 1.0f;
@@ -181,10 +189,8 @@ INLINE void four_states(const float *h, ptrdiff_t u, ptrdiff_t hidden, int p, co
 }
 
 // The mean state of every pair, or that of its + column, units contiguous: 4 × 4 transposes from [unit][16 of 32].
-INLINE void emit_input(const tile *t, const float *h, float *input, const int mean) {
-  const lz_layout *l = t->layout;
+INLINE void emit_input(const lz_layout *l, uint16_t kept, const float *h, float *input, const int mean) {
   const ptrdiff_t hidden = l->top, panel = LZ_LANES * LZ_PANEL;
-  const uint16_t kept = predicted(t);
   for (ptrdiff_t u = 0; u < l->input_panels * LZ_PANEL; u += 4) {
     float *to = input + u / LZ_PANEL * panel + u % LZ_PANEL;
     for (int p = 0; p < LZ_LANES; p += 4) {
@@ -193,6 +199,12 @@ INLINE void emit_input(const tile *t, const float *h, float *input, const int me
       for (int i = 0; i < 4; i++) store4(to + (p + i) * LZ_PANEL, kept >> (p + i) & 1 ? out[i] : (v4)(0.0f));
     }
   }
+}
+
+// h of a token, for a readout that is done apart.
+static void hand_out(const lz_layout *l, const lz_chunk *ch, ptrdiff_t token) {
+  const ptrdiff_t floats = l->top * LZ_COLUMNS;
+  memcpy(ch->hidden + token * ch->tile_step * floats, h_of(ch, l, l->shape.stages - 1), sizeof(float) * (size_t)floats);
 }
 
 // The loss of every column, and what the exact gradient needs.
@@ -214,5 +226,5 @@ static void read_out(const tile *t, const float *h, const uint32_t targets[LZ_LA
   }
   NAME(read_exact)(t, h, targets, &shares);
   (l->shape.logits ? emit_moved_delta : emit_delta)(t, &shares, targets, delta);
-  emit_input(t, h, input, 1);
+  emit_input(l, predicted(t), h, input, 1);
 }

@@ -40,15 +40,21 @@ INLINE void gradient_bias(const gradient_rows *rows, int fresh, ptrdiff_t from_d
   }
 }
 
-void NAME(readout_gradient)(const lz_layout *l, const float *delta, const float *input, ptrdiff_t tokens, ptrdiff_t tiles,
-                            ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks, int fresh, float *sum, float *bias) {
+// (p − y) and h as they lie: of a tile and token, and how many of each token.
+typedef struct {
+  const float *delta, *input;
+  ptrdiff_t delta_size, delta_tiles, input_tiles;
+} gradient_samples;
+
+static void NAME(add_gradient)(const lz_layout *l, const gradient_samples *samples, ptrdiff_t tokens, ptrdiff_t tiles,
+                               ptrdiff_t block, ptrdiff_t blocks, int fresh, float *sum, float *bias) {
   const ptrdiff_t stride = l->input_panels * LZ_PANEL, size = LZ_BLOCK * LZ_LANES, all = tokens * tiles;
   for (ptrdiff_t done = 0; done < all; done += GRADIENT_ROWS) {
     gradient_rows rows = {.count = all - done < GRADIENT_ROWS ? (int)(all - done) : GRADIENT_ROWS};
     for (int row = 0; row < rows.count; row++) {
-      const ptrdiff_t at = (done + row) / tiles * token_tiles + (done + row) % tiles;
-      rows.delta[row] = delta + at * l->delta_tile;
-      rows.input[row] = input + at * l->input_tile;
+      const ptrdiff_t token = (done + row) / tiles, tile = (done + row) % tiles;
+      rows.delta[row] = samples->delta + (token * samples->delta_tiles + tile) * samples->delta_size;
+      rows.input[row] = samples->input + (token * samples->input_tiles + tile) * l->input_tile;
     }
     for (ptrdiff_t panel = 0; panel < l->input_panels; panel++)
       for (ptrdiff_t b = block; b < block + blocks; b++)
@@ -57,6 +63,12 @@ void NAME(readout_gradient)(const lz_layout *l, const float *delta, const float 
                          sum + b * LZ_BLOCK * stride + panel * LZ_PANEL + column, stride);
     for (ptrdiff_t b = block; b < block + blocks; b++) gradient_bias(&rows, fresh && done == 0, b * size, bias + b * size);
   }
+}
+
+void NAME(readout_gradient)(const lz_layout *l, const float *delta, const float *input, ptrdiff_t tokens, ptrdiff_t tiles,
+                            ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks, int fresh, float *sum, float *bias) {
+  const gradient_samples samples = {delta, input, l->delta_tile, token_tiles, token_tiles};
+  NAME(add_gradient)(l, &samples, tokens, tiles, block, blocks, fresh, sum, bias);
 }
 
 // Σ of the 16 pairs' parts of a bias, as a tree.
@@ -68,9 +80,9 @@ INLINE float lanes_total(const float *parts) {
   return sum[0];
 }
 
-void NAME(readout_total)(const lz_layout *l, const float *sums, const float *biases, ptrdiff_t groups, float scale, ptrdiff_t row,
-                         float *to, float *bias) {
-  const ptrdiff_t stride = l->input_panels * LZ_PANEL, rows = l->readout_blocks * LZ_BLOCK, hidden = l->top;
+void NAME(readout_total)(const lz_layout *l, const float *sums, const float *biases, ptrdiff_t groups, ptrdiff_t rows,
+                         float scale, ptrdiff_t row, float *to, float *bias) {
+  const ptrdiff_t stride = l->input_panels * LZ_PANEL, hidden = l->top;
   const float *from = sums + row * stride;
   for (ptrdiff_t u = 0; u < hidden; u += VL) {
     vf total = load(from + u);

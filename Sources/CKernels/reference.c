@@ -12,6 +12,8 @@ typedef struct {
   const lz_chunk *ch;
   int pair;      // bit of the sign words
   double shift;  // +ε, −ε or 0
+  const lz_plain *plain;
+  int reads;     // plain: whether logits are wanted
 } column;
 
 static lz_entries entries(const column *c) { return (lz_entries){c->l, c->ch ? c->ch->signs : 0, c->pair}; }
@@ -30,15 +32,25 @@ static double kernel_weight(const column *c, const float *weights, int stage, pt
 }
 
 static double readout_weight(const column *c, const float *weights, ptrdiff_t row, ptrdiff_t k) {
-  const double w = weights[c->l->w_readout + entry_packed(row, k, c->l->top)];
+  const lz_layout *l = c->l;
+  const double w = l->shape.plain ? c->plain->readout[row * l->top + k] : weights[l->w_readout + entry_packed(row, k, l->top)];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
   return w + c->shift * readout_entry(&z, row, k);
 }
 
+// What a token adds to a gate row, among the padded ones.
+static double table_weight(const column *c, const float *weights, uint32_t token, ptrdiff_t row) {
+  const lz_layout *l = c->l;
+  const lz_stage *s = &l->stage[0];
+  if (!l->shape.plain) return weights[l->w_table + token * l->gate_stride + row];
+  const ptrdiff_t gates = s->rows * s->head, i = row / s->head_gates * gates + row % s->head_gates;
+  return (double)c->plain->table[token * gates * s->shape.heads + i] + c->plain->table_bias[i];
+}
+
 static double gate_start(const column *c, const float *weights, int stage, ptrdiff_t row, uint32_t token) {
   const lz_layout *l = c->l;
-  const double w = stage == 0 ? weights[l->w_table + token * l->gate_stride + row] : weights[l->stage[stage].w_bias + row];
+  const double w = stage == 0 ? table_weight(c, weights, token, row) : weights[l->stage[stage].w_bias + row];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
   return w + c->shift * (bias_entry(&z, stage, row) + (stage == 0 ? table_entry(&z, token, row) : 0));
@@ -106,8 +118,9 @@ static void advance(const column *c, const float *weights, double *state, uint32
     free(next);
   }
   const double *top = h_of(l, state, l->shape.stages - 1);
+  if (l->shape.plain && !c->reads) return;
   for (ptrdiff_t v = 0; v < l->shape.vocabulary; v++) {
-    double logit = weights[l->w_readout_bias + v];
+    double logit = l->shape.plain ? c->plain->readout_bias[v] : weights[l->w_readout_bias + v];
     const lz_entries z = entries(c);
     if (c->shift != 0) logit += c->shift * readout_bias_entry(&z, v);
     for (ptrdiff_t k = 0; k < H; k++) logit += readout_weight(c, weights, v, k) * top[k];
@@ -169,7 +182,7 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   for (int col = 0; col < LZ_COLUMNS; col++) {
     const int pair = col % LZ_LANES;
     lz_chunk now = *ch;
-    const column c = {l, &now, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon};
+    const column c = {l, &now, pair, col < LZ_LANES ? ch->epsilon : -ch->epsilon, &ch->plain, 0};
     for (ptrdiff_t i = 0; i < n; i++) h[i] = ch->state[i * LZ_COLUMNS + col];
     if (l->shape.nodes) add_to_means(l, &ch->means, 0, pair, h);
     for (int64_t t = 0; t < ch->count; t++, now.signs += ch->sign_step, now.loss += ch->loss_step) {
@@ -177,6 +190,7 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
       if (ch->seen) ch->seen[token] |= (uint16_t)(1u << pair);
       advance(&c, ch->weights, h, token, logits);
       if (l->shape.nodes) add_to_means(l, &ch->means, t + 1, pair, h);
+      for (ptrdiff_t k = 0; k < H && ch->hidden; k++) ch->hidden[(t * ch->tile_step * H + k) * LZ_COLUMNS + col] = (float)top[k];
       if (!ch->loss || target & LZ_MARK) continue;
       const int hands_out = l->shape.exact_readout && pair < ch->valid;
       float *delta = hands_out ? ch->delta + t * ch->tile_step * l->delta_tile + pair : 0;
@@ -194,12 +208,12 @@ void lz_run_chunk_reference(const lz_layout *l, const lz_chunk *ch) {
   free(h);
 }
 
-void lz_run_sequence_reference(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
-                               int64_t count, double *loss, float *losses, uint8_t *hits) {
+void lz_run_sequence_reference(const lz_layout *l, const float *weights, const lz_plain *plain, float *state,
+                               const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits) {
   const ptrdiff_t n = l->state / LZ_COLUMNS;
   double *h = malloc(sizeof(double) * (size_t)(n + l->shape.vocabulary)), *logits = h + n;
   for (ptrdiff_t i = 0; i < n; i++) h[i] = state[i];
-  const column c = {.l = l}; // unmoved: nobody looks at the signs
+  const column c = {.l = l, .plain = plain, .reads = 1}; // unmoved: nobody looks at the signs
   for (int64_t t = 0; t < count; t++) {
     advance(&c, weights, h, tokens[t] & LZ_ID, logits);
     const uint32_t target = tokens[t + 1];

@@ -87,9 +87,41 @@ static void sequence_head(const lz_stage *g, const float *weights, ptrdiff_t hea
   sequence_units(g, own, asides + rows - 1, rows, scalars, h);
 }
 
-static void sequence_stage(const lz_layout *l, int stage, const float *weights, uint32_t token, float *state, float *gates) {
+// start + W·x for rows that lie as they are, [rows][n]: columns of 4 × 4 transposes, so that every sum is the chain that it is for
+// packed rows.
+static void plain_product(const float *w, const float *start, ptrdiff_t rows, ptrdiff_t n, const float *x, float *out) {
+  for (ptrdiff_t first = 0; first < rows; first += LZ_BLOCK) {
+    const float *from[LZ_BLOCK];
+    v4 acc[LZ_BLOCK / 4];
+    for (ptrdiff_t j = 0; j < LZ_BLOCK; j++) {
+      const ptrdiff_t row = first + j < rows ? first + j : rows - 1;
+      from[j] = w + row * n, acc[j / 4][j % 4] = start[row];
+    }
+    const ptrdiff_t whole = n / 4 * 4;
+    for (ptrdiff_t k = 0; k < whole; k += 4)
+      #pragma clang loop unroll(full)
+      for (int b = 0; b < LZ_BLOCK / 4; b++) {
+        v4 m[4];
+        for (int i = 0; i < 4; i++) m[i] = load4(from[4 * b + i] + k);
+        transpose4(m);
+        for (int i = 0; i < 4; i++) acc[b] += m[i] * (v4)(x[k + i]);
+      }
+    for (ptrdiff_t k = whole; k < n; k++)
+      for (int b = 0; b < LZ_BLOCK / 4; b++) {
+        const v4 m = {from[4 * b][k], from[4 * b + 1][k], from[4 * b + 2][k], from[4 * b + 3][k]};
+        acc[b] += m * (v4)(x[k]);
+      }
+    for (ptrdiff_t j = 0; j < LZ_BLOCK && first + j < rows; j++) out[first + j] = acc[j / 4][j % 4];
+  }
+}
+
+// `tokens`: room for a token's row where the table lies as it is.
+static void sequence_stage(const lz_layout *l, int stage, const float *weights, const lz_plain *plain, uint32_t token, float *state,
+                           float *gates, float *tokens) {
   const lz_stage *g = &l->stage[stage];
-  const float *start = stage == 0 ? weights + l->w_table + (ptrdiff_t)token * l->gate_stride : weights + g->w_bias;
+  const float *start = weights + g->w_bias;
+  if (stage == 0)
+    start = l->shape.plain ? plain_row(l, plain, token, tokens) : weights + l->w_table + (ptrdiff_t)token * l->gate_stride;
   const float *below = g->shape.below < 0 ? 0 : state + l->stage[g->shape.below].state;
   const float *second = g->shape.second < 0 ? 0 : state + l->stage[g->shape.second].state;
   const float *other = g->shape.other < 0 ? 0 : state + l->stage[g->shape.other].state;
@@ -104,13 +136,13 @@ static void sequence_stage(const lz_layout *l, int stage, const float *weights, 
   }
 }
 
-void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, const uint32_t *tokens,
-                        int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
+void NAME(run_sequence)(const lz_layout *l, const float *weights, const lz_plain *plain, float *state,
+                        const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch) {
   const ptrdiff_t H = l->top, rows = l->readout_blocks * LZ_BLOCK;
-  float *gates = scratch, *logits = scratch + 2 * ((l->head_gates + 15) / 16 * 16);
+  float *gates = scratch, *logits = scratch + 2 * ((l->head_gates + 15) / 16 * 16), *row = logits + (rows + 15) / 16 * 16;
   for (int64_t token = 0; token < count; token++) {
     for (int stage = 0; stage < l->shape.stages; stage++)
-      sequence_stage(l, stage, weights, tokens[token] & LZ_ID, state, gates);
+      sequence_stage(l, stage, weights, plain, tokens[token] & LZ_ID, state, gates, row);
     const uint32_t target = tokens[token + 1];
     if (target & LZ_MARK) {
       if (losses) losses[token] = 0;
@@ -119,8 +151,10 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, float *state, 
     }
     const float *const parts[2] = {state + l->stage[l->shape.stages - 1].state, 0};
     const ptrdiff_t counts[2] = {H, 0};
-    sequence_product(weights + l->w_readout, H * LZ_BLOCK, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
-    for (ptrdiff_t r = rows; r < (rows + VL - 1) / VL * VL; r++) logits[r] = LZ_LOWEST;
+    const ptrdiff_t V = l->shape.vocabulary, filled = l->shape.plain ? V : rows;
+    if (l->shape.plain) plain_product(plain->readout, plain->readout_bias, V, H, parts[0], logits);
+    else sequence_product(weights + l->w_readout, H * LZ_BLOCK, weights + l->w_readout_bias, l->readout_blocks, parts, counts, logits);
+    for (ptrdiff_t r = filled; r < (rows + VL - 1) / VL * VL; r++) logits[r] = LZ_LOWEST;
     vf top = splat(LZ_LOWEST), sum = splat(0);
     for (ptrdiff_t r = 0; r < rows; r += VL) top = at_least(top, load(logits + r));
     float maximum = LZ_LOWEST;

@@ -14,7 +14,31 @@ typedef struct {
   float *twice;        // dense
   float *powers;       // exact: [rows][32] 2^(logit − reference), in units of log 2,
   float *references;   // and [rows / 12][32] those references
+  float *plain_rows;   // plain: [16][gate_stride]
 } tile;
+
+// Where the parameters lie as they are: a token's row with the bias, in the kernels' order.
+static const float *plain_row(const lz_layout *l, const lz_plain *plain, uint32_t token, float *to) {
+  const lz_stage *g = &l->stage[0];
+  const ptrdiff_t gates = g->rows * g->head;
+  const float *row = plain->table + (ptrdiff_t)token * gates * g->shape.heads, *bias = plain->table_bias;
+  for (ptrdiff_t head = 0; head < g->shape.heads; head++, row += gates, bias += gates) {
+    float *out = to + head * g->head_gates;
+    for (ptrdiff_t i = 0; i < gates; i++) out[i] = row[i] + bias[i];
+    for (ptrdiff_t i = gates; i < g->head_gates; i++) out[i] = 0;
+  }
+  return to;
+}
+
+// The rows of the table of a tile's tokens.
+static void find_rows(const lz_layout *l, const lz_chunk *ch, const uint32_t tokens[LZ_LANES], float *room,
+                      const float *rows[LZ_LANES]) {
+  for (int p = 0; p < LZ_LANES; p++) {
+    if (!l->shape.plain) rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
+    else if (p > 0 && tokens[p] == tokens[p - 1]) rows[p] = rows[p - 1];
+    else rows[p] = plain_row(l, &ch->plain, tokens[p], room + p * l->gate_stride);
+  }
+}
 
 // Finds the tokens' rows of the table, and notes that they were read.
 static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
@@ -23,8 +47,8 @@ static void look_up(tile *t, const uint32_t tokens[LZ_LANES]) {
   t->inputs = tokens;
   t->same = 1;
   t->row_signs = 0;
+  find_rows(l, ch, tokens, t->plain_rows, t->rows);
   for (int p = 0; p < LZ_LANES; p++) {
-    t->rows[p] = ch->weights + l->w_table + (ptrdiff_t)tokens[p] * l->gate_stride;
     if (ch->seen) ch->seen[tokens[p]] |= (uint16_t)(1u << p);
     t->same &= tokens[p] == tokens[0];
     if (!l->shape.dense && !l->shape.nodes) t->row_signs |= ch->signs[l->s_table_row + tokens[p]] & (uint16_t)(1u << p);

@@ -122,18 +122,19 @@ final class EstimateMeters {
   }
 
   /// ‖ĝ‖² and the signal in it.
-  /// - Parameter scale: what the coefficients were multiplied with; the meters are those of the estimate without it.
+  /// - Parameters:
+  ///   - first: the first parameter whose estimate is there, and `other` the squares of those before.
+  ///   - scale: what the coefficients were multiplied with; the meters are those of the estimate without it.
   func measureEstimate(
-    _ estimate: UnsafePointer<Float>, coefficients: UnsafePointer<Float>, scale: Double, on pool: ThreadPool,
-    into meters: inout WindowMeters
+    _ estimate: UnsafePointer<Float>, from first: Int = 0, besides other: Double = 0,
+    coefficients: UnsafePointer<Float>, scale: Double, on pool: ThreadPool, into meters: inout WindowMeters
   ) {
     guard estimateCount > 0, scale > 0 else { return }
     pool.run(pieces.count) { piece, _ in
-      let first = piece * Self.piece
-      pieces[piece] = instructions.sumOfSquares(
-        estimate + first, count: min(Self.piece, estimateCount - first))
+      let from = max(first, piece * Self.piece), end = min(estimateCount, (piece + 1) * Self.piece)
+      pieces[piece] = from < end ? instructions.sumOfSquares(estimate + from, count: end - from) : 0
     }
-    let square = pieces.elements.reduce(0, +) / (scale * scale)
+    let square = (pieces.elements.reduce(0, +) + other) / (scale * scale)
     meters.estimateSquare = square
     let pairs = population.pairs
     guard pairs > 1, knowsLengths else { return }

@@ -21,7 +21,7 @@ struct PairWindow {
   let pairs: Int
   let targets: WindowTargets
   /// An exact readout, which has summed its gradient while the tokens came.
-  let readout: ReadoutGradient?
+  let readout: (any ReadoutSum)?
 
   /// Targets of a pair. One divisor for all of them: an estimate is that of the streams' losses over all of their targets.
   var targetsOfPair: Double { Double(targets.pairs) / Double(pairs) }

@@ -10,7 +10,7 @@ import LongzooModel
 /// window ends. So groups may be summed on several machines: all that these have to exchange is one sum a group, once a window.
 /// The number of groups follows from the readout's size and the number of tiles, never from that of machines or threads, and up to
 /// that number a group is one tile. A machine's share of the pairs has to end where a group ends.
-final class ReadoutGradient {
+final class ReadoutGradient: ReadoutSum {
   private let layout: Layout
   private let tiles: Int
   private let groups: Int
@@ -90,6 +90,12 @@ final class ReadoutGradient {
     biasSums.pointer + group * layout.paddedVocabulary * Tile.pairs
   }
 
+  func rows(forTokens count: Int, on pool: ThreadPool) -> ReadoutRows { rows }
+
+  func accumulate(_ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool) {
+    accumulate(tokens: tokens.count, on: pool)
+  }
+
   /// Adds the rows of a chunk of `tokens` tokens.
   func accumulate(tokens: Int, on pool: ThreadPool) {
     let shares = min(blocks, 4 * pool.threads)
@@ -104,20 +110,19 @@ final class ReadoutGradient {
     isEmpty = false
   }
 
-  /// Writes scale · the sum to the gradient's readout and bias, and begins anew.
   func finish(scale: Float, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool) {
     let weights = layout.shape.slice(.readout)
     let bias = layout.shape.slice(.readoutBias)
     pool.run(blocks) { block, _ in
       for row in block * Tile.blockRows..<min(weights.rows, (block + 1) * Tile.blockRows) {
         instructions.readoutTotal(
-          layout, sums: sums.pointer, biases: biasSums.pointer, groups: groups, scale: scale, row: row,
+          layout, sums: sums.pointer, biases: biasSums.pointer, groups: groups,
+          rows: layout.paddedVocabulary, scale: scale, row: row,
           into: gradient + weights.offset + row * weights.columns, bias: gradient + bias.offset + row)
       }
     }
     isEmpty = true
   }
 
-  /// Forgets the sum of a window that is refused.
   func discard() { isEmpty = true }
 }

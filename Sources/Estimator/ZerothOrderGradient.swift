@@ -78,13 +78,15 @@ final class ZerothOrderGradient {
   }
 
   /// Writes the sums to `gradient`.
-  /// - Parameter coefficients: [pairs rounded up to whole tiles], 0 for padding; the scale is in them.
+  /// - Parameters:
+  ///   - coefficients: [pairs rounded up to whole tiles], 0 for padding; the scale is in them.
+  ///   - withTable: false where `eachTablePart` makes the token table's; products only.
   func compute(
-    coefficients: UnsafePointer<Float>, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool
+    coefficients: UnsafePointer<Float>, into gradient: UnsafeMutablePointer<Float>, withTable: Bool = true,
+    on pool: ThreadPool
   ) {
     let read = directions.tokensRead()
-    let tableJobs =
-      population.layout.isFactored ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
+    let tableJobs = withTable ? tablePanels(read) : 0
     pool.run(tableJobs + jobs.count) { task, thread in
       let room = scratch.pointer + thread * scratchStride
       guard task >= tableJobs else {
@@ -138,15 +140,60 @@ final class ZerothOrderGradient {
       into: out + job.rows.lowerBound * columns, room: room + Self.panel * terms)
   }
 
+  /// Panels of the token table's rows that somebody has read; 0 where they are not gathered.
+  private func tablePanels(_ read: UnsafeBufferPointer<UInt32>) -> Int {
+    population.layout.isFactored ? max(1, (read.count + Self.tablePanel - 1) / Self.tablePanel) : 0
+  }
+
+  /// The most panels that there can be.
+  static func mostTablePanels(_ layout: Layout) -> Int {
+    layout.isFactored ? (layout.shape.vocabularySize + tablePanel - 1) / tablePanel : 0
+  }
+
   /// One panel of the rows that somebody has read, and zeros in the rows before, between and, of the last panel, behind.
   private func addTableRows(
     _ read: UnsafeBufferPointer<UInt32>, panel: Int, _ coefficients: UnsafePointer<Float>,
-    _ gradient: UnsafeMutablePointer<Float>,
-    _ room: UnsafeMutablePointer<Float>
+    _ gradient: UnsafeMutablePointer<Float>, _ room: UnsafeMutablePointer<Float>
+  ) {
+    eachRun(read, panel: panel, coefficients, room) { start, count, values in
+      if let values {
+        (gradient + start).update(from: values, count: count)
+      } else {
+        (gradient + start).update(repeating: 0, count: count)
+      }
+    }
+  }
+
+  /// Lends the token table's gradient in parts, panel by panel.
+  func eachTablePart(
+    coefficients: UnsafePointer<Float>, on pool: ThreadPool,
+    _ body: (_ panel: Int, _ start: Int, _ count: Int, _ values: UnsafePointer<Float>) -> Void
+  ) {
+    let read = directions.tokensRead()
+    pool.run(tablePanels(read)) { panel, thread in
+      let room = scratch.pointer + thread * scratchStride
+      var isCleared = false
+      eachRun(read, panel: panel, coefficients, room) { start, count, values in
+        if let values { return body(panel, start, count, values) }
+        // The factors' room: they are a product by now.
+        let zeros = Self.panel * terms
+        if !isCleared { room.update(repeating: 0, count: zeros) }
+        isCleared = true
+        for first in stride(from: start, to: start + count, by: zeros) {
+          body(panel, first, min(zeros, start + count - first), room)
+        }
+      }
+    }
+  }
+
+  /// Lends a panel of the rows that somebody has read; nil stands for zeros, in the rows before, between and, of the last panel, behind.
+  private func eachRun(
+    _ read: UnsafeBufferPointer<UInt32>, panel: Int, _ coefficients: UnsafePointer<Float>,
+    _ room: UnsafeMutablePointer<Float>,
+    _ body: (_ start: Int, _ count: Int, _ values: UnsafePointer<Float>?) -> Void
   ) {
     let slice = population.layout.shape.slice(.table)
     let columns = slice.columns
-    let out = gradient + slice.offset
     let places = panel * Self.tablePanel..<min(read.count, (panel + 1) * Self.tablePanel)
     for (index, place) in places.enumerated() {
       expand(slice, row: Int(read[place]), count: 1, coefficients, masked: true, into: room + index * terms)
@@ -160,12 +207,12 @@ final class ZerothOrderGradient {
     var next = panel == 0 ? 0 : Int(read[places.lowerBound - 1]) + 1
     for (index, place) in places.enumerated() {
       let row = Int(read[place])
-      (out + next * columns).update(repeating: 0, count: (row - next) * columns)
-      (out + row * columns).update(from: compact + index * columns, count: columns)
+      if row > next { body(slice.offset + next * columns, (row - next) * columns, nil) }
+      body(slice.offset + row * columns, columns, compact + index * columns)
       next = row + 1
     }
-    if places.upperBound == read.count {
-      (out + next * columns).update(repeating: 0, count: (slice.rows - next) * columns)
+    if places.upperBound == read.count, slice.rows > next {
+      body(slice.offset + next * columns, (slice.rows - next) * columns, nil)
     }
   }
 

@@ -35,18 +35,18 @@ extension Instructions {
     _ layout: Layout, _ rows: ReadoutRows, tokens: Int, tiles: Range<Int>, of allTiles: Int,
     blocks: Range<Int>, fresh: Bool, sum: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
   ) {
+    let rows = rows.advanced(by: tiles.lowerBound, layout)
     lz_readout_gradient(
-      code, layout.c, rows.delta + tiles.lowerBound * layout.deltaTile,
-      rows.input + tiles.lowerBound * layout.inputTile, tokens, tiles.count, allTiles, blocks.lowerBound,
+      code, layout.c, rows.delta, rows.input, tokens, tiles.count, allTiles, blocks.lowerBound,
       blocks.count, fresh ? 1 : 0, sum, bias)
   }
 
-  /// One row of scale · the total of `groups` such sums, added up in their order: its H weights and its bias.
+  /// One row of scale · the total of `groups` such sums of `rows` rows each, added up in their order: its H weights and its bias.
   package func readoutTotal(
-    _ layout: Layout, sums: UnsafePointer<Float>, biases: UnsafePointer<Float>, groups: Int, scale: Float,
-    row: Int, into to: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
+    _ layout: Layout, sums: UnsafePointer<Float>, biases: UnsafePointer<Float>, groups: Int, rows: Int,
+    scale: Float, row: Int, into to: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>
   ) {
-    lz_readout_total(code, layout.c, sums, biases, groups, scale, row, to, bias)
+    lz_readout_total(code, layout.c, sums, biases, groups, rows, scale, row, to, bias)
   }
 
   /// Words of random signs: eight of each block 0, 1, … of a Philox stream.

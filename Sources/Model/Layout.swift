@@ -11,8 +11,12 @@ public struct Layout: Sendable {
   private let made: MadeLayout
 
   /// The layout of a model whose weights are moved.
-  /// - Parameter exactReadout: whether those of the readout are not.
-  public init(_ shape: ModelShape, kind: DirectionKind, exactReadout: Bool) {
+  /// - Parameters:
+  ///   - exactReadout: whether those of the readout are not.
+  ///   - readsInPlace: whether the table and the readout are read where the parameters lie (`PackedWeights`), and the readout apart from
+  ///     the rest of a step (`ReadoutSamples`); only an exact one.
+  public init(_ shape: ModelShape, kind: DirectionKind, exactReadout: Bool, readsInPlace: Bool = false) {
+    precondition(exactReadout || !readsInPlace, "a readout that is moved is packed")
     self.shape = shape
     self.kind = kind
     self.exactReadout = exactReadout
@@ -20,6 +24,7 @@ public struct Layout: Sendable {
     c.dense = kind == .rademacher ? 1 : 0
     c.exact_readout = exactReadout ? 1 : 0
     c.normal = kind == .gaussian ? 1 : 0
+    c.plain = readsInPlace ? 1 : 0
     c.rank = Int32(kind.rank)
     made = MadeLayout(c)
   }
@@ -70,6 +75,9 @@ public struct Layout: Sendable {
   /// Whether the inputs of gates are moved, and no weight is.
   package var movesNodes: Bool { c.pointee.shape.nodes != 0 }
 
+  /// Whether the table and the readout are read where the parameters lie.
+  public var readsInPlace: Bool { c.pointee.shape.plain != 0 }
+
   /// Padding included: rows of the sign words of a tensor's gates or logits, and their stride where the table's tokens
   /// each have their own (full-rank).
   package var gateStride: Int { c.pointee.gate_stride }
@@ -78,6 +86,8 @@ public struct Layout: Sendable {
   /// The exact readout's p − y and h of one tile and token, in floats.
   package var deltaTile: Int { c.pointee.delta_tile }
   package var inputTile: Int { c.pointee.input_tile }
+  /// The last stage's h of one tile and token, in floats.
+  package var hiddenTile: Int { c.pointee.top * Tile.columns }
   /// Rows of the readout, and units, with what pads them to whole blocks and panels.
   package var paddedVocabulary: Int { c.pointee.readout_blocks * Tile.blockRows }
   package var paddedInputs: Int { c.pointee.input_panels * Int(LZ_PANEL) }

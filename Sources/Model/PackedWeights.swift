@@ -1,11 +1,15 @@
 import CLongzooKernels
 import LongzooMemory
 
-/// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table.
+/// The weights as the kernels read them: blocks of 12 rows by k, the first layer's bias folded into the token table. Where the layout
+/// says so, the table and the readout are not among them and are read from the parameters.
 public final class PackedWeights {
   package let layout: Layout
   private let instructions: Instructions
   package let values: Buffer<Float>
+  /// What is read where it lies: of the parameters that were packed last, which stay for as long.
+  private(set) var plain = lz_plain()
+  private var source: Parameters?
   private let jobs: [Job]
 
   private struct Job {
@@ -31,7 +35,7 @@ public final class PackedWeights {
     self.layout = layout
     self.instructions = instructions
     values = try Self.valuesRoom(layout).buffer(ledger)
-    jobs = layout.shape.tensors.flatMap { slice in
+    jobs = layout.shape.tensors.filter { !layout.readsInPlace || $0.tensor.isPacked }.flatMap { slice in
       Self.runs(slice, layout).flatMap { rows, packed in
         let blocks = slice.tensor == .table ? rows.count : (rows.count + Tile.blockRows - 1) / Tile.blockRows
         let step = max(1, 16384 / max(1, slice.columns * (slice.tensor == .table ? 1 : Tile.blockRows)))
@@ -57,6 +61,7 @@ public final class PackedWeights {
   /// - Precondition: they are of the same shape.
   public func pack(_ parameters: Parameters, on pool: ThreadPool) {
     precondition(parameters.shape == layout.shape, "the parameters of another model")
+    if layout.readsInPlace { read(parameters) }
     pool.run(jobs.count) { task, _ in
       let job = jobs[task]
       switch job.slice.tensor {
@@ -69,6 +74,15 @@ public final class PackedWeights {
         packVector(job, parameters, to: layout.c.pointee.w_readout_bias, padding: -.greatestFiniteMagnitude)
       }
     }
+  }
+
+  private func read(_ parameters: Parameters) {
+    source = parameters
+    func at(_ tensor: Tensor) -> UnsafePointer<Float> {
+      UnsafePointer(parameters.pointer(layout.shape.slice(tensor)))
+    }
+    plain = lz_plain(
+      table: at(.table), table_bias: at(.bias(0)), readout: at(.readout), readout_bias: at(.readoutBias))
   }
 
   private func packTable(_ job: Job, _ parameters: Parameters) {
@@ -119,4 +133,9 @@ public final class PackedWeights {
       values[offset + job.packed + i] = i < job.rows.count ? from[i] : padding
     }
   }
+}
+
+extension Tensor {
+  /// Whether it is packed even where what grows with the vocabulary is read in place.
+  fileprivate var isPacked: Bool { self != .table && self != .bias(0) && !isReadout }
 }

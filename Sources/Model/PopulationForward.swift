@@ -46,8 +46,7 @@ extension Population {
       chunk.loss = losses.pointer + tile * Tile.columns
       chunk.seen = seen.pointer + first * vocabulary
       chunk.valid = Int32(Self.forwardRows(tile: tile, pairs: pairs, beside))
-      chunk.delta = readout.map { $0.delta + tile * layout.c.pointee.delta_tile }
-      chunk.input = readout.map { $0.input + tile * layout.c.pointee.input_tile }
+      readout?.set(&chunk, tile: tile, layout)
       chunk.tile_step = Self.forwardTiles(pairs: pairs, beside)
       var second = lz_second()
       second.signs = UnsafePointer(signs.pointer + other * layout.c.pointee.signs)

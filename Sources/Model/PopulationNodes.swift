@@ -42,8 +42,7 @@ extension Population {
       chunk.loss += first * tiles * Tile.columns
       chunk.loss_step = tiles * Tile.columns
       chunk.seen = nil
-      chunk.delta = readout.delta + tile * layout.c.pointee.delta_tile
-      chunk.input = readout.input + tile * layout.c.pointee.input_tile
+      readout.set(&chunk, tile: tile, layout)
       chunk.means = lz_means(
         at: means.at + first * means.tokenStride + tile * means.tileStride, stage: means.layerStride,
         token: means.tokenStride, row: means.row)

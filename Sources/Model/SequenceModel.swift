@@ -74,8 +74,9 @@ public final class SequenceModel {
     var total = 0.0
     guard tokens.count > 0 else { return 0 }
     tokens.require(streams: 1, vocabularySize: weights.layout.shape.vocabularySize)
+    var plain = weights.plain
     lz_run_sequence(
-      instructions.code, weights.layout.c, weights.values.pointer, state.pointer, tokens.pointer,
+      instructions.code, weights.layout.c, weights.values.pointer, &plain, state.pointer, tokens.pointer,
       Int64(tokens.count), &total, losses, hits, scratch.pointer)
     return total
   }

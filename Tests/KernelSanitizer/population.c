@@ -393,9 +393,9 @@ static void check_one_sequence(int i) {
   float *fast_losses = floats(count), *exact_losses = floats(count);
   uint8_t *fast_hits = malloc((size_t)count), *exact_hits = malloc((size_t)count);
   double fast_loss = 0, exact_loss = 0;
-  lz_run_sequence(instructions, &l, weights, fast, text_tokens, count, &fast_loss, i % 2 ? NULL : fast_losses,
+  lz_run_sequence(instructions, &l, weights, NULL, fast, text_tokens, count, &fast_loss, i % 2 ? NULL : fast_losses,
                   i % 2 ? NULL : fast_hits, floats(lz_sequence_scratch(&l)));
-  lz_run_sequence(LZ_REFERENCE, &l, weights, exact, text_tokens, count, &exact_loss, exact_losses, exact_hits, NULL);
+  lz_run_sequence(LZ_REFERENCE, &l, weights, NULL, exact, text_tokens, count, &exact_loss, exact_losses, exact_hits, NULL);
   const double tolerance = tolerance_of(&l, count);
   expect_near("loss", 0, fast_loss, exact_loss, tolerance * (double)count);
   if (i % 2 == 0) expect_floats("losses", fast_losses, exact_losses, count, tolerance);

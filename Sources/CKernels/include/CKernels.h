@@ -73,6 +73,7 @@ typedef struct {
   int32_t normal;         // 1: entries are standard normal, and drawn where they are used
   int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
   int32_t nodes;          // 1: no weight is moved; the input of every gate is, by a sign of its own at every token (s_bias). With exact_readout
+  int32_t plain;          // 1: the table, the first stage's bias and the exact readout are read where the parameters lie (lz_plain); see readout.h
   int32_t logits;         // nodes: 1: logits are moved as well (s_readout_bias), and what is handed out for p − y is estimated from losses
 } lz_shape;
 
@@ -154,9 +155,16 @@ typedef struct {
   ptrdiff_t stage, token, row;
 } lz_means;
 
+// Parameters where they lie, row by row in the model's order; what is read of them is not packed.
+typedef struct {
+  const float *table, *table_bias;     // [V][gates of the first stage], and what is added to each row
+  const float *readout, *readout_bias; // [V][top], [V]
+} lz_plain;
+
 // One tile over one chunk of K tokens.
 typedef struct {
   const float *weights;      // packed
+  lz_plain plain;            // where the layout says so
   const uint16_t *signs;     // of this tile
   float epsilon;
   float *state;              // in and out
@@ -167,6 +175,7 @@ typedef struct {
   int32_t valid;             // pairs of this tile that are real; the lanes beyond are padding
   float *delta;              // exact readout: token t's is at t · tile_step · delta_tile,
   float *input;              // and at t · tile_step · input_tile
+  float *hidden;             // plain, in place of both: h of the last stage, [top][32], of token t at t · tile_step · top · 32; then `loss` is null
   ptrdiff_t tile_step;       // tiles of the whole population
   ptrdiff_t sign_step, loss_step; // nodes: from the signs and losses of a token to those of the next; else 0
   lz_means means;            // nodes only
@@ -207,8 +216,10 @@ void lz_read_heads(lz_instructions instructions, const lz_layout *layout, const 
 // One unperturbed model over `count` tokens: adds the loss in nats of each target to `loss`, and carries
 // the states, a row a number where a tile has 32. `losses`, if not null, receives each token's own loss, and `hits` 1 where the target is the first of
 // the most probable ids; both are 0 for marked targets.
-void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, float *state,
-                     const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits, float *scratch);
+// `plain`: where the layout says so.
+void lz_run_sequence(lz_instructions instructions, const lz_layout *layout, const float *weights, const lz_plain *plain,
+                     float *state, const uint32_t *tokens, int64_t count, double *loss, float *losses, uint8_t *hits,
+                     float *scratch);
 ptrdiff_t lz_sequence_scratch(const lz_layout *layout); // floats
 
 // The exact readout's gradient: adds Σ (p − y)·hᵀ over `tiles` tiles of each of `tokens` tokens to sum [readout_blocks · 12]
@@ -220,9 +231,9 @@ void lz_readout_gradient(lz_instructions instructions, const lz_layout *layout, 
                          ptrdiff_t tokens, ptrdiff_t tiles, ptrdiff_t token_tiles, ptrdiff_t block, ptrdiff_t blocks,
                          int fresh, float *sum, float *bias);
 
-// One row of scale · the total of `groups` such sums, added up in their order: to [H] and its bias.
+// One row of scale · the total of `groups` such sums of `rows` rows each, added up in their order: to [H] and its bias.
 void lz_readout_total(lz_instructions instructions, const lz_layout *layout, const float *sums, const float *biases,
-                      ptrdiff_t groups, float scale, ptrdiff_t row, float *to, float *bias);
+                      ptrdiff_t groups, ptrdiff_t rows, float scale, ptrdiff_t row, float *to, float *bias);
 
 // Random signs: `count` words, eight of each counter (index, counter[0], counter[1], counter[2]) of Philox 4×32-10 (Salmon et
 // al., SC 2011) with index = 0, 1, …; the low half of each 32-bit word comes first.
@@ -292,6 +303,7 @@ void lz_descend(lz_instructions instructions, ptrdiff_t count, float rate, float
 double lz_fma_rounds(lz_instructions instructions, int64_t rounds);
 
 #include "closure.h"
+#include "readout.h"
 #include "sweep.h"
 
 #endif

@@ -12,20 +12,22 @@ import LongzooModel
 ///
 /// Its memory grows neither with the window nor with the context; its noise grows with the parameters. Not
 /// where the exact gradient fits memory: that has no noise (`BPTT`).
-public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimator {
+public final class CDRGE: PartialGradientEstimator, PerturbingEstimator, InPlaceEstimator {
   /// What it was told.
   public let configuration: Configuration
   /// ε of the next window; at first the configuration's.
   public var epsilon: Float
   package let population: Population
-  /// The estimate of the last window, [parameterCount] in the order of `ModelShape.tensors`; empty in place.
+  /// The estimate of the last window, [parameterCount] in the order of `ModelShape.tensors`; empty in place, and of the parameters
+  /// between the table and the readout where `Configuration.givesParts` says so.
   public let gradient: Buffer<Float>
   /// The unmoved weights as the kernels read them; in place the only copy there is.
   public let weights: PackedWeights
   private let directions: Directions
   private let zerothOrder: ZerothOrderGradient?
   private let update: InPlaceUpdate?
-  private let readout: ReadoutGradient?
+  private let readout: (any ReadoutSum)?
+  private let readoutParts: ReadoutApart?
   private let headOrder: HeadOrder?
   private let coefficients: Buffer<Float>
   /// Targets of the window so far: of the streams, and of the pairs that read them.
@@ -37,6 +39,12 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   private var window = 0
   private var drawn: Int?
   private let meters: EstimateMeters
+  private let instructions: Instructions
+  /// Where the gradient comes in parts: what `gradient` holds, and the table's ‖ĝ‖² by panels.
+  private let held: Range<Int>?
+  private let squares: Buffer<Double>
+  /// Of the last window's readout.
+  private var readoutScale: Float = 0
   private let pool: ThreadPool
 
   /// - Parameters:
@@ -52,6 +60,7 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
     precondition(configuration.lifetime >= 1 && configuration.epsilon > 0)
     precondition(configuration.method != .persistent || !configuration.inPlace, "pes adds up in a gradient")
     self.configuration = configuration
+    self.instructions = instructions
     epsilon = configuration.epsilon
     self.pool = pool
     let layout = Self.layout(for: shape, configuration)
@@ -79,13 +88,20 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
         directions, instructions: instructions, threads: pool.threads, ledger: ledger)
       update = nil
     }
+    readoutParts =
+      layout.readsInPlace
+      ? try ReadoutApart(
+        layout, pairs: configuration.pairs, chunk: configuration.chunk,
+        keepsSums: !configuration.isWindowWhole, threads: pool.threads, instructions: instructions,
+        ledger: ledger)
+      : nil
     readout =
-      configuration.exactReadout
+      configuration.exactReadout && !layout.readsInPlace
       ? try ReadoutGradient(
         layout, pairs: configuration.pairs, chunk: configuration.chunk, instructions: instructions,
         ledger: ledger)
-      : nil
-    let rooms = Rooms(shape, configuration)
+      : readoutParts
+    let rooms = Rooms(layout, configuration)
     coefficients = try rooms.coefficients.buffer(ledger)
     unroll = configuration.method.isUnrolled ? try UnrollStart(ledger: ledger) : nil
     earlier = try rooms.earlier.buffer(ledger)
@@ -93,12 +109,26 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
       population, method: configuration.method, inPlace: configuration.inPlace, instructions: instructions,
       ledger: ledger)
     gradient = try rooms.gradient.buffer(ledger)
+    squares = try rooms.squares.buffer(ledger)
+    held = Self.givesParts(layout, configuration) ? Self.heldParameters(layout, configuration) : nil
   }
 
   /// The order of weights and directions in the kernels.
   public var layout: Layout { population.layout }
   public var shape: ModelShape { layout.shape }
   public var streams: Int { configuration.streams }
+
+  // MARK: In parts
+
+  package var heldGradient: HeldGradient? {
+    held.map { HeldGradient(parameters: $0, first: UnsafePointer(gradient.pointer - $0.lowerBound)) }
+  }
+
+  package func eachPart(on pool: ThreadPool, _ body: GradientParts.Body) {
+    guard held != nil else { return }
+    zerothOrder?.eachTablePart(coefficients: coefficients.pointer, on: pool) { body($1, $2, $3) }
+    readoutParts?.finish(scale: readoutScale, on: pool, body)
+  }
 
   // MARK: One window
 
@@ -165,12 +195,12 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
       runTiles(tokens)
     }
     if targets.add(tokens, readBy: population) {
-      readout?.accumulate(tokens: count, on: pool)
+      readout?.accumulate(tokens, of: population, weights, on: pool)
     }
   }
 
   private func runTiles(_ tokens: TokenBlock) {
-    let rows = readout?.rows
+    let rows = readout?.rows(forTokens: tokens.count, on: pool)
     population.runTiles(tokens.count, on: pool) { tile, thread, piece in
       population.run(
         tile: tile, thread: thread, weights: weights, epsilon: epsilon, tokens: tokens[piece],
@@ -202,14 +232,26 @@ public final class CDRGE: GradientEstimator, PerturbingEstimator, InPlaceEstimat
   }
 
   private func estimate(_ scale: StepRule.Scale, isMeasured: Bool, _ measured: inout WindowMeters) {
-    zerothOrder?.compute(coefficients: coefficients.pointer, into: gradient.pointer, on: pool)
+    let first = held?.lowerBound ?? 0
+    // As if all of it were there.
+    let whole = gradient.pointer - first
+    zerothOrder?.compute(coefficients: coefficients.pointer, into: whole, withTable: held == nil, on: pool)
     if configuration.method == .persistent { addEarlierDirections() }
     if isMeasured {
       meters.measureEstimate(
-        gradient.pointer, coefficients: coefficients.pointer, scale: scale.factor, on: pool, into: &measured)
+        whole, from: first, besides: held == nil ? 0 : squareOfTable(), coefficients: coefficients.pointer,
+        scale: scale.factor, on: pool, into: &measured)
     }
-    readout?.finish(
-      scale: Float(scale.factor / Double(targets.pairs)), into: gradient.pointer, on: pool)
+    readoutScale = Float(scale.factor / Double(targets.pairs))
+    if held == nil { readout?.finish(scale: readoutScale, into: gradient.pointer, on: pool) }
+  }
+
+  private func squareOfTable() -> Double {
+    squares.elements.update(repeating: 0)
+    zerothOrder?.eachTablePart(coefficients: coefficients.pointer, on: pool) { panel, _, count, values in
+      squares[panel] += instructions.sumOfSquares(values, count: count)
+    }
+    return squares.elements.reduce(0, +)
   }
 
   /// pes: what the directions of the windows since the reset add to those of this one, drawn again one window after the

@@ -33,6 +33,12 @@ extension CDRGE {
     public var maxDivergence: Float = 0
     /// Windows of which one has its estimate measured.
     public var measuredEvery = 1
+    /// Whether no window has more tokens than a chunk.
+    public var isWindowWhole = false
+    /// Whether whoever takes the gradient takes it in parts (`PartialGradientEstimator`) where `CDRGE` finds that worth it.
+    public var givesParts = false
+    /// Whether an exact readout is done apart (`ReadoutApart`); nil: where the vocabulary is large. For tests and measurements.
+    package var isApart: Bool?
     /// False where every window begins with zero states and fits into one chunk.
     public var carriesStates = true
 

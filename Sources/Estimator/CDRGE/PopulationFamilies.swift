@@ -61,6 +61,9 @@ extension EstimatorFamily {
       plan: { PlanOf(CDRGE.self, CDRGE.Configuration($0, $1, chunk: $2, method: method)) },
       adjust: {
         $0.hasCoefficients = true
+        $0.chunkTokens = {
+          EstimatorFamily.chunkOfPairs($0, $1, keepsReadoutRows: $0.readout == .exact, isApart: method != .tangent)
+        }
         adjust(&$0)
       })
   }
@@ -85,6 +88,8 @@ extension CDRGE.Configuration {
     self.method = method
     maxDivergence = Float(c.maxDivergence)
     measuredEvery = w.measuredEvery
+    isWindowWhole = w.window <= chunk
+    givesParts = w.takesParts
     // Windows that are whole contexts begin with zero states: nothing goes from one to the next, nor between tiles.
     carriesStates = !(inPlace && w.isWholeContext && w.context != nil && w.window <= chunk)
     // Such a window is one chunk, and nothing longer ever comes.

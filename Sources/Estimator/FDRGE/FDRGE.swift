@@ -40,6 +40,11 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
   /// unperturbed model.
   public static func columns(pairs: Int, streams: Int) -> Int { streams == 1 ? pairs + 1 : 2 * pairs }
 
+  /// All packed: its one unperturbed column reads along.
+  private static func layout(for shape: ModelShape, _ c: Configuration) -> Layout {
+    Layout(shape, kind: c.kind, exactReadout: c.exactReadout)
+  }
+
   /// Pairs for which the exact readout has rows.
   private static func rowPairs(_ c: Configuration) -> Int {
     Population.forwardTiles(pairs: c.pairs, ForwardStates.beside(streams: c.streams, pairs: c.pairs))
@@ -48,7 +53,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   /// The bytes that an estimator reserves.
   public static func byteCount(for shape: ModelShape, _ c: Configuration, threads: Int) -> MemoryTable {
-    let layout = CDRGE.layout(for: shape, c)
+    let layout = layout(for: shape, c)
     var table = Population.byteCount(
       for: layout, pairs: c.pairs, streams: c.streams, threads: threads, carriesStates: false)
     table[.parameters] = PackedWeights.byteCount(for: layout)
@@ -80,7 +85,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
 
   /// The bytes of `carried`.
   public static func carriedBytes(for shape: ModelShape, _ c: Configuration) -> Int {
-    let layout = CDRGE.layout(for: shape, c)
+    let layout = layout(for: shape, c)
     return ForwardStates.floats(for: layout, pairs: c.pairs, streams: c.streams) * MemoryLayout<Float>.stride
       + Population.tiles(c.pairs) * shape.vocabularySize * MemoryLayout<UInt16>.stride
   }
@@ -100,7 +105,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
     self.configuration = configuration
     epsilon = configuration.epsilon
     self.pool = pool
-    let (c, layout) = (configuration, CDRGE.layout(for: shape, configuration))
+    let (c, layout) = (configuration, Self.layout(for: shape, configuration))
     // The population lends its signs, its losses and its kernels; the states are ours.
     population = try Population(
       layout, pairs: c.pairs, streams: c.streams, threads: pool.threads, carriesStates: false,
@@ -165,7 +170,7 @@ public final class FDRGE: GradientEstimator, PerturbingEstimator {
         weights: weights, epsilon: epsilon, tokens: tokens, readout: rows)
     }
     if targets.add(tokens, readBy: population) {
-      readout?.accumulate(tokens: count, on: pool)
+      readout?.accumulate(tokens, of: population, weights, on: pool)
     }
   }
 

@@ -163,9 +163,10 @@ extension EstimatorFamily {
 extension EstimatorFamily {
   /// The chunk that keeps what the readout leaves of each pair small.
   static func chunkOfPairs(
-    _ c: EstimatorConfiguration, _ w: EstimatorWorkload, keepsReadoutRows: Bool
+    _ c: EstimatorConfiguration, _ w: EstimatorWorkload, keepsReadoutRows: Bool, isApart: Bool = false
   ) -> Int {
-    CDRGE.chunk(for: w.shape, pairs: c.pairs, exactReadout: keepsReadoutRows, window: w.fixedWindow)
+    CDRGE.chunk(
+      for: w.shape, pairs: c.pairs, exactReadout: keepsReadoutRows, window: w.fixedWindow, isApart: isApart)
   }
 
   /// What families with exact gradients have in common.

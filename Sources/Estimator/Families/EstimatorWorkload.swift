@@ -22,6 +22,8 @@ public struct EstimatorWorkload: Equatable, Sendable {
   public var checkpointingBytes: Int?
   /// Windows of which one has its estimate measured.
   public var measuredEvery: Int
+  /// Whether the gradient is taken in parts where it comes in such (`PartialGradientEstimator`).
+  package var takesParts = false
 
   public init(
     shape: ModelShape, streams: Int = 1, window: Int, isWholeContext: Bool = false, context: Int? = nil,

@@ -39,6 +39,9 @@ struct ParameterRuns {
     (self.runs, self.before, self.pieces) = (runs, before, pieces)
   }
 
+  /// The run that a parameter is in.
+  func run(of parameter: Int) -> Piece { runs.last { $0.start <= parameter }! }
+
   func piece(_ number: Int) -> Piece {
     var run = runs.count - 1
     while before[run] > number { run -= 1 }

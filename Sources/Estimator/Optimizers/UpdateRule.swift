@@ -52,6 +52,17 @@ struct UpdatePiece {
   /// The rule's moments from `start` on; of a rule with one moment the second points nowhere.
   let first: UnsafeMutablePointer<Float>
   let second: UnsafeMutablePointer<Float>
+
+  /// What of it lies within some parameters; nil: nothing.
+  func part(within range: Range<Int>) -> UpdatePiece? {
+    let own = (start..<start + count).clamped(to: range)
+    let skipped = own.lowerBound - start
+    return own.isEmpty
+      ? nil
+      : UpdatePiece(
+        start: own.lowerBound, count: own.count, isApart: isApart, rate: rate, update: update,
+        first: first + skipped, second: second + skipped)
+  }
 }
 
 /// All pieces of an update.
@@ -65,9 +76,17 @@ struct UpdatePieces {
 
   var count: Int { runs.pieces }
 
-  subscript(number: Int) -> UpdatePiece {
-    let piece = runs.piece(number)
-    return UpdatePiece(
+  subscript(number: Int) -> UpdatePiece { made(runs.piece(number)) }
+
+  /// Parameters of one tensor.
+  func piece(from start: Int, count: Int) -> UpdatePiece {
+    var piece = runs.run(of: start)
+    (piece.start, piece.count) = (start, count)
+    return made(piece)
+  }
+
+  private func made(_ piece: ParameterRuns.Piece) -> UpdatePiece {
+    UpdatePiece(
       start: piece.start, count: piece.count, isApart: piece.isApart, rate: rate * piece.rateFactor,
       update: update, first: first + piece.start, second: second + piece.start)
   }

@@ -18,15 +18,22 @@ extension RunPlan {
       checkpointingBytes: estimator.checkpointingBudget, measuredEvery: RunMeters.measuredEvery)
   }
 
+  /// - Parameter takesParts: whether the gradient is taken in parts where it comes in such (`PartialGradientEstimator`).
   package func makeEstimator(
-    pool: ThreadPool, instructions: Instructions = .best, ledger: MemoryLedger
+    takesParts: Bool = false, pool: ThreadPool, instructions: Instructions = .best, ledger: MemoryLedger
   ) throws(MemoryError) -> any GradientEstimator {
-    try estimator.family.make(
+    var workload = workload
+    workload.takesParts = takesParts
+    return try estimator.family.make(
       estimator.configuration, workload, pool: pool, instructions: instructions, ledger: ledger)
   }
 
-  /// The bytes of it.
-  package var estimatorBytes: MemoryTable { estimator.family.byteCount(estimator.configuration, workload) }
+  /// The bytes of a run's.
+  package var estimatorBytes: MemoryTable {
+    var workload = workload
+    workload.takesParts = true
+    return estimator.family.byteCount(estimator.configuration, workload)
+  }
   /// The bytes of what goes on from window to window beside the weights.
   package var carriedBytes: Int { estimator.family.carriedBytes(estimator.configuration, workload) }
   /// Columns that process a token of every stream.

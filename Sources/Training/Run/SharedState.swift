@@ -19,7 +19,8 @@ package final class SharedState: TrainingState {
     self.pool = pool
     evaluatedLayout = c.evaluatedLayout
     parameters = try Parameters(c.shape, ledger: ledger)
-    gradients = try c.makeEstimator(pool: pool, instructions: instructions, ledger: ledger)
+    gradients = try c.makeEstimator(
+      takesParts: true, pool: pool, instructions: instructions, ledger: ledger)
     optimizer = try Optimizer(c.shape, c.optimizer.configuration, instructions: instructions, ledger: ledger)
     average = try WeightAverage(c.shape, ledger: ledger)
   }
@@ -40,7 +41,7 @@ package final class SharedState: TrainingState {
   package func start() { gradients.take(parameters) }
 
   package func update(rate: Float) {
-    optimizer.update(parameters, gradient: gradients.gradient, rate: rate, on: pool)
+    optimizer.update(parameters, along: gradients, rate: rate, on: pool)
     average.add(parameters, update: optimizer.updates, on: pool)
     gradients.take(parameters)
   }
