@@ -6,8 +6,15 @@ import LongzooStream
 
 /// What the parts of a run are configured with.
 extension RunPlan {
-  /// How evaluation reads the weights; directions play no part in it.
-  package var evaluatedLayout: Layout { Layout(shape, kind: .rank1, exactReadout: true) }
+  /// How evaluation reads the weights; directions play no part in it. Those of a large vocabulary are read where the parameters lie, if
+  /// there are any: a packed copy would be as large as they are.
+  package var evaluatedLayout: Layout {
+    Layout(
+      shape, kind: .rank1, exactReadout: true,
+      readsInPlace: run.regime == .shared && shape.vocabularySize > Self.packedVocabulary)
+  }
+
+  private static let packedVocabulary = 4096
 
   /// What the estimator works on.
   package var workload: EstimatorWorkload {
