@@ -131,7 +131,8 @@ final class EstimateMeters {
   ) {
     guard estimateCount > 0, scale > 0 else { return }
     pool.run(pieces.count) { piece, _ in
-      let from = max(first, piece * Self.piece), end = min(estimateCount, (piece + 1) * Self.piece)
+      let from = max(first, piece * Self.piece)
+      let end = min(estimateCount, (piece + 1) * Self.piece)
       pieces[piece] = from < end ? instructions.sumOfSquares(estimate + from, count: end - from) : 0
     }
     let square = (pieces.elements.reduce(0, +) + other) / (scale * scale)

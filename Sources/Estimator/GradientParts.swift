@@ -36,7 +36,8 @@ extension Optimizer {
   }
 
   private func update(
-    _ parameters: Parameters, along estimator: any PartialGradientEstimator, _ held: HeldGradient, rate: Float,
+    _ parameters: Parameters, along estimator: any PartialGradientEstimator, _ held: HeldGradient,
+    rate: Float,
     on pool: ThreadPool
   ) {
     updates += 1

@@ -94,7 +94,9 @@ final class ReadoutApart: ReadoutSum {
     return samples.rows
   }
 
-  func accumulate(_ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool) {
+  func accumulate(
+    _ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool
+  ) {
     samples.read(tokens, of: population, weights, on: pool)
   }
 

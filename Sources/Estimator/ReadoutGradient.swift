@@ -92,7 +92,9 @@ final class ReadoutGradient: ReadoutSum {
 
   func rows(forTokens count: Int, on pool: ThreadPool) -> ReadoutRows { rows }
 
-  func accumulate(_ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool) {
+  func accumulate(
+    _ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool
+  ) {
     accumulate(tokens: tokens.count, on: pool)
   }
 

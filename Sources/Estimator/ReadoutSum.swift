@@ -6,7 +6,8 @@ protocol ReadoutSum: AnyObject {
   func rows(forTokens count: Int, on pool: ThreadPool) -> ReadoutRows
 
   /// Adds what a chunk has left there; a readout that is done apart adds to the population's losses as well.
-  func accumulate(_ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool)
+  func accumulate(
+    _ tokens: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool)
 
   /// Writes scale · the sum to the gradient's readout and bias, and begins anew.
   func finish(scale: Float, into gradient: UnsafeMutablePointer<Float>, on pool: ThreadPool)

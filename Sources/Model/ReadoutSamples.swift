@@ -50,7 +50,7 @@ package final class ReadoutSamples {
     }
   }
 
-  /// Floats of a thread's scratch and, behind it, of the samples' references.
+  /// Floats of a thread's scratch.
   private static func scratchStride(_ layout: Layout, samples: Int) -> Int {
     (lz_strip_scratch(layout.c, samples) + 15) / 16 * 16
   }
@@ -93,7 +93,9 @@ package final class ReadoutSamples {
   }
 
   /// The first pass over the tokens whose h has just come: adds to the population's losses.
-  package func read(_ block: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool) {
+  package func read(
+    _ block: TokenBlock, of population: Population, _ weights: PackedWeights, on pool: ThreadPool
+  ) {
     precondition(tokens + block.count <= capacity, "\(tokens) + \(block.count) tokens of \(capacity)")
     plain = weights.plain
     note(block, population)
@@ -115,7 +117,8 @@ package final class ReadoutSamples {
       let row = block.row(population.stream(ofPair: pair))
       let to = targets.pointer + (tokens * tiles + pair / Tile.pairs) * Tile.pairs + pair % Tile.pairs
       for token in 0..<block.count {
-        to[token * tiles * Tile.pairs] = pair < population.pairs ? row[token + 1] : row[token + 1] | TokenMark.mark
+        to[token * tiles * Tile.pairs] =
+          pair < population.pairs ? row[token + 1] : row[token + 1] | TokenMark.mark
       }
     }
   }

@@ -20,7 +20,8 @@ struct ReadoutApartTests {
     _ kind: DirectionKind, pairs: Int, chunk: Int = 8, isApart: Bool, method: PopulationMethod = .central
   ) -> CDRGE.Configuration {
     var c = CDRGE.Configuration(
-      pairs: pairs, epsilon: 0.05, kind: kind, exactReadout: true, lifetime: 2, streams: 3, chunk: chunk, seed: 4)
+      pairs: pairs, epsilon: 0.05, kind: kind, exactReadout: true, lifetime: 2, streams: 3, chunk: chunk,
+      seed: 4)
     c.method = method
     c.isApart = isApart
     return c
@@ -58,7 +59,8 @@ struct ReadoutApartTests {
   }
 
   /// Their kernels sum a logit in another order there: the error of a sum of n terms, of which p and the state have as many as a logit.
-  @Test("So they nearly have for other directions", arguments: shapes, [DirectionKind.products(3), .gaussian])
+  @Test(
+    "So they nearly have for other directions", arguments: shapes, [DirectionKind.products(3), .gaussian])
   func close(_ shape: ModelShape, _ kind: DirectionKind) throws {
     let plain = try EstimatorUnderTest(shape, configuration(kind, pairs: 40, isApart: false), seed: 8)
     let apart = try EstimatorUnderTest(shape, configuration(kind, pairs: 40, isApart: true), seed: 8)
@@ -83,7 +85,8 @@ struct ReadoutApartTests {
         try EstimatorUnderTest(shape, c, threads: 2, seed: 8), try Optimizer(shape, o, ledger: MemoryLedger())
       )
     }
-    let (whole, one) = try make(givesParts: false), (parts, other) = try make(givesParts: true)
+    let (whole, one) = try make(givesParts: false)
+    let (parts, other) = try make(givesParts: true)
     #expect(whole.estimator.heldGradient == nil && parts.estimator.heldGradient != nil)
     for window in 0..<3 {
       let expected = whole.window(window, from: 8 * window, chunks: [8])

@@ -14,7 +14,8 @@ struct ModelPlainTests {
     ModelShape(vocabularySize: 1, hiddenSize: 1),
   ]
 
-  private func layout(_ shape: ModelShape, kind: DirectionKind = .rank1, readsInPlace: Bool = true) -> Layout {
+  private func layout(_ shape: ModelShape, kind: DirectionKind = .rank1, readsInPlace: Bool = true) -> Layout
+  {
     Layout(shape, kind: kind, exactReadout: true, readsInPlace: readsInPlace)
   }
 
@@ -82,7 +83,8 @@ struct ModelPlainTests {
         try bias.withUnsafeMutableBufferPointer { bias in
           for strip in 0..<layout.strips {
             let to = try Buffer<Float>(
-              count: Layout.stripRows * layout.paddedInputs, .activations, for: "a sum", ledger: MemoryLedger())
+              count: Layout.stripRows * layout.paddedInputs, .activations, for: "a sum",
+              ledger: MemoryLedger())
             let biasTo = try Buffer<Float>(
               count: Layout.stripRows * Tile.pairs, .activations, for: "a sum", ledger: MemoryLedger())
             samples.add(
@@ -102,10 +104,13 @@ struct ModelPlainTests {
       let actual = try run(instructions)
       let real = shape.vocabularySize * layout.paddedInputs
       #expect(zip(actual.losses, expected.losses).allSatisfy { abs($0 - $1) <= terms * 0x1p-22 })
-      #expect(zip(actual.sum[..<real], expected.sum).allSatisfy { abs(Double($0) - Double($1)) <= terms * 0x1p-22 })
+      #expect(
+        zip(actual.sum[..<real], expected.sum).allSatisfy { abs(Double($0) - Double($1)) <= terms * 0x1p-22 })
       let biases = shape.vocabularySize * Tile.pairs
       #expect(
-        zip(actual.bias[..<biases], expected.bias).allSatisfy { abs(Double($0) - Double($1)) <= terms * 0x1p-22 })
+        zip(actual.bias[..<biases], expected.bias).allSatisfy {
+          abs(Double($0) - Double($1)) <= terms * 0x1p-22
+        })
     }
   }
 }

@@ -62,7 +62,8 @@ extension EstimatorFamily {
       adjust: {
         $0.hasCoefficients = true
         $0.chunkTokens = {
-          EstimatorFamily.chunkOfPairs($0, $1, keepsReadoutRows: $0.readout == .exact, isApart: method != .tangent)
+          EstimatorFamily.chunkOfPairs(
+            $0, $1, keepsReadoutRows: $0.readout == .exact, isApart: method != .tangent)
         }
         adjust(&$0)
       })
