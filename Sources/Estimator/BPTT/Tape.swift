@@ -10,7 +10,8 @@ final class Tape {
   private let hidden: Buffer<Float>  // of every stage [slots + 1][B][U]
   private let otherStates: Buffer<Float>  // [S − 1][slots + 1][B][U]
   private let rowValues: Buffer<Float>  // [slots][B][GU]
-  private let apartValues: Buffer<Float>  // likewise, where the cell has a late row; else [slots][B][KU] of scalars
+  /// Likewise, where the cell has a late row; else [slots][B][KU] of scalars.
+  private let apartValues: Buffer<Float>
 
   /// Where the parts of the stages begin in each buffer, and after the last one its end.
   struct Places {
