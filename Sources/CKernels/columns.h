@@ -376,12 +376,16 @@ INLINE void column_chunk(columns *t, const int tangent, const int kind, int with
     t->share = 1 / __builtin_sqrtf((float)l->shape.rank);
   }
   const column_function *step = NAME(column_functions)[4 * tangent + kind]; // by late
+  // Layer norms and memories have no tangents.
+  const tile_scalars scalars = {ch->weights, {t->signs[0], t->signs[1]}, {t->epsilon[0], t->epsilon[1]}, kind == NORMAL ? t->entries : 0};
   for (int64_t token = 0; token < ch->count; token++) {
     column_tokens(t, token);
     for (int stage = 0; stage < l->shape.stages; stage++) {
       const lz_stage *g = &l->stage[stage];
-      if (g->shape.cell == LZ_NORM)
-        (tangent ? NAME(norm_tangents) : NAME(norm_columns))(column_h(t, g->shape.other), g->units, ch->state + g->state * LZ_COLUMNS);
+      if (tangent && g->shape.cell == LZ_NORM)
+        NAME(norm_tangents)(column_h(t, g->shape.other), g->units, ch->state + g->state * LZ_COLUMNS);
+      else if (!g->rows)
+        NAME(step_rowless)(l, g, ch->state, &scalars, scratch);
       for (ptrdiff_t head = 0; g->rows && head < g->shape.heads; head++) {
         if (stage == 0) column_table(t, kind, head, tangent ? 1 : 2);
         step[g->aside == LZ_LATE](t, stage, head);

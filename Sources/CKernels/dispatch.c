@@ -101,8 +101,14 @@ void lz_read_heads(lz_instructions which, const lz_layout *layout, const lz_chun
 }
 
 ptrdiff_t lz_sequence_scratch(const lz_layout *l) {
+  ptrdiff_t room = 0;
+  for (int i = 0; i < l->shape.stages; i++) {
+    const lz_stage *g = &l->stage[i];
+    const ptrdiff_t own = g->memory ? lz_memory_room(g->shape.slots, g->head, g->shape.heads) : 0;
+    if (own > room) room = own;
+  }
   return 2 * ((l->head_gates + 15) / 16 * 16) + (l->readout_blocks * LZ_BLOCK + 15) / 16 * 16
-         + (l->shape.plain ? l->gate_stride : 0);
+         + (l->shape.plain ? l->gate_stride : 0) + room;
 }
 
 void lz_run_sequence(lz_instructions which, const lz_layout *layout, const float *weights, const lz_plain *plain,

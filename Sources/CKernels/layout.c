@@ -20,6 +20,8 @@ static const lz_cell_sizes cells[] = {
   #include "cells/cells.def"
   #undef LZ_CELL
   {0, 1, 0, LZ_PRESENT, LZ_OTHER},
+  {0, 1, 2, LZ_PRESENT, LZ_OTHER},
+  {0, 1, 6, LZ_UNIT, LZ_NOTHING},
 };
 
 lz_cell_sizes lz_sizes_of(lz_cell cell) { return cells[cell]; }
@@ -41,7 +43,9 @@ static lz_stage sizes_of_stage(const lz_shape *s, int index) {
   g.head_gates = g.head_blocks * LZ_BLOCK;
   g.blocks = shape->heads * g.head_blocks;
   g.gates = shape->heads * g.head_gates;
-  g.scalar_count = g.scalars * g.blocks * g.block_units;
+  // Without rows no block is padded; a memory's scalars belong to the elements of a slot.
+  g.scalar_count = g.scalars * (g.rows ? g.blocks * g.block_units : shape->cell == LZ_MEMORY ? g.head : g.units);
+  g.memory = shape->cell == LZ_MEMORY ? shape->slots * g.head : 0;
   return g;
 }
 
@@ -67,7 +71,7 @@ static void place_stages(lz_layout *l, ptrdiff_t rank, ptrdiff_t *w, ptrdiff_t *
       l->entries = g->z_scalars + g->scalar_count;
     }
     g->state = rows;
-    rows += g->states * g->padded;
+    rows += g->states * g->padded + g->memory;
   }
   l->state = rows * LZ_COLUMNS;
 }
@@ -84,6 +88,13 @@ static void place_scratch(lz_layout *l, ptrdiff_t rank, ptrdiff_t rows) {
                + (s->exact_readout && !s->plain ? (rows + l->readout_blocks) * LZ_COLUMNS : 0) // powers of the logits, their references
                + (rank > 1 ? (head_rows + (1 + late) * rank) * LZ_COLUMNS : 0); // sums of directions: what they add to a head's rows, bᵀh
   if (s->normal) l->scratch += l->entries * LZ_LANES + l->gate_stride * (LZ_LANES + LZ_COLUMNS); // all but the table, tokens' rows
+  l->memory_scratch = l->scratch;
+  for (int i = 0; i < s->stages; i++) {
+    const lz_stage *g = &l->stage[i];
+    // Keys, and what is erased and added; scores; of each head sums, scores and powers, and the sum of the key of the write.
+    const ptrdiff_t floats = ((g->shape.heads + 3) * g->head + g->shape.slots + 3 * g->shape.heads + 1) * LZ_COLUMNS;
+    if (g->memory && l->memory_scratch + floats > l->scratch) l->scratch = l->memory_scratch + floats;
+  }
   if (s->plain) l->scratch = round_up(l->scratch, 16) + l->gate_stride * LZ_LANES; // at the end, the tokens' rows as a packed table has them
 }
 
@@ -137,4 +148,19 @@ ptrdiff_t lz_strip_scratch(const lz_layout *l, ptrdiff_t samples) {
   return rows * (l->top + 1)                  // weights and biases
          + (rows + LZ_STRIP) * LZ_COLUMNS     // powers of a sample's logits, their references
          + rows * LZ_LANES * samples;         // p − y
+}
+
+void lz_fresh_states(const lz_layout *l, ptrdiff_t columns, float *state) {
+  memset(state, 0, sizeof(float) * (size_t)(l->state / LZ_COLUMNS * columns));
+  if (l->shape.empty_memory) return;
+  for (int i = 0; i < l->shape.stages; i++) {
+    const lz_stage *g = &l->stage[i];
+    float *to = state + (g->state + g->states * g->padded) * columns;
+    for (ptrdiff_t row = 0; row < g->memory; row++)
+      for (ptrdiff_t column = 0; column < columns; column++) *to++ = lz_memory_start((uint32_t)row);
+  }
+}
+
+ptrdiff_t lz_memory_room(ptrdiff_t slots, ptrdiff_t width, ptrdiff_t heads) {
+  return (heads + 6) * round_up(width, 16) + 2 * round_up(slots, 16) + round_up(heads + 1, 16);
 }

@@ -17,7 +17,7 @@
 #include "direction.h"
 #include "token_rows.h"
 #include "cells/cells.h"
-#include "norm.h"
+#include "rowless.h"
 
 // What a head of a stage reads and writes at one token.
 typedef struct {
@@ -230,10 +230,14 @@ static void emit_means(const tile *t, int64_t token) {
 static void step_stage(const tile *t, int stage) {
   const lz_layout *l = t->layout;
   const lz_stage *g = &l->stage[stage];
+  if (!g->rows) {
+    const lz_chunk *ch = t->chunk;
+    const tile_scalars scalars = {ch->weights, {ch->signs, ch->signs}, {ch->epsilon, -ch->epsilon}, 0};
+    return NAME(step_rowless)(l, g, ch->state, &scalars, t->scratch);
+  }
   const float *below = h_of(t->chunk, l, g->shape.below), *second = h_of(t->chunk, l, g->shape.second);
   const float *other = h_of(t->chunk, l, g->shape.other);
   float *h = t->chunk->state + g->state * LZ_COLUMNS;
-  if (g->shape.cell == LZ_NORM) return NAME(norm_columns)(other, g->units, h);
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head * LZ_COLUMNS;
     if (stage == 0) (l->shape.nodes ? gather_nodes : gather)(t, head);
@@ -245,7 +249,7 @@ void NAME(run_chunk)(const lz_layout *l, const lz_chunk *ch, float *scratch) {
   const ptrdiff_t rows = l->readout_blocks * LZ_BLOCK;
   const ptrdiff_t head_rows = (l->head_gates + 31) / 32 * 32;
   lz_chunk now = *ch;
-  tile t = {.layout = l, .chunk = &now, .tokens = scratch};
+  tile t = {.layout = l, .chunk = &now, .tokens = scratch, .scratch = scratch};
   float *const room = scratch;
   scratch += head_rows * LZ_COLUMNS;
   t.token_signs = (uint16_t *)scratch;

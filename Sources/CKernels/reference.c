@@ -56,11 +56,9 @@ static double gate_start(const column *c, const float *weights, int stage, ptrdi
   return w + c->shift * (bias_entry(&z, stage, row) + (stage == 0 ? table_entry(&z, token, row) : 0));
 }
 
-// Scalar i of the unit that gate row `row` belongs to.
-static double scalar(const column *c, const float *weights, int stage, ptrdiff_t row, int i) {
-  const lz_stage *s = &c->l->stage[stage];
-  const ptrdiff_t at = row / s->rows * s->scalars + i;
-  const double w = weights[s->w_scalars + at];
+// Scalar number `at` of a stage.
+static double scalar(const column *c, const float *weights, int stage, ptrdiff_t at) {
+  const double w = weights[c->l->stage[stage].w_scalars + at];
   if (c->shift == 0) return w;
   const lz_entries z = entries(c);
   return w + c->shift * scalar_entry(&z, stage, at);
@@ -93,17 +91,19 @@ static void advance_unit(const column *c, const float *weights, int stage, ptrdi
     for (ptrdiff_t k = 0; k < s->second; k++) sum += kernel_weight(c, weights, stage, row, s->below + k) * second[k];
     if (s->aside == LZ_LATE && g == s->rows - 1) {
       aside = sum;
-      sum = scalar(c, weights, stage, row, 0);
+      sum = scalar(c, weights, stage, row / s->rows);
     }
     const ptrdiff_t read = s->below + s->second;
     for (ptrdiff_t k = read; k < s->inputs; k++) sum += kernel_weight(c, weights, stage, row, k) * own[first + k - read];
     a[g] = sum;
   }
-  for (int i = 0; i < s->scalars && s->aside != LZ_LATE; i++) a[s->rows + i] = scalar(c, weights, stage, gate_row(s, u, 0), i);
+  for (int i = 0; i < s->scalars && s->aside != LZ_LATE; i++) a[s->rows + i] = scalar(c, weights, stage, gate_row(s, u, 0) / s->rows * s->scalars + i);
   for (int i = 0; i < s->states; i++) before[i] = own[i * s->padded + u];
   cell_reference(s->shape.cell, a, aside, before, next);
   for (int i = 0; i < s->states; i++) after[i] = creal(next[i]);
 }
+
+#include "reference_memory.h"
 
 // Advances the states (as a tile has them, a number a row) by one token; logits [V].
 static void advance(const column *c, const float *weights, double *state, uint32_t token, double *logits) {
@@ -111,6 +111,10 @@ static void advance(const column *c, const float *weights, double *state, uint32
   const ptrdiff_t H = l->top;
   for (int stage = 0; stage < l->shape.stages; stage++) {
     const lz_stage *s = &l->stage[stage];
+    if (s->shape.cell == LZ_LAYER_NORM || s->shape.cell == LZ_MEMORY) {
+      (s->memory ? advance_memory : advance_layer_norm)(c, weights, stage, state);
+      continue;
+    }
     double *next = malloc(sizeof(double) * (size_t)(s->units * s->states));
     for (ptrdiff_t u = 0; u < s->units; u++) advance_unit(c, weights, stage, u, token, state, next + u * s->states);
     for (ptrdiff_t u = 0; u < s->units; u++)

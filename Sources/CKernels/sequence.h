@@ -115,6 +115,23 @@ static void plain_product(const float *w, const float *start, ptrdiff_t rows, pt
   }
 }
 
+// A stage without rows; `room` is a memory's.
+static void sequence_rowless(const lz_layout *l, const lz_stage *g, const float *weights, float *state, float *room) {
+  const lz_stage *other = &l->stage[g->shape.other], *second = g->shape.second < 0 ? 0 : &l->stage[g->shape.second];
+  const float *x = state + other->state, *scalars = weights + g->w_scalars;
+  float *h = state + g->state, *memory = h + g->states * g->padded;
+  if (g->shape.cell == LZ_NORM) {
+    const float factor = NAME(norm_of)(x, g->units);
+    for (ptrdiff_t u = 0; u < g->units; u++) h[u] = x[u] * factor;
+  } else if (g->shape.cell == LZ_LAYER_NORM) {
+    const norm_input in = {{x, second ? state + second->state : x}, {other->units, second ? second->units : 0}};
+    NAME(layer_norm)(&in, scalars, h);
+  } else {
+    const lz_memory m = {g->shape.slots, g->head, g->shape.heads, scalars};
+    NAME(memory_step)(&m, x, memory, memory, h, room);
+  }
+}
+
 // `tokens`: room for a token's row where the table lies as it is.
 static void sequence_stage(const lz_layout *l, int stage, const float *weights, const lz_plain *plain, uint32_t token, float *state,
                            float *gates, float *tokens) {
@@ -125,11 +142,6 @@ static void sequence_stage(const lz_layout *l, int stage, const float *weights, 
   const float *below = g->shape.below < 0 ? 0 : state + l->stage[g->shape.below].state;
   const float *second = g->shape.second < 0 ? 0 : state + l->stage[g->shape.second].state;
   const float *other = g->shape.other < 0 ? 0 : state + l->stage[g->shape.other].state;
-  if (g->shape.cell == LZ_NORM) {
-    const float factor = NAME(norm_of)(other, g->units);
-    for (ptrdiff_t u = 0; u < g->units; u++) state[g->state + u] = other[u] * factor;
-    return;
-  }
   for (ptrdiff_t head = 0; head < g->shape.heads; head++) {
     const ptrdiff_t first = head * g->head;
     sequence_head(g, weights, head, start, below, second, other ? other + first : 0, state + g->state + first, gates);
@@ -142,7 +154,8 @@ void NAME(run_sequence)(const lz_layout *l, const float *weights, const lz_plain
   float *gates = scratch, *logits = scratch + 2 * ((l->head_gates + 15) / 16 * 16), *row = logits + (rows + 15) / 16 * 16;
   for (int64_t token = 0; token < count; token++) {
     for (int stage = 0; stage < l->shape.stages; stage++)
-      sequence_stage(l, stage, weights, plain, tokens[token] & LZ_ID, state, gates, row);
+      if (l->stage[stage].rows) sequence_stage(l, stage, weights, plain, tokens[token] & LZ_ID, state, gates, row);
+      else sequence_rowless(l, &l->stage[stage], weights, state, row + (l->shape.plain ? l->gate_stride : 0));
     const uint32_t target = tokens[token + 1];
     if (target & LZ_MARK) {
       if (losses) losses[token] = 0;

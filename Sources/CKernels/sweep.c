@@ -11,6 +11,11 @@
                                     ptrdiff_t);                                                                      \
   void lz_norm_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *);                                 \
   void lz_norm_rows_backward_##suffix(const float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float *);    \
+  void lz_layer_norm_rows_##suffix(const lz_layer_norm_input *, ptrdiff_t, float *);                                    \
+  void lz_layer_norm_rows_backward_##suffix(const lz_layer_norm_input *, const float *, ptrdiff_t, float *, ptrdiff_t); \
+  void lz_memory_step_##suffix(const lz_memory *, const float *, const float *, float *, float *, float *);             \
+  void lz_memory_step_backward_##suffix(const lz_memory *, const float *, const float *, const float *, const float *,  \
+                                        float *, float *, float *, float *);                                            \
   double lz_softmax_rows_##suffix(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, const uint32_t *, float);   \
   void lz_add_rows_##suffix(const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *, const uint32_t *, float *,        \
                             ptrdiff_t);                                                                              \
@@ -137,6 +142,35 @@ void lz_pack_product(lz_instructions which, const float *w, ptrdiff_t outputs, p
 void lz_multiply_samples(lz_instructions which, const float *packed, ptrdiff_t padded, ptrdiff_t terms, const float *x,
                          ptrdiff_t x_step, ptrdiff_t samples, int adds, float *out, ptrdiff_t out_step) {
   #define CALL(suffix) lz_multiply_samples_##suffix(packed, padded, terms, x, x_step, samples, adds, out, out_step)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_layer_norm_rows(lz_instructions which, const lz_layer_norm_input *input, ptrdiff_t samples, float *h) {
+  #define CALL(suffix) lz_layer_norm_rows_##suffix(input, samples, h)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_layer_norm_rows_backward(lz_instructions which, const lz_layer_norm_input *input, const float *adjoint, ptrdiff_t samples,
+                                 float *scalar_adjoint, ptrdiff_t scalar_stride) {
+  #define CALL(suffix) lz_layer_norm_rows_backward_##suffix(input, adjoint, samples, scalar_adjoint, scalar_stride)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_memory_step(lz_instructions which, const lz_memory *memory, const float *interface, const float *before, float *after,
+                    float *reads, float *room) {
+  #define CALL(suffix) lz_memory_step_##suffix(memory, interface, before, after, reads, room)
+  SELECT(which, CALL)
+  #undef CALL
+}
+
+void lz_memory_step_backward(lz_instructions which, const lz_memory *memory, const float *interface, const float *before,
+                             const float *after, const float *read_adjoint, float *adjoint, float *interface_adjoint,
+                             float *scalar_adjoint, float *room) {
+  #define CALL(suffix) lz_memory_step_backward_##suffix(memory, interface, before, after, read_adjoint, adjoint,              \
+                                                        interface_adjoint, scalar_adjoint, room)
   SELECT(which, CALL)
   #undef CALL
 }

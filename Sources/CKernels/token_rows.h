@@ -12,6 +12,7 @@ typedef struct {
   uint16_t *token_signs; // [head_gates]
   float *next;         // [head_blocks · block_units][32] the next h of one head
   float *twice;        // dense
+  float *scratch;      // all of the thread's
   float *powers;       // exact: [rows][32] 2^(logit − reference), in units of log 2,
   float *references;   // and [rows / 12][32] those references
   float *plain_rows;   // plain: [16][gate_stride]

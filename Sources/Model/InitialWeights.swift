@@ -44,6 +44,9 @@ struct InitialWeights {
       let stage = shape.stage(stage)
       for i in 0..<count { out[i * stride] = bias(index, stage, row: from + i) }
     case .table, .kernel, .readout:
+      if shape.cell.isWholeModel, tensor != .table || options.tokenScale == nil {
+        return fillParts(index, from..<from + count, into: out, stride: stride)
+      }
       let fan = tensor.stage.map { shape.stage($0).fan } ?? shape.readoutInputs
       let scale = tensor == .table ? options.tokenScale : nil
       fillUniform(
@@ -72,6 +75,22 @@ struct InitialWeights {
       .block(UInt32(truncatingIfNeeded: unit), 0)
     let time = 1 + Float(words[0] >> 8) * 0x1p-24 * Float(max(0, span - 2))
     return gate == memory.keep ? logf(time) : -logf(time)
+  }
+
+  /// Uniform in the Xavier scale of each of the matrices that a tensor is made of.
+  private func fillParts(
+    _ index: Int, _ range: Range<Int>, into out: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    let (parts, width) = (shape.machineParts(slices[index].tensor), slices[index].columns)
+    var next = range.lowerBound
+    while next < range.upperBound {
+      let (row, column) = next.quotientAndRemainder(dividingBy: width)
+      let part = parts.first { $0.rows.contains(row) && $0.columns.contains(column) }!
+      let end = min(range.upperBound, row * width + part.columns.upperBound)
+      fillUniform(
+        index, next..<end, scale: part.scale, into: out + (next - range.lowerBound) * stride, stride: stride)
+      next = end
+    }
   }
 
   private func fillUniform(

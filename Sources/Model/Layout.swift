@@ -49,12 +49,14 @@ public struct Layout: Sendable {
     var c = lz_shape()
     c.vocabulary = Int32(shape.vocabularySize)
     c.stages = Int32(shape.stageCount)
+    c.empty_memory = shape.startsEmpty ? 1 : 0
     withUnsafeMutableBytes(of: &c.stage) { bytes in
       let stages = bytes.assumingMemoryBound(to: lz_stage_shape.self)
       for index in 0..<shape.stageCount {
         let stage = shape.stage(index)
         stages[index] = lz_stage_shape(
           cell: Int32(stage.cell.code.rawValue), units: Int32(stage.units), heads: Int32(stage.heads),
+          slots: Int32(stage.slots),
           below: Int32(stage.below?.stage ?? -1), second: Int32(stage.second?.stage ?? -1),
           other: Int32(stage.other ?? -1))
       }
@@ -127,6 +129,7 @@ public struct Layout: Sendable {
     guard let index = tensor.stage else { preconditionFailure("the readout has no heads") }
     guard case .scalars = tensor else { return gates(ofHead: head, stage: index) }
     let (stage, packed) = (shape.stage(index), stage(index).pointee)
+    if stage.cell.rows == 0 { return (0..<stage.scalarCount, 0) }
     let count = stage.cell.scalars.count * stage.headSize
     return (
       head * count..<(head + 1) * count, head * packed.head_blocks * packed.block_units * packed.scalars
@@ -135,7 +138,23 @@ public struct Layout: Sendable {
 
   /// The heads of the stage whose rows a tensor moves.
   package func heads(of tensor: Tensor) -> Range<Int> {
-    0..<(tensor.stage.map { shape.stage($0).heads } ?? 1)
+    0..<(tensor.stage.map { shape.stage($0).cell.rows == 0 ? 1 : shape.stage($0).heads } ?? 1)
+  }
+
+  /// States of `columns` columns that no token has come to yet, [stateFloats/32][columns].
+  package func freshen(_ states: UnsafeMutablePointer<Float>, columns: Int) {
+    lz_fresh_states(c, columns, states)
+  }
+
+  /// The same of one column of a tile.
+  package func freshen(column: UnsafeMutablePointer<Float>) {
+    for row in 0..<stateFloats / Tile.columns { column[row * Tile.columns] = 0 }
+    guard !shape.startsEmpty else { return }
+    for index in 0..<shape.stageCount {
+      let stage = stage(index).pointee
+      let first = column + (stage.state + stage.states * stage.padded) * Tile.columns
+      for row in 0..<stage.memory { first[row * Tile.columns] = lz_memory_start(UInt32(row)) }
+    }
   }
 
   /// Elements of a stage's bias in the kernels' order, padding included.

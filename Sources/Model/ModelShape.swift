@@ -25,6 +25,12 @@ public struct ModelShape: Equatable, Codable, Sendable {
   }
   /// E, the width of the embedding by which tokens enter; 0: they enter by the rows of the first layer's gates.
   public var embeddingSize: Int
+  /// N, the slots of the memory of a `Cell.dnc`; other cells have none.
+  public var memorySlots = 1
+  /// R, the heads that read the memory, a divisor of H: a slot has H/R numbers.
+  public var readHeads = 1
+  /// Whether the memory starts at zero: all slots then stay alike for ever.
+  public var startsEmpty = false
 
   /// Residual blocks need one, and some cells.
   private static func embeddingSize(
@@ -162,7 +168,8 @@ public struct TensorSlice: Equatable, Sendable {
 
 extension ModelShape {
   private enum CodingKeys: String, CodingKey {
-    case vocabularySize, hiddenSize, layers, heads, cell, block, embeddingSize
+    case vocabularySize, hiddenSize, layers, heads, cell, block, embeddingSize, memorySlots, readHeads,
+      startsEmpty
   }
 
   /// Files that name no cell are of version 0.1, which had one.
@@ -175,5 +182,8 @@ extension ModelShape {
     cell = try c.decodeIfPresent(Cell.self, forKey: .cell) ?? .lstm
     block = try c.decodeIfPresent(BlockKind.self, forKey: .block) ?? .plain
     embeddingSize = try c.decodeIfPresent(Int.self, forKey: .embeddingSize) ?? 0
+    memorySlots = try c.decodeIfPresent(Int.self, forKey: .memorySlots) ?? 1
+    readHeads = try c.decodeIfPresent(Int.self, forKey: .readHeads) ?? 1
+    startsEmpty = try c.decodeIfPresent(Bool.self, forKey: .startsEmpty) ?? false
   }
 }

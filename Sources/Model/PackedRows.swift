@@ -78,6 +78,7 @@ extension PackedWeights {
   }
 
   private func scalar(_ index: Int, of stage: Stage, _ tensor: Tensor) -> Int {
+    if stage.cell.rows == 0 { return index }
     let (head, own) = index.quotientAndRemainder(dividingBy: stage.cell.scalars.count * stage.headSize)
     return layout.elements(of: tensor, head: head).packed + own
   }

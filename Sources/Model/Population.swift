@@ -104,6 +104,7 @@ package final class Population {
     turns = try TileTurns(tiles: tiles, ledger: ledger)
     // Padding lanes read what the last pair reads; their losses are never looked at.
     streamOfPair = (0..<tiles * Tile.pairs).map { min($0, pairs - 1) * streams / pairs }
+    resetStates()
   }
 
   package func stream(ofPair pair: Int) -> Int { streamOfPair[pair] }
@@ -132,7 +133,7 @@ package final class Population {
     readout: ReadoutRows?, mode: PopulationMode = .central, withReadout: Bool = true
   ) {
     let state = states.pointer + (carriesStates ? tile : thread) * layout.c.pointee.state
-    if !carriesStates { state.update(repeating: 0, count: layout.c.pointee.state) }
+    if !carriesStates { layout.freshen(state, columns: Tile.columns) }
     withUnsafeTemporaryAllocation(of: UnsafePointer<UInt32>?.self, capacity: Tile.pairs) { rows in
       for lane in 0..<Tile.pairs { rows[lane] = tokens.row(streamOfPair[tile * Tile.pairs + lane]) }
       var chunk = chunk(
@@ -183,8 +184,12 @@ package final class Population {
 
   package func clearLosses() { losses.elements.update(repeating: 0) }
 
-  /// A context begins: every state is zero.
-  package func resetStates() { states.elements.update(repeating: 0) }
+  /// A context begins: every state is fresh.
+  package func resetStates() {
+    for first in stride(from: 0, to: states.count, by: layout.stateFloats) {
+      layout.freshen(states.pointer + first, columns: Tile.columns)
+    }
+  }
 
   /// Lets the pairs of the chosen tiles start again from the clean states of their streams: the mean of (h₊ + h₋)/2 over
   /// the stream's pairs, which is the unperturbed state up to O(ε²). Of a stream whose pairs lie on several machines, these
@@ -255,17 +260,26 @@ package final class Population {
 
   /// The same for the pairs of one stream.
   package func resetStates(ofStream stream: Int) {
-    for pair in pairs(ofStream: stream) { resetState(ofPair: pair) }
+    let members = pairs(ofStream: stream)
+    var pair = members.lowerBound
+    while pair < members.upperBound {
+      // Whole tiles at once: a memory has many rows.
+      let isWhole = pair % Tile.pairs == 0 && pair + Tile.pairs <= members.upperBound && carriesStates
+      if isWhole {
+        let state = states.pointer + pair / Tile.pairs * layout.stateFloats
+        layout.freshen(state, columns: Tile.columns)
+      } else {
+        resetState(ofPair: pair)
+      }
+      pair += isWhole ? Tile.pairs : 1
+    }
   }
 
-  /// Zeroes the states of a pair.
+  /// The states of a pair are fresh again.
   package func resetState(ofPair pair: Int) {
     guard carriesStates else { return }
-    let rows = layout.c.pointee.state / Tile.columns
     let at = states.pointer + pair / Tile.pairs * layout.c.pointee.state + pair % Tile.pairs
-    for row in 0..<rows {
-      at[row * Tile.columns] = 0
-      at[row * Tile.columns + Tile.pairs] = 0
-    }
+    layout.freshen(column: at)
+    layout.freshen(column: at + Tile.pairs)
   }
 }

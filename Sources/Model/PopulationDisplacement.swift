@@ -8,7 +8,7 @@ extension Population {
     let to =
       states.pointer + pair / Tile.pairs * layout.stateFloats
       + (stage.state + part * stage.padded) * Tile.columns + pair % Tile.pairs
-    for unit in 0..<stage.units {
+    for unit in 0..<layout.shape.stage(index).units(ofPart: part) {
       to[unit * Tile.columns] = units[unit]
       to[unit * Tile.columns + Tile.pairs] = units[unit]
     }

@@ -42,13 +42,14 @@ public final class SequenceModel {
     let rooms = Rooms(weights.layout)
     state = try rooms.state.buffer(ledger)
     scratch = try rooms.scratch.buffer(ledger)
+    reset()
   }
 
   /// The model's sizes.
   public var shape: ModelShape { weights.shape }
 
-  /// The next token is read from a zero state.
-  public func reset() { state.elements.update(repeating: 0) }
+  /// The next token is read from a fresh state.
+  public func reset() { weights.layout.freshen(state.pointer, columns: 1) }
 
   /// Reads a block's inputs and predicts its targets; the state goes on from where it was.
   /// - Parameter tokens: of one stream, and of this model's vocabulary.

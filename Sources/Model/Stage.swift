@@ -1,3 +1,5 @@
+import CLongzooKernels
+
 /// A part of a model that computes the h of its units at every token: from what earlier stages have computed at this token, and from
 /// its own states.
 ///
@@ -13,8 +15,10 @@ public struct Stage: Equatable, Sendable {
   public var below: Source?
   /// A second stage whose h its matrix reads.
   public var second: Source?
-  /// The stage whose h the cell reads unit by unit, if it does.
+  /// The stage whose h the cell reads unit by unit, or as a whole where it has no rows, if it does.
   public var other: Int?
+  /// Slots of a memory, of D numbers each; its heads are those that read.
+  public var slots = 0
 
   /// A stage that is read.
   public struct Source: Equatable, Sendable {
@@ -39,8 +43,18 @@ public struct Stage: Equatable, Sendable {
   }
   /// What its weights are scaled by at first.
   var fan: Int { cell.readsOwnState ? headSize : below?.units ?? units }
-  /// Scalars of all its units; a late row's bias is one.
-  var scalarCount: Int { cell.scalars.count * units }
+  /// Scalars of all its units; a late row's bias is one. A memory has them for the elements of a slot.
+  package var scalarCount: Int { cell.scalars.count * (slots > 0 ? headSize : units) }
+  /// Parts of its state: the cell's, and a memory.
+  package var parts: Int { cell.states + (slots > 0 ? 1 : 0) }
+  /// Numbers of a part of its state.
+  package func units(ofPart part: Int) -> Int { part < cell.states ? units : slots * headSize }
+  /// A part of its state that no token has come to yet.
+  package func freshen(_ state: UnsafeMutablePointer<Float>, part: Int, isEmpty: Bool) {
+    for unit in 0..<units(ofPart: part) {
+      state[unit] = part < cell.states || isEmpty ? 0 : lz_memory_start(UInt32(unit))
+    }
+  }
   /// Parameters of the stage; the table is not counted.
   var parameterCount: Int { gates * (inputs + 1) + scalarCount }
 }
@@ -57,7 +71,8 @@ public enum BlockKind: String, Codable, CaseIterable, Sendable {
 extension ModelShape {
   /// Whether a matrix leads from the embedding to the first layer, which needs another width.
   package var isProjected: Bool {
-    embeddingSize > 0 && embeddingSize != hiddenSize && (block == .residual || cell.readsInput)
+    !cell.isWholeModel && embeddingSize > 0 && embeddingSize != hiddenSize
+      && (block == .residual || cell.readsInput)
   }
 
   /// The stages before the first layer: the embedding, and that matrix.
@@ -70,20 +85,25 @@ extension ModelShape {
   private var layerStages: Int { block == .plain ? cellStages : cellStages + 3 }
 
   /// The number of stages.
-  public var stageCount: Int { entries + layerStages * layers + (block == .plain ? 0 : 1) }
+  public var stageCount: Int {
+    cell.isWholeModel
+      ? Self.machineStages : entries + layerStages * layers + (block == .plain ? 0 : 1)
+  }
 
   /// H of the last stage, which the readout reads.
-  public var readoutInputs: Int { hiddenSize }
+  public var readoutInputs: Int { cell.isWholeModel ? 2 * hiddenSize : hiddenSize }
 
   /// The stage of a layer's cell.
   public func stage(ofLayer layer: Int) -> Int {
     precondition((0..<layers).contains(layer), "layer \(layer) of \(layers)")
+    if cell.isWholeModel { return Self.machineController }
     return entries + layerStages * layer + (block == .plain ? 0 : 1)
   }
 
   /// One of the stages, in the order in which they are computed. Asked for in every update, so no array is made.
   public func stage(_ index: Int) -> Stage {
     precondition((0..<stageCount).contains(index), "stage \(index) of \(stageCount)")
+    if cell.isWholeModel { return machineStage(index) }
     if index < entries {
       return index == 0
         ? Stage(cell: .linear, units: embeddingSize)

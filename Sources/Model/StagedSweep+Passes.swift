@@ -25,6 +25,7 @@ extension StagedSweep {
     _ index: Int, _ slots: Range<Int>, _ samples: Range<Int>, _ tokens: UnsafePointer<UInt32>
   ) {
     let stage = stages[index]
+    if stage.cell == .layerNorm { return forwardLayerNorm(index, slots, samples) }
     if let source = stage.other, stage.cell.rows == 0 {
       let (units, first) = (Self.units(stage), slots.lowerBound)
       lz_norm_rows(
@@ -44,7 +45,9 @@ extension StagedSweep {
     _ index: Int, _ slots: Range<Int>, _ tokens: UnsafePointer<UInt32>, on pool: ThreadPool
   ) {
     let stage = stages[index]
-    if stage.cell.readsOwnState {
+    if stage.slots > 0 {
+      pool.runStreams(streams) { forwardMemory(index, slots.lowerBound, $0) }
+    } else if stage.cell.readsOwnState {
       pool.runStreams(streams) {
         lz_sweep_forward(
           instructions.code, sweeps + index, nil, slots.lowerBound, slots.count, 1, $0.lowerBound, $0.count)
@@ -77,6 +80,14 @@ extension StagedSweep {
   /// The way back over `slots`, of one block; `outputAdjoint`: [count][B][U] of the last stage.
   package func backward(_ slots: Range<Int>, outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
     precondition(slots.count <= block, "\(slots.count) tokens of \(block)")
+    guard isByToken else { return passBack(slots, outputAdjoint, on: pool) }
+    for slot in slots.reversed() {
+      let first = (slot - slots.lowerBound) * streams * Self.units(stages[stages.count - 1])
+      passBack(slot..<slot + 1, outputAdjoint + first, on: pool)
+    }
+  }
+
+  private func passBack(_ slots: Range<Int>, _ outputAdjoint: UnsafePointer<Float>, on pool: ThreadPool) {
     for phase in backwardPhases {
       switch phase {
       case .streams(let index): backward(index, slots, adjoint(index, outputAdjoint), on: pool)
@@ -97,6 +108,7 @@ extension StagedSweep {
     _ index: Int, _ slots: Range<Int>, _ samples: Range<Int>, _ adjoint: UnsafePointer<Float>
   ) {
     let stage = stages[index]
+    if stage.cell == .layerNorm { return backwardLayerNorm(index, slots, samples, adjoint) }
     if let source = stage.other, stage.cell.rows == 0 {
       let at = samples.lowerBound * Self.units(stage)
       lz_norm_rows_backward(
@@ -114,7 +126,9 @@ extension StagedSweep {
   private func backward(
     _ index: Int, _ slots: Range<Int>, _ adjoint: UnsafePointer<Float>, on pool: ThreadPool
   ) {
-    if stages[index].cell.readsOwnState {
+    if stages[index].slots > 0 {
+      pool.runStreams(streams) { backwardMemory(index, slots.lowerBound, $0) }
+    } else if stages[index].cell.readsOwnState {
       pool.runStreams(streams) {
         lz_sweep_backward(
           instructions.code, sweeps + index, adjoint, slots.lowerBound, slots.count, $0.lowerBound, $0.count)

@@ -44,6 +44,14 @@ package final class StagedSweep {
   /// Units of a stage with their padding.
   package static func units(_ stage: Stage) -> Int { (stage.units + 15) / 16 * 16 }
 
+  /// Numbers of a stage's memory with their padding.
+  package static func memoryUnits(_ stage: Stage) -> Int { (stage.slots * stage.headSize + 15) / 16 * 16 }
+
+  /// Floats that a stream's step of a memory needs.
+  package static func roomFloats(_ stage: Stage) -> Int {
+    stage.slots > 0 ? (lz_memory_room(stage.slots, stage.headSize, stage.heads) + 15) / 16 * 16 : 0
+  }
+
   /// Floats of a stage's packed matrices.
   package static func packedFloats(_ stage: Stage) -> (forward: Int, backward: Int) {
     let own = ownFloats(stage)
@@ -97,6 +105,8 @@ package final class StagedSweep {
 
   let forwardPhases: [Phase]
   let backwardPhases: [Phase]
+  /// Whether a stage reads a later one's h of the token before: then blocks are single tokens.
+  let isByToken: Bool
   /// Tokens of a block.
   let block: Int
   private let shape: ModelShape
@@ -124,13 +134,15 @@ package final class StagedSweep {
     var other = [Bool](repeating: false, count: stages.count)
     var (below, second) = (other, other)
     for (index, stage) in stages.enumerated().reversed() {
+      // ∂ of a later stage goes to the token before.
       if let source = stage.other { other[index] = !begun.insert(source).inserted }
       if let source = stage.below?.stage { below[index] = !begun.insert(source).inserted }
-      if let source = stage.second?.stage { second[index] = !begun.insert(source).inserted }
+      if let source = stage.second?.stage, source < index { second[index] = !begun.insert(source).inserted }
     }
     (addsBelow, addsSecond, addsOther) = (below, second, other)
     forwardPhases = Self.forwardPhases(stages)
     backwardPhases = Self.backwardPhases(stages)
+    isByToken = shape.cell.isWholeModel
     layers = .allocate(capacity: stages.count)
     sweeps = .allocate(capacity: stages.count)
     for (index, stage) in stages.enumerated() {
@@ -176,7 +188,9 @@ package final class StagedSweep {
 
   /// ∂ of a state of a stage and stream before the last slot that the way back took; part 0 is h.
   package func stateAdjoint(stage: Int, part: Int, stream: Int) -> UnsafePointer<Float> {
-    UnsafePointer(parts[stage].carried + (part * streams + stream) * Self.units(stages[stage]))
+    let (units, states) = (Self.units(stages[stage]), stages[stage].cell.states)
+    let first = parts[stage].carried + min(part, states) * streams * units
+    return UnsafePointer(first + stream * (part < states ? units : Self.memoryUnits(stages[stage])))
   }
 
   /// Takes over the parameters, which must stay as they are until the sweeps are done.
@@ -219,8 +233,9 @@ package final class StagedSweep {
   // MARK: Blocks and pieces
 
   func eachBlock(_ slots: Range<Int>, _ body: (Range<Int>) -> Void) {
-    for first in stride(from: slots.lowerBound, to: slots.upperBound, by: block) {
-      body(first..<min(slots.upperBound, first + block))
+    let step = isByToken ? 1 : block
+    for first in stride(from: slots.lowerBound, to: slots.upperBound, by: step) {
+      body(first..<min(slots.upperBound, first + step))
     }
   }
 

@@ -11,18 +11,26 @@ import Testing
   private let folder = TestFolder()
   private let ledger = MemoryLedger()
 
-  private static let shapes: [ModelShape] = Cell.all.flatMap { cell in
-    BlockKind.allCases.flatMap { block in
-      [0, 5].flatMap { embedding in
-        [1, 2].map { layers in
-          ModelShape(
-            vocabularySize: 7, hiddenSize: 6, layers: layers,
-            heads: layers == 2 && !cell.isElementwise ? 2 : 1, cell: cell, block: block,
-            embeddingSize: embedding)
+  private static let shapes: [ModelShape] =
+    [machine]
+    + Cell.all.filter { !$0.isWholeModel }.flatMap { cell in
+      BlockKind.allCases.flatMap { block in
+        [0, 5].flatMap { embedding in
+          [1, 2].map { layers in
+            ModelShape(
+              vocabularySize: 7, hiddenSize: 6, layers: layers,
+              heads: layers == 2 && !cell.isElementwise ? 2 : 1, cell: cell, block: block,
+              embeddingSize: embedding)
+          }
         }
       }
     }
-  }
+
+  private static let machine: ModelShape = {
+    var shape = ModelShape(vocabularySize: 7, hiddenSize: 6, cell: .dnc, embeddingSize: 5)
+    (shape.memorySlots, shape.readHeads) = (4, 2)
+    return shape
+  }()
 
   /// Every parameter has a number of its own.
   private func parameters(_ shape: ModelShape) throws -> Parameters {
@@ -32,8 +40,10 @@ import Testing
   }
 
   private func write(_ tensors: [TensorToWrite], cell: Cell, _ name: String) throws -> SafetensorsReader {
+    var metadata = [WeightsFile.cellKey: cell.name]
+    if cell.isWholeModel { metadata[WeightsFile.slotsKey] = "\(Self.machine.memorySlots)" }
     try SafetensorsWriter.write(
-      to: folder(name), metadata: [WeightsFile.cellKey: cell.name], tensors: tensors,
+      to: folder(name), metadata: metadata, tensors: tensors,
       through: TransferBuffer(ledger: ledger))
     return try SafetensorsReader(path: folder(name))
   }

@@ -5,14 +5,19 @@ import Testing
 /// Every cell through the whole program.
 @Suite struct CellRunTests {
   private static let tokens = Sample.tokens(4000)
-  /// Element-wise cells have no heads.
+  /// Element-wise cells have no heads, and what is a whole model neither heads nor layers.
   private static let kinds: [(Cell, [String])] = Cell.all.flatMap { cell in
-    let inPlace = ["--regime", "inplace", "--layers", "2", "--lr", "0.01"]
+    let layers = layers(cell)
+    let inPlace = ["--regime", "inplace", "--lr", "0.01"] + layers
     return [
-      (cell, ["--readout", "zo", "--layers", "2"]),
+      (cell, ["--readout", "zo"] + layers),
       (cell, ["--estimator", "hybrid"]),
-      (cell, inPlace + (cell.isElementwise ? [] : ["--heads", "2"])),
+      (cell, inPlace + (cell.isElementwise || cell.isWholeModel ? [] : ["--heads", "2"])),
     ]
+  }
+
+  private static func layers(_ cell: Cell) -> [String] {
+    cell.isWholeModel ? ["--memory-slots", "5", "--read-heads", "4"] : ["--layers", "2"]
   }
 
   @Test("A run in pieces is the run at once, and config.yaml repeats it", arguments: kinds)
@@ -35,7 +40,8 @@ import Testing
 
   @Test("The file says which cell; weights do not go into another", arguments: Cell.all)
   func weights(_ cell: Cell) throws {
-    let runs = Runs("--cell", cell.name, "--hidden-size", "20", "--layers", "2")
+    var runs = Runs("--cell", cell.name, "--hidden-size", "20")
+    runs.common += Self.layers(cell)
     let data = runs.folder.put("data", Self.tokens)
     let run = try runs.train("--max-steps", "20", "--val", data, data, out: "run")
     let eval = try LongzooProcess.run(["eval", "--json", "run", data], in: runs.folder)

@@ -26,7 +26,7 @@ extension EstimatorFamily {
       }
     }
     if hasPairs { cases.append(base.but("a stream a pair") { $0.workload.streams = 256 }) }
-    for shape in otherShapes(base.workload.shape) where ReferenceModel(shape) != nil {
+    for shape in otherShapes(base.workload.shape) where shape.referenceGradient != nil {
       cases.append(base.but("\(shape.what)") { $0.workload.shape = shape })
     }
     return cases
@@ -69,7 +69,7 @@ struct EstimatorExpectation {
   private func exactGradient(_ under: any EstimatorSubject) -> [Double] {
     let shape = subject.workload.shape
     let tokens = Self.text[0...Self.tokens].map(Int.init)
-    return ReferenceModel(shape)!.gradient(under.theta, tokens).map { $0 / Double(Self.tokens) }
+    return shape.referenceGradient!(under.theta, tokens).map { $0 / Double(Self.tokens) }
   }
 
   /// Those whose gradient is estimated.

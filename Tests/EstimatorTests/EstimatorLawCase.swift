@@ -125,10 +125,14 @@ extension EstimatorFamily {
         vocabularySize: shape.vocabularySize, hiddenSize: shape.hiddenSize, layers: shape.layers,
         heads: shape.heads, cell: cell, block: block, embeddingSize: embedding)
     }
+    var machine = ModelShape(
+      vocabularySize: shape.vocabularySize, hiddenSize: shape.hiddenSize, cell: .dnc, embeddingSize: 4)
+    (machine.memorySlots, machine.readHeads) = (5, shape.hiddenSize % 2 == 0 ? 2 : 1)
+    let cells = Cell.all.filter { !$0.isWholeModel }
     let shapes =
-      Cell.all.filter { $0 != .lstm }.map { changed($0, .plain) } + Cell.all.map { changed($0, .residual) }
+      cells.filter { $0 != .lstm }.map { changed($0, .plain) } + cells.map { changed($0, .residual) }
       + [
-        changed(.lstm, .plain, embedding: 5), changed(.mingru, .residual, embedding: 5),
+        changed(.lstm, .plain, embedding: 5), changed(.mingru, .residual, embedding: 5), machine,
       ]
     return shapes.filter { shape in
       var workload = EstimatorLawCase(self).workload

@@ -11,3 +11,18 @@ extension ReferenceModel {
       isResidual: shape.block == .residual, embedding: shape.embeddingSize)
   }
 }
+
+extension ReferenceDNC {
+  init(_ shape: ModelShape) {
+    self.init(
+      vocabulary: shape.vocabularySize, embedding: shape.embeddingSize, hidden: shape.hiddenSize,
+      slots: shape.memorySlots, heads: shape.readHeads, startsAtZero: shape.startsEmpty)
+  }
+}
+
+extension ModelShape {
+  /// The exact gradient of the sum of the losses of a sequence; nil, if the cell has no definition in the tests.
+  var referenceGradient: ((_ theta: [Double], _ tokens: [Int]) -> [Double])? {
+    cell == .dnc ? ReferenceDNC(self).gradient : ReferenceModel(self)?.gradient
+  }
+}

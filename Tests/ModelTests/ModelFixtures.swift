@@ -155,8 +155,8 @@ final class PopulationUnderTest {
   func stateIndices(pair: Int) -> [Int] {
     var indices: [Int] = []
     for layer in 0..<layout.shape.stageCount {
-      for part in 0..<layout.shape.stage(layer).cell.states {
-        for unit in 0..<layout.shape.stage(layer).units {
+      for part in 0..<layout.shape.stage(layer).parts {
+        for unit in 0..<layout.shape.stage(layer).units(ofPart: part) {
           for sign in 0..<2 {
             indices.append(stateIndex(pair: pair, layer: layer, part: part, unit: unit, sign: sign))
           }

@@ -75,7 +75,8 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   }
 
   /// The other cells: blocks that are full, that have units of padding, and heads of both.
-  static let cells: [KernelCase] = Cell.all.filter { $0 != .lstm }.enumerated().flatMap { number, cell in
+  static let cells: [KernelCase] = Cell.all.filter { $0 != .lstm && !$0.isWholeModel }.enumerated().flatMap {
+    number, cell in
     [(1, 1, 1), (11, 4, 1), (12, 5, 1), (17, 13, 1), (13, 24, 2), (9, 35, 5)].enumerated().flatMap {
       index, size in
       (0..<2 * kinds.count).map { variant in
@@ -90,7 +91,8 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
   }
 
   /// Layers over an embedding, and as blocks, of widths that are the embedding's or not.
-  static let blocks: [KernelCase] = Cell.all.enumerated().flatMap { number, cell in
+  static let blocks: [KernelCase] = Cell.all.filter { !$0.isWholeModel }.enumerated().flatMap {
+    number, cell in
     [(BlockKind.plain, 5), (.residual, 0), (.residual, 13)].enumerated().flatMap { index, block in
       (0..<2 * kinds.count).map { variant in
         KernelCase(
@@ -100,6 +102,23 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
           kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
           tokens: 1 + (index + variant) % 9, seed: UInt64(4000 + 100 * number + 10 * index + variant))
       }
+    }
+  }
+
+  /// Memories: odd and even slots, slots of one number and wider than a vector, one head and several, at zero and not.
+  static let machines: [KernelCase] = [
+    (4, 3, 3, 1), (6, 2, 4, 3), (5, 1, 7, 5), (34, 2, 9, 7), (12, 4, 1, 16),
+  ]
+  .enumerated().flatMap { index, size in
+    (0..<2 * kinds.count).map { variant in
+      var shape = ModelShape(
+        vocabularySize: 11 + index, hiddenSize: size.0, cell: .dnc, embeddingSize: size.3)
+      (shape.memorySlots, shape.readHeads, shape.startsEmpty) = (
+        size.2, size.0 % size.1 == 0 ? size.1 : 1, variant % 3 == 0
+      )
+      return KernelCase(
+        shape: shape, kind: kinds[variant / 2], exact: variant % 2 == 0, pairs: 16 - index,
+        tokens: 1 + (index + variant) % 5, seed: UInt64(5000 + 10 * index + variant))
     }
   }
 
@@ -114,6 +133,7 @@ struct ModelKernelTests {
   @Test(
     "Losses, states, seen words and readout rows agree",
     arguments: KernelCase.corners + KernelCase.heads + KernelCase.small + KernelCase.cells + KernelCase.blocks
+      + KernelCase.machines
   )
   func agree(_ test: KernelCase) throws { try compare(test) }
 

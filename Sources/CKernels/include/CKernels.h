@@ -34,7 +34,10 @@ typedef enum {
   #define LZ_CELL(name, rows, states, scalars, past, aside) LZ_CELL_##name,
   #include "../cells/cells.def"
   #undef LZ_CELL
-  LZ_NORM, // no cell, and no rows: the norm of the stage that it reads; see norm.h
+  // No cells, and no rows.
+  LZ_NORM,       // the norm of the stage that it reads; see norm.h
+  LZ_LAYER_NORM, // layer norm of the stage that it reads, or of two; see layer_norm.h
+  LZ_MEMORY,     // written and read as the stage that it reads says; see memory.h
 } lz_cell;
 
 #define LZ_NORM_EPSILON 1e-6f
@@ -60,8 +63,9 @@ typedef enum {
 typedef struct {
   int32_t cell;         // an lz_cell
   int32_t units, heads; // H and N, which divides it
+  int32_t slots;        // of a memory, each of D numbers; its h are its heads' reads
   int32_t below, second, other; // earlier stages: whose h its matrix reads at the same token, one after the other, and whose h is the
-                                // aside; −1: none
+                                // aside; −1: none. A later stage's h is that of the token before
 } lz_stage_shape;
 
 typedef struct {
@@ -74,6 +78,7 @@ typedef struct {
   int32_t rank;           // of a direction that is not dense: Σ a·bᵀ/√rank over so many products, up to LZ_MAX_RANK; 0 is 1
   int32_t nodes;          // 1: no weight is moved; the input of every gate is, by a sign of its own at every token (s_bias). With exact_readout
   int32_t plain;          // 1: the table, the first stage's bias and the exact readout are read where the parameters lie (lz_plain); see readout.h
+  int32_t empty_memory;   // 1: memories start at zero
   int32_t logits;         // nodes: 1: logits are moved as well (s_readout_bias), and what is handed out for p − y is estimated from losses
 } lz_shape;
 
@@ -93,7 +98,8 @@ typedef struct {
   ptrdiff_t scalar_count;   // of all units, padded like blocks: K · gates / G; unit-major, K·u + k
   ptrdiff_t below, second;  // H of the stages that its matrix reads, 0 for none
   ptrdiff_t inputs;         // columns of the matrix: those of below, of second, then D of the own head's state
-  ptrdiff_t state;          // rows of a tile's state before the first of this stage: [S][padded]
+  ptrdiff_t state;          // rows of a tile's state before the first of this stage: [S][padded], then a memory's [slots][D]
+  ptrdiff_t memory;         // rows of the memory, or 0
 
   ptrdiff_t w_kernel;       // [blocks][inputs][12]
   ptrdiff_t w_bias;         // [gates]; unused for the first stage
@@ -131,12 +137,26 @@ typedef struct {
 
   ptrdiff_t state;        // floats of one tile's state
   ptrdiff_t scratch;      // floats of one thread's scratch
+  ptrdiff_t memory_scratch; // of which those from here on are a memory's
   // The exact readout, of one tile and token, in floats: p − y as [readout_blocks · 12][16], and h as
   // [input_panels][16][32 units], both means over the two columns of a pair.
   ptrdiff_t delta_tile, input_panels, input_tile;
 } lz_layout;
 
 void lz_layout_make(const lz_shape *shape, lz_layout *layout);
+
+// What element `index` of a fresh memory is: within ±0.1, and another for each, as slots that are alike would stay so. The last steps of
+// MurmurHash3.
+static inline float lz_memory_start(uint32_t index) {
+  uint32_t x = index;
+  x = (x ^ x >> 16) * 0x85ebca6bu;
+  x = (x ^ x >> 13) * 0xc2b2ae35u;
+  x ^= x >> 16;
+  return ((float)(x >> 8) * 0x1p-23f - 1) * 0.1f;
+}
+
+// States of `columns` columns (32 of a tile, 1 of a sequence) that no token has come to yet: zeros, and the start of memories.
+void lz_fresh_states(const lz_layout *layout, ptrdiff_t columns, float *state);
 
 // G, S, K, an lz_past and an lz_aside.
 typedef struct { int32_t rows, states, scalars, past, aside; } lz_cell_sizes;

@@ -104,6 +104,39 @@ void lz_pack_product(lz_instructions instructions, const float *w, ptrdiff_t out
 void lz_multiply_samples(lz_instructions instructions, const float *packed, ptrdiff_t padded, ptrdiff_t terms, const float *x,
                          ptrdiff_t x_step, ptrdiff_t samples, int adds, float *out, ptrdiff_t out_step);
 
+// Layer norm of each of `samples` samples: h [U] from one or two vectors, numbers [counts] of vectors of [strides] floats. `scalars`: gain and
+// bias by turns.
+typedef struct {
+  const float *rows[2];
+  ptrdiff_t counts[2], strides[2];
+  ptrdiff_t units;        // U
+  const float *scalars;   // [2H]
+  float *into[2];         // on the way back, ∂ of the vectors,
+  int32_t adds[2];        // which is added to what is there
+} lz_layer_norm_input;
+
+void lz_layer_norm_rows(lz_instructions instructions, const lz_layer_norm_input *input, ptrdiff_t samples, float *h);
+// From ∂h: ∂ of both vectors, and of the scalars of each sample, `scalar_stride` apart.
+void lz_layer_norm_rows_backward(lz_instructions instructions, const lz_layer_norm_input *input, const float *adjoint,
+                                 ptrdiff_t samples, float *scalar_adjoint, ptrdiff_t scalar_stride);
+
+// A memory of one stream; see memory.h. `scalars`: [D][6].
+typedef struct {
+  ptrdiff_t slots, width, heads; // N, D, R
+  const float *scalars;
+} lz_memory;
+
+// Floats of `room`.
+ptrdiff_t lz_memory_room(ptrdiff_t slots, ptrdiff_t width, ptrdiff_t heads);
+
+// One token: from the interface [(R + 3)D + 1] and the memory before [N][D] that after, which may be the same, and the reads [RD].
+void lz_memory_step(lz_instructions instructions, const lz_memory *memory, const float *interface, const float *before, float *after,
+                    float *reads, float *room);
+// The way back: `adjoint` is ∂ of the memory after the token and becomes that of the memory before. ∂ of the interface, and of the scalars.
+void lz_memory_step_backward(lz_instructions instructions, const lz_memory *memory, const float *interface, const float *before,
+                             const float *after, const float *read_adjoint, float *adjoint, float *interface_adjoint,
+                             float *scalar_adjoint, float *room);
+
 // Rows of logits (without bias), `stride` floats apart (a multiple of 16, aligned), become scale·(softmax − target).
 // Rows of marked targets become 0 and have no loss.
 // Returns the sum of the losses in nats; infinite or NaN if any of the logits is.

@@ -104,6 +104,7 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     gradient = try rooms.gradient.buffer(ledger)
     sweep = Sweep(
       plan, tape, packed: packed.pointer, adjoints: adjoints.pointer, instructions: instructions)
+    beginContext()
   }
 
   // MARK: One window
@@ -182,7 +183,9 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   func eachState(
     ofStream stream: Int, _ take: (_ stage: Int, _ part: Int, _ units: UnsafePointer<Float>) -> Void
   ) {
-    eachState { stage, part, states in take(stage, part, states + stream * plan.units(ofStage: stage)) }
+    eachState { stage, part, states in
+      take(stage, part, states + stream * plan.units(ofStage: stage, part: part))
+    }
   }
 
   /// The states of all streams, [B][U] each.
@@ -191,9 +194,9 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   ) {
     var at = states.pointer
     for stage in 0..<plan.shape.stageCount where plan.shape.stage(stage).cell.carriesState {
-      for part in 0..<plan.shape.stage(stage).cell.states {
+      for part in 0..<plan.shape.stage(stage).parts {
         take(stage, part, at)
-        at += plan.streams * plan.units(ofStage: stage)
+        at += plan.streams * plan.units(ofStage: stage, part: part)
       }
     }
   }
@@ -203,25 +206,25 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
     sweep.stateAdjoint(stage: stage, part: part, stream: stream)
   }
 
-  /// Streams whose state is infinite or NaN start again from zero, or no window would ever be finite again.
+  /// Streams whose state is infinite or NaN start afresh, or no window would ever be finite again.
   func resetBrokenStates() {
     for stream in 0..<plan.streams {
       var isFinite = true
-      eachState { stage, _, states in
-        let units = plan.units(ofStage: stage)
+      eachState { stage, part, states in
+        let units = plan.units(ofStage: stage, part: part)
         for unit in 0..<units where !states[stream * units + unit].isFinite { isFinite = false }
       }
       if !isFinite { beginContext(ofStream: stream) }
     }
   }
 
-  /// A context begins: all states are zero again.
-  public func beginContext() { states.elements.update(repeating: 0) }
+  /// A context begins: all states are fresh again.
+  public func beginContext() { for stream in 0..<plan.streams { beginContext(ofStream: stream) } }
 
   public func beginContext(ofStream stream: Int) {
-    eachState { stage, _, states in
-      let units = plan.units(ofStage: stage)
-      (states + stream * units).update(repeating: 0, count: units)
+    eachState { stage, part, states in
+      let units = plan.units(ofStage: stage, part: part)
+      plan.shape.stage(stage).freshen(states + stream * units, part: part, isEmpty: plan.shape.startsEmpty)
     }
   }
 

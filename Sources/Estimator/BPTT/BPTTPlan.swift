@@ -24,7 +24,16 @@ struct BPTTPlan {
   /// What lies apart from the rows, padding included: the rows again where one is late, else the scalars.
   func apartUnits(ofStage index: Int) -> Int {
     let cell = shape.stage(index).cell
-    return (cell.hasLateRow ? cell.rows : cell.scalars.count) * units(ofStage: index)
+    let stage = shape.stage(index)
+    return stage.slots > 0
+      ? (stage.scalarCount + 15) / 16 * 16
+      : (cell.hasLateRow ? cell.rows : cell.scalars.count) * units(ofStage: index)
+  }
+  /// Numbers of a stage's memory, padding included.
+  func memoryUnits(ofStage index: Int) -> Int { StagedSweep.memoryUnits(shape.stage(index)) }
+  /// Numbers of a part of a stage's state, padding included; part 0 is h.
+  func units(ofStage index: Int, part: Int) -> Int {
+    part < shape.stage(index).cell.states ? units(ofStage: index) : memoryUnits(ofStage: index)
   }
   /// Units of the stage that the readout reads.
   var topUnits: Int { units(ofStage: shape.stageCount - 1) }
@@ -32,7 +41,8 @@ struct BPTTPlan {
   var stateCount: Int {
     (0..<shape.stageCount).reduce(0) { sum, index in
       let cell = shape.stage(index).cell
-      return cell.carriesState ? sum + cell.states * streams * units(ofStage: index) : sum
+      return cell.carriesState
+        ? sum + streams * (cell.states * units(ofStage: index) + memoryUnits(ofStage: index)) : sum
     }
   }
   /// Whether blocks of tokens go through the model stage by stage.
@@ -99,6 +109,7 @@ struct BPTTPlan {
   func carriedCount(ofStage index: Int) -> Int {
     let cell = shape.stage(index).cell
     return (cell.states + (cell.hasLateRow ? 1 : 0)) * streams * units(ofStage: index)
+      + streams * (memoryUnits(ofStage: index) + StagedSweep.roomFloats(shape.stage(index)))
   }
   var packedFloats: Int {
     (0..<shape.stageCount).reduce(0) {

@@ -25,7 +25,8 @@ final class Tape {
         let cell = plan.shape.stage(index).cell
         let slot = plan.streams * plan.units(ofStage: index)
         hidden.append(hidden[index] + (plan.step + 1) * slot)
-        others.append(others[index] + (keepsCells ? (cell.states - 1) * (plan.step + 1) * slot : 0))
+        let after = (cell.states - 1) * slot + plan.streams * plan.memoryUnits(ofStage: index)
+        others.append(others[index] + (keepsCells ? (plan.step + 1) * after : 0))
         rows.append(rows[index] + plan.step * cell.rows * slot)
         apart.append(
           apart[index] + (keepsCells ? plan.step * plan.streams * plan.apartUnits(ofStage: index) : 0))
@@ -66,7 +67,9 @@ final class Tape {
   }
 
   /// Floats of one slot of a state.
-  private func slot(_ stage: Int) -> Int { plan.streams * plan.units(ofStage: stage) }
+  private func slot(_ stage: Int, part: Int = 0) -> Int {
+    plan.streams * plan.units(ofStage: stage, part: part)
+  }
 
   func h(_ stage: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {
     hidden.pointer + places.hidden[stage] + index * slot(stage)
@@ -81,7 +84,8 @@ final class Tape {
   /// A state of a stage; part 0 is h.
   private func state(_ stage: Int, part: Int, slot index: Int = 0) -> UnsafeMutablePointer<Float> {
     part == 0
-      ? h(stage, slot: index) : others(stage) + (part - 1) * othersStep(stage) + index * slot(stage)
+      ? h(stage, slot: index)
+      : others(stage) + (part - 1) * othersStep(stage) + index * slot(stage, part: part)
   }
 
   /// After the way back: ∂ of the rows' inputs.
@@ -105,9 +109,9 @@ final class Tape {
   private func eachState(_ body: (_ stage: Int, _ part: Int, _ offset: Int) -> Void) {
     var offset = 0
     for stage in 0..<plan.shape.stageCount where plan.shape.stage(stage).cell.carriesState {
-      for part in 0..<plan.shape.stage(stage).cell.states {
+      for part in 0..<plan.shape.stage(stage).parts {
         body(stage, part, offset)
-        offset += slot(stage)
+        offset += slot(stage, part: part)
       }
     }
   }
@@ -115,21 +119,22 @@ final class Tape {
   /// The state before the stretch becomes `state`.
   func load(_ from: UnsafePointer<Float>) {
     eachState { stage, part, offset in
-      state(stage, part: part).update(from: from + offset, count: slot(stage))
+      state(stage, part: part).update(from: from + offset, count: slot(stage, part: part))
     }
   }
 
   /// Copies the state before slot `index` to `to`.
   func store(slot index: Int, to: UnsafeMutablePointer<Float>) {
     eachState { stage, part, offset in
-      (to + offset).update(from: state(stage, part: part, slot: index), count: slot(stage))
+      (to + offset).update(from: state(stage, part: part, slot: index), count: slot(stage, part: part))
     }
   }
 
   /// The state before slot `index` becomes the state before the stretch.
   func moveToStart(slot index: Int) {
     eachState { stage, part, _ in
-      state(stage, part: part).update(from: state(stage, part: part, slot: index), count: slot(stage))
+      let count = slot(stage, part: part)
+      state(stage, part: part).update(from: state(stage, part: part, slot: index), count: count)
     }
   }
 }

@@ -111,7 +111,7 @@ struct WeightGradient {
     guard stage.cell.hasLateRow else {
       instructions.addRows(
         apart(of: index, samples), stride: plan.apartUnits(ofStage: index), rows: samples.count,
-        columns: stage.cell.scalars.count * stage.units, to: to)
+        columns: stage.scalarCount, to: to)
       return
     }
     let rows = stage.cell.rows

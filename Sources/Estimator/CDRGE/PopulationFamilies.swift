@@ -20,6 +20,11 @@ extension EstimatorFamily {
       .epsilon: ", which takes derivatives and no differences; leave it out",
       .maxDivergence: ", which has no state under both signs; leave it out",
     ]
+    $0.obstacle = { _, w in
+      w.shape.cell.isWholeModel
+        ? "\(.estimator) jvp does not know \(.cell) \(w.shape.cell.name), whose memory has no forward mode; take cd-rge"
+        : nil
+    }
   }
 
   /// Central differences with a direction for each context: credit over all of it, and of its class the least

@@ -54,12 +54,13 @@ final class ForwardStates {
     base =
       beside == .nextTile
       ? try SequenceModel(weights, instructions: instructions, ledger: ledger) : nil
+    reset()
   }
 
   func state(ofTile tile: Int) -> UnsafeMutablePointer<Float> { states.pointer + tile * layout.stateFloats }
 
   func reset() {
-    states.elements.update(repeating: 0)
+    for tile in 0..<tiles { layout.freshen(state(ofTile: tile), columns: Tile.columns) }
     base?.reset()
   }
 
@@ -87,14 +88,12 @@ final class ForwardStates {
     }
   }
 
-  /// Zeroes the states of a pair, and where it has one of its unperturbed model.
+  /// The states of a pair are fresh again, and where it has one, that of its unperturbed model.
   func reset(pair: Int) {
     let column = self.column(ofPair: pair)
     let to = state(ofTile: column.tile) + column.lane
-    for row in 0..<layout.stateFloats / Tile.columns {
-      to[row * Tile.columns] = 0
-      if base == nil { to[row * Tile.columns + Tile.pairs] = 0 }
-    }
+    layout.freshen(column: to)
+    if base == nil { layout.freshen(column: to + Tile.pairs) }
   }
 
   /// Where a pair's perturbed model runs; its unperturbed one, if it has one, is 16 lanes further.

@@ -239,10 +239,12 @@ public final class Hybrid: GradientEstimator, PerturbingEstimator, Interruptible
         row += stage.states * stage.padded * Tile.pairs
         continue
       }
-      for part in 0..<stage.states {
+      for part in 0..<layout.shape.stage(index).parts {
         let adjoint = exact.stateAdjoint(stage: index, part: part, stream: stream)
-        for unit in 0..<stage.units { sum += Double(adjoint[unit] * row[unit * Tile.pairs]) }
-        row += stage.padded * Tile.pairs
+        for unit in 0..<layout.shape.stage(index).units(ofPart: part) {
+          sum += Double(adjoint[unit] * row[unit * Tile.pairs])
+        }
+        row += (part < stage.states ? stage.padded : stage.memory) * Tile.pairs
       }
     }
     return Float(sum / Double(population.pairs(ofStream: stream).count))

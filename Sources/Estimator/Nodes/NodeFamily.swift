@@ -31,6 +31,9 @@ extension EstimatorFamily {
     if shape.cell.hasLateRow {
       return "\(.cell) \(shape.cell.name): its last row has two inputs that would have to be moved"
     }
+    if shape.cell.isWholeModel {
+      return "\(.cell) \(shape.cell.name): it moves the gates of plain layers only"
+    }
     if shape.cell.isElementwise {
       return "\(.cell) \(shape.cell.name): its units read no states that a moved gate would reach"
     }

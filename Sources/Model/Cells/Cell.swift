@@ -85,12 +85,14 @@ package struct Spread: Sendable {
 
 extension Cell {
   /// Whether its units know of the past by their own states only: then no product waits for the token before.
-  public var isElementwise: Bool { carriesState && !readsOwnState }
+  public var isElementwise: Bool { carriesState && !readsOwnState && !isWholeModel }
+  /// Whether it is a model of its own stages, and not the cell of layers.
+  public var isWholeModel: Bool { code == LZ_MEMORY }
   /// Whether tokens cannot enter by its rows alone: more than those reads what comes from below.
-  public var needsEmbedding: Bool { readsInput || output != nil }
+  public var needsEmbedding: Bool { readsInput || output != nil || isWholeModel }
 
   /// All of them, in the order of the help. A new one is a line here and a line in `cells.def`.
-  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru, .rglru, .elstm]
+  public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru, .rglru, .elstm, .dnc]
 
   /// Finds one by its name.
   public static func named(_ name: String) -> Cell? { all.first { $0.name == name } }

@@ -59,6 +59,9 @@ extension CheckpointState {
     "\(shape.vocabularySize) ids, \(shape.hiddenSize) units, \(shape.layers) layers and \(shape.heads) heads of \(shape.cell) cells"
       + (shape.block == .plain ? "" : " in \(shape.block.rawValue) blocks")
       + (shape.embeddingSize == 0 ? "" : " on an embedding of \(shape.embeddingSize)")
+      + (shape.cell.isWholeModel
+        ? " with \(shape.memorySlots) slots\(shape.startsEmpty ? ", empty at first," : "") and \(shape.readHeads) read heads"
+        : "")
   }
 }
 

@@ -18,8 +18,8 @@ extension RunPlan {
     let (ids, threads) = (Double(data.vocabularySize) + 16, Double(run.threads))
     let stages = (0..<shape.stageCount).map { shape.stage($0) }
     // A head of one unit is padded to three.
-    let units = Double(max(model.hiddenSize, model.embeddingSize)) + 16
-    let unitsOfAll = stages.reduce(0) { $0 + Double($1.units) + 16 }
+    let units = Double(max(shape.readoutInputs, model.embeddingSize)) + 16
+    let unitsOfAll = stages.reduce(0) { $0 + Double($1.units) + Double($1.slots) * Double($1.headSize) + 16 }
     let matrices = stages.reduce(0) { $0 + (Double($1.units) + 16) * inputs(of: $1) }
     let weights = 32 * (units * ids + matrices)
     let columns = Double(estimator.pairs) + 16

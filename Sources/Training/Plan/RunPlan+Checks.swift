@@ -89,6 +89,7 @@ extension RunPlan {
       data.vocabularySize * model.hiddenSize <= ModelShape.largestMatrix,
       "\(.vocabularySize) \(data.vocabularySize) times \(.hiddenSize) \(model.hiddenSize) is more than 2^40")
     try validateEmbedding()
+    try validateMemory()
     try require(
       model.tokenScale.map(isSize) ?? true, "\(.tokenScale) \(model.tokenScale ?? 0) is not \(sizes)")
     try require(
@@ -111,6 +112,29 @@ extension RunPlan {
     try require(
       data.vocabularySize * size <= ModelShape.largestMatrix,
       "\(.vocabularySize) \(data.vocabularySize) times \(.embeddingSize) \(size) is more than 2^40")
+  }
+
+  /// A memory, and what else a model that has one cannot be told.
+  private func validateMemory() throws(RunFailure) {
+    let (name, slots, heads) = (model.cell.name, model.memorySlots, model.readHeads)
+    guard model.cell.isWholeModel else {
+      let setting: Setting? =
+        slots > 0 ? .memorySlots : heads != 1 ? .readHeads : model.emptyMemory ? .emptyMemory : nil
+      guard let setting else { return }
+      throw .usage("\(setting) means nothing to \(.cell) \(name), which has no memory; leave it out")
+    }
+    try require(
+      (1...ModelShape.largest).contains(slots), "\(.memorySlots) \(slots) is not from 1 to 2^24")
+    try require(
+      (1...max(1, model.hiddenSize)).contains(heads) && model.hiddenSize % max(1, heads) == 0,
+      "\(.readHeads) \(heads) does not divide \(.hiddenSize) \(model.hiddenSize) into whole slots")
+    try require(
+      slots * (model.hiddenSize / max(1, heads)) <= 1 << 31,
+      "\(.memorySlots) \(slots) of \(model.hiddenSize / max(1, heads)) numbers are more than 2^31")
+    let setting: Setting? =
+      model.layers != 1 ? .layers : model.heads != 1 ? .heads : model.block != .plain ? .block : nil
+    guard let setting else { return }
+    throw .usage("\(setting) means nothing to \(.cell) \(name), which is a whole model; leave it out")
   }
 
   private func validatePairs() throws(RunFailure) {

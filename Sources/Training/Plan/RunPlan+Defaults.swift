@@ -66,5 +66,6 @@ extension ModelPlan {
   package mutating func settle() {
     $block.fill(cell.isElementwise && layers > 1 ? .residual : .plain)
     $embeddingSize.fill(block == .residual || cell.needsEmbedding ? hiddenSize : 0)
+    $memorySlots.fill(cell.isWholeModel ? hiddenSize : 0)
   }
 }

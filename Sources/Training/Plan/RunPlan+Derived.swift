@@ -37,9 +37,15 @@ extension RunPlan {
   package var keepsBestWeights: Bool { data.hasHeldOut && run.savesWeights && run.evalInterval != 0 }
 
   package var shape: ModelShape {
-    ModelShape(
+    var shape = ModelShape(
       vocabularySize: data.vocabularySize, hiddenSize: model.hiddenSize, layers: model.layers,
       heads: model.heads, cell: model.cell, block: model.block, embeddingSize: model.embeddingSize)
+    if model.cell.isWholeModel {
+      (shape.memorySlots, shape.readHeads, shape.startsEmpty) = (
+        model.memorySlots, model.readHeads, model.emptyMemory
+      )
+    }
+    return shape
   }
 
   package var initialization: Initialization {

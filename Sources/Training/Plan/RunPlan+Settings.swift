@@ -66,6 +66,9 @@ extension RunPlan {
     Entry(.cell, "cell", \.model.$cell), Entry(.hiddenSize, "hiddenSize", \.model.$hiddenSize),
     Entry(.layers, "layers", \.model.$layers), Entry(.heads, "heads", \.model.$heads),
     Entry(.block, "block", \.model.$block), Entry(.embeddingSize, "embeddingSize", \.model.$embeddingSize),
+    Entry(.memorySlots, "memorySlots", \.model.$memorySlots),
+    Entry(.readHeads, "readHeads", \.model.$readHeads),
+    Entry(.emptyMemory, "emptyMemory", \.model.$emptyMemory),
     Entry(.initialWeights, "initialWeights", \.model.$initialWeights) {
       $0.model.initialWeights.map(AbsolutePath.of)
     },
@@ -143,7 +146,8 @@ extension RunPlan {
   package static let fixed: Set<Setting> = [
     .estimator, .tokenType, .vocabularySize, .targets, .cell, .holdoutFraction, .skipTokens, .hiddenSize,
     .layers,
-    .heads, .block, .embeddingSize, .window, .streams, .pairs, .perturbation, .rank, .lifetime, .readout,
+    .heads, .block, .embeddingSize, .memorySlots, .readHeads, .emptyMemory, .window, .streams, .pairs,
+    .perturbation, .rank, .lifetime, .readout,
     .optimizer, .seed, .regime,
     .initialWeights, .tokenScale, .memorySpan,
   ]

@@ -60,6 +60,12 @@ public struct ModelPlan: Equatable, Sendable {
   @Choice public var block = BlockKind.plain
   /// Width of the embedding by which tokens enter; 0: none, which residual blocks and some cells cannot do with.
   @Choice public var embeddingSize = 0
+  /// Slots of the memory that `Cell.dnc` has; 0: none.
+  @Choice public var memorySlots = 0
+  /// Heads that read the memory, a divisor of the units: a slot has as many numbers as they leave each.
+  @Choice public var readHeads = 1
+  /// Whether the memory starts at zero: its slots then stay alike.
+  @Choice public var emptyMemory = false
   /// A safetensors file, or the folder of a run; nil: random weights.
   @Choice public var initialWeights: String?
   /// The token table starts uniform in ± this; nil: 1/√ of the units of a head.

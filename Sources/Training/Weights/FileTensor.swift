@@ -46,7 +46,7 @@ extension ModelShape {
 
   /// All that a file of such a model holds. A table comes before the biases that packed weights add to it.
   var fileTensors: [FileTensor] {
-    entryTensors + (0..<layers).flatMap(fileTensors(ofLayer:)) + [
+    entryTensors + (cell.isWholeModel ? machineTensors : (0..<layers).flatMap(fileTensors(ofLayer:))) + [
       FileTensor("decoder.weight", [vocabularySize, readoutInputs], .readout),
       FileTensor("decoder.bias", [vocabularySize], .readoutBias),
     ]
@@ -92,6 +92,21 @@ extension ModelShape {
       FileTensor(name("bias_ih"), [gates], .bias(stage: index, twin: name("bias_hh"))),
       FileTensor(name("bias_hh"), [gates], .lateBias(stage: index)),
     ]
+  }
+
+  /// What `machineStage` has between the embedding and the readout.
+  private var machineTensors: [FileTensor] {
+    scalars(stage: 1, "input_") + cellTensors(stage: 2) { "controller.\($0)_l0" }
+      + scalars(stage: 3, "controller_")
+      + linear("interface", stage: 4) + scalars(stage: 5, "") + scalars(stage: 6, "output_")
+  }
+
+  private func scalars(stage index: Int, _ prefix: String) -> [FileTensor] {
+    let (stage, count) = (stage(index), stage(index).cell.scalars.count)
+    return stage.cell.scalars.enumerated().map {
+      FileTensor(
+        prefix + $0.element.name, [stage.scalarCount / count], .scalar(stage: index, number: $0.offset))
+    }
   }
 
   /// `nn.Linear`

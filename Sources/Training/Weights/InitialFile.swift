@@ -15,6 +15,8 @@ package enum InitialFile {
       (.hiddenSize, found.hiddenSize, c.model.hiddenSize),
       (.layers, found.layers, c.model.layers), (.heads, found.heads, c.model.heads),
       (.embeddingSize, found.embeddingSize, c.shape.embeddingSize),
+      (.memorySlots, found.memorySlots, c.shape.memorySlots),
+      (.readHeads, found.readHeads, c.shape.readHeads),
     ].filter { $0.1 != $0.2 }
     guard found.cell == c.model.cell else {
       throw .badData(

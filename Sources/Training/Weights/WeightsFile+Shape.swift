@@ -9,6 +9,7 @@ extension WeightsFile {
   package static func shape(
     of file: SafetensorsReader, cell known: Cell? = nil
   ) throws(RunFailure) -> ModelShape {
+    if file["interface.weight"] != nil { return try machineShape(of: file) }
     let block: BlockKind =
       file[BlockKind.residual.cellTensor("weight_ih", layer: 0)] == nil ? .plain : .residual
     let ownName = block.cellTensor("weight_hh", layer: 0)
@@ -42,6 +43,29 @@ extension WeightsFile {
     return ModelShape(
       vocabularySize: decoder[0], hiddenSize: hidden, layers: layers(in: file, block), heads: hidden / head,
       cell: cell, block: block, embeddingSize: embedding)
+  }
+
+  /// Of a model with a memory: its slots, of which no tensor knows, are in the metadata, or a checkpoint's configuration.
+  private static func machineShape(of file: SafetensorsReader) throws(RunFailure) -> ModelShape {
+    let plan = (try? Checkpoint.state(of: file).plan)?.model
+    let slots = file.metadata[slotsKey].flatMap { Int($0) } ?? plan?.memorySlots ?? 0
+    guard let decoder = file["decoder.weight"]?.shape, decoder.count == 2, decoder[0] > 0,
+      let width = file["memory_norm.weight"]?.shape, width.count == 1, width[0] > 0,
+      decoder[1] > 0, decoder[1] % (2 * width[0]) == 0, (1...ModelShape.largest).contains(slots)
+    else {
+      throw .badData(
+        "\(file.path) holds no model with a memory: decoder.weight, memory_norm.weight or \(slotsKey) is missing"
+      )
+    }
+    let (hidden, embedding) = (decoder[1] / 2, try embeddingSize(of: file, ids: decoder[0], .residual))
+    guard decoder[0] <= ModelShape.largest, max(hidden, embedding) <= ModelShape.largest,
+      decoder[0] * max(hidden, embedding) <= ModelShape.largestMatrix, slots * width[0] <= 1 << 31
+    else { throw .badData("\(file.path) holds a model that is larger than longzoo takes") }
+    var shape = ModelShape(
+      vocabularySize: decoder[0], hiddenSize: hidden, cell: .dnc, embeddingSize: embedding)
+    (shape.memorySlots, shape.readHeads) = (slots, hidden / width[0])
+    shape.startsEmpty = file.metadata[emptyKey].map { $0 == "true" } ?? plan?.emptyMemory ?? false
+    return shape
   }
 
   /// E; 0: there is no embedding.

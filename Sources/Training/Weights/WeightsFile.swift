@@ -66,6 +66,10 @@ package enum WeightsFile {
   package static func metadata(_ c: RunPlan, step: Int, heldOut: Evaluation?) -> [String: String] {
     var metadata = dataMetadata(c)
     metadata[cellKey] = c.model.cell.name
+    if c.model.cell.isWholeModel {
+      metadata[slotsKey] = "\(c.model.memorySlots)"
+      metadata[emptyKey] = "\(c.model.emptyMemory)"
+    }
     metadata[stepKey] = "\(step)"
     if let heldOut {
       metadata[lossKey] = "\(heldOut.lossNats)"
@@ -80,6 +84,8 @@ package enum WeightsFile {
   }
 
   package static let cellKey = "longzoo.cell"
+  static let slotsKey = "longzoo.memory_slots"
+  static let emptyKey = "longzoo.empty_memory"
   private static let stepKey = "longzoo.step"
   private static let lossKey = "longzoo.val_loss_nats"
   private static let targetsKey = "longzoo.val_targets"

@@ -25,6 +25,9 @@ extension LayerOptions {
     if let layers { plan.layers = layers }
     if let block { plan.block = block }
     if let embeddingSize { plan.embeddingSize = embeddingSize }
+    if let memorySlots { plan.memorySlots = memorySlots }
+    if let readHeads { plan.readHeads = readHeads }
+    if emptyMemory { plan.emptyMemory = true }
   }
 }
 

@@ -47,8 +47,7 @@ struct HeldOutOptions: ParsableArguments {
 
 /// What `train`, `bench` and `compare` ask of a model alike.
 struct LayerOptions: ParsableArguments {
-  @Option(help: ArgumentHelp(Cell.optionHelp))
-  var cell: Cell?
+  @Option(help: ArgumentHelp(Cell.optionHelp)) var cell: Cell?
   @Option(help: "Recurrent layers. (default: 1)", transform: TokenCount.number)
   var layers: Int?
   @Option(
@@ -57,16 +56,18 @@ struct LayerOptions: ParsableArguments {
   )
   var block: BlockKind?
   @Option(
-    help:
-      "Width of the embedding by which tokens enter; 0: none. (default: 0; --hidden-size for residual, rglru, elstm)",
+    help: "Width of tokens' embedding; 0: none. (default: 0; --hidden-size for residual, rglru, elstm, dnc)",
     transform: TokenCount.number)
   var embeddingSize: Int?
+  @Option(help: "Slots of dnc's memory. (default: --hidden-size)", transform: TokenCount.number)
+  var memorySlots: Int?
+  @Option(help: "Heads that read it. (default: 1)", transform: TokenCount.number) var readHeads: Int?
+  @Flag(help: "dnc's memory starts at zero, where all slots stay alike.") var emptyMemory = false
 }
 
 struct ModelOptions: ParsableArguments {
   @OptionGroup var layers: LayerOptions
-  @Option(
-    help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
+  @Option(help: "Units of a layer. (default: \(ModelPlan.defaultHiddenSize))", transform: TokenCount.number)
   var hiddenSize: Int?
   @Option(
     help: "The token table starts uniform in ±this. (default: 1/√ of the units of a head)",
