@@ -21,7 +21,7 @@ extension CheckpointState {
   /// Refuses tensors that are not those of the configuration, before anything is reserved by what that says.
   /// - Throws: exit code 65.
   package func check(tensorsOf file: SafetensorsReader) throws(RunFailure) {
-    let (shape, c) = (try WeightsFile.shape(of: file, cell: plan.model.cell), plan)
+    let (shape, c) = (try WeightsFile.shape(of: file, as: plan.model), plan)
     guard shape == c.shape else {
       throw .badData(
         "\(file.path): the tensors have \(Self.words(shape)), and the configuration says \(Self.words(c.shape)); the file is damaged"

@@ -4,12 +4,12 @@ import LongzooModel
 /// What a file says of its model: the cell by name, all else by its tensors.
 extension WeightsFile {
   /// The sizes of the model in a file.
-  /// - Parameter known: the cell, where something else than the file's metadata has said it.
+  /// - Parameter known: what a checkpoint's configuration says of what its tensors do not.
   /// - Throws: exit code 65 if it is not one that `tensors` could have written, or its twin with an encoder.
   package static func shape(
-    of file: SafetensorsReader, cell known: Cell? = nil
+    of file: SafetensorsReader, as known: ModelPlan? = nil
   ) throws(RunFailure) -> ModelShape {
-    if file["interface.weight"] != nil { return try machineShape(of: file) }
+    if file["interface.weight"] != nil { return try machineShape(of: file, known) }
     let block: BlockKind =
       file[BlockKind.residual.cellTensor("weight_ih", layer: 0)] == nil ? .plain : .residual
     let ownName = block.cellTensor("weight_hh", layer: 0)
@@ -25,7 +25,8 @@ extension WeightsFile {
     let head = own?.shape[1] ?? max(1, hidden)
     guard hidden > 0, hidden % head == 0,
       let cell = try cell(
-        of: file, known, where: { $0.rows * hidden == first.shape[0] && $0.readsOwnState == (own != nil) })
+        of: file, known?.cell,
+        where: { $0.rows * hidden == first.shape[0] && $0.readsOwnState == (own != nil) })
     else {
       throw .badData(
         "\(file.path): \(first.name) is \(first.shape), which no cell has whose decoder.weight is \(decoder)"
@@ -46,8 +47,10 @@ extension WeightsFile {
   }
 
   /// Of a model with a memory: its slots, of which no tensor knows, are in the metadata, or a checkpoint's configuration.
-  private static func machineShape(of file: SafetensorsReader) throws(RunFailure) -> ModelShape {
-    let plan = (try? Checkpoint.state(of: file).plan)?.model
+  private static func machineShape(
+    of file: SafetensorsReader, _ known: ModelPlan?
+  ) throws(RunFailure) -> ModelShape {
+    let plan = known ?? (try? Checkpoint.state(of: file).plan)?.model
     let slots = file.metadata[slotsKey].flatMap { Int($0) } ?? plan?.memorySlots ?? 0
     guard let decoder = file["decoder.weight"]?.shape, decoder.count == 2, decoder[0] > 0,
       let width = file["memory_norm.weight"]?.shape, width.count == 1, width[0] > 0,
