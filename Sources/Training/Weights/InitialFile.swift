@@ -28,6 +28,12 @@ package enum InitialFile {
         "\(.initialWeights) \(file.path) holds a model of \(found.block.rawValue) layers; give \(.block) \(found.block.rawValue), not \(c.model.block.rawValue)"
       )
     }
+    guard found.startsEmpty == c.shape.startsEmpty else {
+      throw .badData(
+        "\(.initialWeights) \(file.path) holds a model whose memory starts "
+          + (found.startsEmpty
+            ? "empty; give \(.emptyMemory)" : "with slots that differ; leave out \(.emptyMemory)"))
+    }
     guard sizes.isEmpty else {
       let wanted = sizes.dropFirst().reduce("\(sizes[0].setting) \(sizes[0].found)" as Wording) {
         "\($0) \($1.setting) \($1.found)"
