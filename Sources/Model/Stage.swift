@@ -49,11 +49,11 @@ public struct Stage: Equatable, Sendable {
   package var parts: Int { cell.states + (slots > 0 ? 1 : 0) }
   /// Numbers of a part of its state.
   package func units(ofPart part: Int) -> Int { part < cell.states ? units : slots * headSize }
-  /// A part of its state that no token has come to yet.
-  package func freshen(_ state: UnsafeMutablePointer<Float>, part: Int, isEmpty: Bool) {
-    for unit in 0..<units(ofPart: part) {
-      state[unit] = part < cell.states || isEmpty ? 0 : lz_memory_start(UInt32(unit))
-    }
+  /// A part of its state that no token has come to yet, with the padding up to `padded` numbers: a broken state is in that as well.
+  package func freshen(_ state: UnsafeMutablePointer<Float>, padded: Int, part: Int, isEmpty: Bool) {
+    state.update(repeating: 0, count: padded)
+    guard part >= cell.states, !isEmpty else { return }
+    for unit in 0..<units(ofPart: part) { state[unit] = lz_memory_start(UInt32(unit)) }
   }
   /// Parameters of the stage; the table is not counted.
   var parameterCount: Int { gates * (inputs + 1) + scalarCount }

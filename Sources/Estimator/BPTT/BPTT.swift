@@ -224,7 +224,8 @@ public final class BPTT: GradientEstimator, InterruptibleEstimator {
   public func beginContext(ofStream stream: Int) {
     eachState { stage, part, states in
       let units = plan.units(ofStage: stage, part: part)
-      plan.shape.stage(stage).freshen(states + stream * units, part: part, isEmpty: plan.shape.startsEmpty)
+      plan.shape.stage(stage).freshen(
+        states + stream * units, padded: units, part: part, isEmpty: plan.shape.startsEmpty)
     }
   }
 

@@ -11,8 +11,8 @@ public struct Cell: Sendable {
   public let help: String
   /// What begins to remember, for `Initialization.memorySpan`.
   package let memory: MemoryGates?
-  /// Whether h lies within ±1 or a little more, whatever the weights are. What does not bears smaller perturbations: a direction of
-  /// products makes its columns grow from token to token.
+  /// Whether pairs take the usual ε: h lies within ±1 or a little more, whatever the weights are. What does not bears smaller
+  /// perturbations: a direction of products makes its columns grow from token to token.
   package let isBounded: Bool
   /// The initial bias of each gate row.
   package let biases: [Float]

@@ -6,7 +6,7 @@ extension Cell {
   /// of its memory.
   public static let dnc = Cell(
     "dnc", LZ_MEMORY, biases: [],
-    scalars: norm("memory_norm") + norm("read_key_norm") + norm("write_key_norm"),
+    scalars: norm("memory_norm") + norm("read_key_norm") + norm("write_key_norm"), isBounded: false,
     help: "differentiable neural computer: an LSTM that writes and reads a memory")
 
   /// g∘(x − mean)/sd + b of the h of one stage, or of two as one vector.
