@@ -8,9 +8,9 @@ package enum Recipe {
   package static let normalizedRate = 0.16
   /// By adam over whole contexts.
   package static let exactRate = 0.005
-  /// By adam over short windows, of plain layers and of residual blocks.
+  /// By adam over short windows, of plain layers, and of residual blocks and dnc.
   package static let (truncatedRate, residualRate) = (0.02, 0.004)
-  /// By muon, residual blocks half of it; a constant rate leaves more noise at the end of a long run.
+  /// By muon, residual blocks and dnc half of it; a constant rate leaves more noise at the end of a long run.
   package static let muonRates = (falling: 0.08, constant: 0.04)
   /// Muon's mean gradient is not divided by anything that would damp it.
   package static let muonMomentum = 0.95
@@ -88,13 +88,14 @@ package enum Recipe {
   }
 
   private static func rateOfExact(_ c: RunPlan) -> Double {
-    let isResidual = c.model.block == .residual
+    // Norms make a step go further.
+    let isNormed = c.model.block == .residual || c.model.cell.isWholeModel
     if c.optimizer.kind == .muon {
       let rate = c.optimizer.schedule == .constant ? muonRates.constant : muonRates.falling
-      return isResidual ? rate / 2 : rate
+      return isNormed ? rate / 2 : rate
     }
     if c.estimator.family == .bptt { return exactRate }
-    return isResidual ? residualRate : truncatedRate
+    return isNormed ? residualRate : truncatedRate
   }
 
   /// An estimate from twice as many pairs has √½ of the noise, and bears a rate √2 as high.

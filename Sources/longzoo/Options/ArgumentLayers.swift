@@ -25,9 +25,7 @@ struct ArgumentLayers {
     "LONGZOO_CORPORA", "LONGZOO_BINARY", "LONGZOO_LONG_TESTS", ParentWatch.variable,
   ]
   /// Options that stand alone; elsewhere than on the command line they have a truth value.
-  static let flags: Set<String> = [
-    "dry-run", "json", "quiet", "replay-log", "overwrite", "new-data", "empty-memory",
-  ]
+  static let flags: Set = ["dry-run", "json", "quiet", "replay-log", "overwrite", "new-data", "empty-memory"]
 
   /// - Parameter given: the command line, without the program's name.
   /// - Throws: exit codes 64 to 66 for what cannot be read of a variable or a file.
