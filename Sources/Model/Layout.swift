@@ -69,7 +69,7 @@ public struct Layout: Sendable {
 
   /// Where a stage's parts lie.
   package func stage(_ index: Int) -> UnsafePointer<lz_stage> {
-    precondition((0..<shape.stageCount).contains(index), "stage \(index) of \(shape.stageCount)")
+    precondition((0..<Int(c.pointee.shape.stages)).contains(index), "stage \(index) of \(shape.stageCount)")
     let first = UnsafeRawPointer(made.layout) + MemoryLayout<lz_layout>.offset(of: \.stage)!
     return first.assumingMemoryBound(to: lz_stage.self) + index
   }

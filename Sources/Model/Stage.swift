@@ -79,7 +79,7 @@ extension ModelShape {
   private var entries: Int { embeddingSize == 0 ? 0 : isProjected ? 2 : 1 }
 
   /// Stages of a cell: itself, and what stands after it.
-  private var cellStages: Int { cell.output == nil ? 1 : 2 }
+  private var cellStages: Int { cell.hasOutput ? 2 : 1 }
 
   /// Stages of a layer. Of residual blocks: norm, cell, gate, sum.
   private var layerStages: Int { block == .plain ? cellStages : cellStages + 3 }

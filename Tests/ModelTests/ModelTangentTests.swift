@@ -22,16 +22,17 @@ struct ModelTangentTests {
     let expected = try run(.reference, withReadout: true)
     for instructions in Instructions.fast {
       let actual = try run(instructions, withReadout: true)
+      let slopes = slopeSize(test, expected)
       for pair in 0..<test.pairs {
         let (a, b) = (actual.population.loss(ofPair: pair), expected.population.loss(ofPair: pair))
         expectClose(a.plus, b.plus, size: 1, test, "\(instructions): loss of pair \(pair)")
         expectClose(
-          a.minus, b.minus, size: slopeSize(test, expected), test, "\(instructions): slope of pair \(pair)")
+          a.minus, b.minus, size: slopes, test, "\(instructions): slope of pair \(pair)")
         for index in expected.stateIndices(pair: pair) {
           let isTangent = index % 32 >= 16
           expectClose(
             Double(actual.population.states[index]), Double(expected.population.states[index]),
-            size: isTangent ? slopeSize(test, expected) : 1, test, "\(instructions): state \(index)")
+            size: isTangent ? slopes : 1, test, "\(instructions): state \(index)")
         }
       }
       expectRows(test, actual, expected)

@@ -36,7 +36,7 @@ public struct Cell: Sendable {
   package let readsInput: Bool
   /// What stands between the cell and all that reads it: a stage whose rows read the layer's input and the cell's h.
   package var output: Cell? { hasOutput ? .opening : nil }
-  private let hasOutput: Bool
+  let hasOutput: Bool
 
   init(
     _ name: String, _ code: lz_cell, biases: [Float], spread: (row: Int, biases: Spread)? = nil,
@@ -89,7 +89,7 @@ extension Cell {
   /// Whether it is a model of its own stages, and not the cell of layers.
   public var isWholeModel: Bool { code == LZ_MEMORY }
   /// Whether tokens cannot enter by its rows alone: more than those reads what comes from below.
-  public var needsEmbedding: Bool { readsInput || output != nil || isWholeModel }
+  public var needsEmbedding: Bool { readsInput || hasOutput || isWholeModel }
 
   /// All of them, in the order of the help. A new one is a line here and a line in `cells.def`.
   public static let all: [Cell] = [.lstm, .gru, .slstm, .elman, .relu, .mingru, .rglru, .elstm, .dnc]
